@@ -1,0 +1,25 @@
+export { type Clock, systemClock, type TimerHandle } from './clock.ts'
+export { type DataFolder, openDataFolder } from './data-folder.ts'
+export { CodedError, type CodedErrorOptions, describeError } from './errors.ts'
+export { formatListen, type ListenAddress, listenTcp, parseListen, TcpServer } from './listen.ts'
+export { type LogFields, type Logger, silentLogger } from './logger.ts'
+export {
+  Counter,
+  Gauge,
+  Histogram,
+  type Labels,
+  type MetricOptions,
+  MetricsRegistry,
+} from './metrics.ts'
+export {
+  type Part,
+  PartBase,
+  type PartContext,
+  type PartStatus,
+  type StartOptions,
+  type StopOptions,
+} from './part.ts'
+export type { Random } from './random.ts'
+export { systemRandom } from './random.ts'
+export { checkSettings, nearestKey, SettingsError, type SettingsSource } from './settings.ts'
+export type { VitalItem, Vitals } from './vitals.ts'
