@@ -1,0 +1,111 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+// Foreign clients and engines that the peers' tier runs against us. What npm, pip and Maven give is
+// kept in `.peers/` of the repository; what Debian gives is installed on the machine.
+
+const root = new URL('../', import.meta.url)
+const inRoot = (path: string): string => fileURLToPath(new URL(path, root))
+
+/** How a peer is found, and how a person gets it. */
+interface Peer {
+  readonly command: string
+  readonly install: string
+}
+
+const apt = (command: string, name = command): Peer => ({
+  command,
+  install: `apt-get install --no-install-recommends ${name}`,
+})
+
+const peers = {
+  mosquitto: apt('mosquitto'),
+  mosquitto_pub: apt('mosquitto_pub', 'mosquitto-clients'),
+  mosquitto_sub: apt('mosquitto_sub', 'mosquitto-clients'),
+  kcat: apt('kcat'),
+  chromium: apt('chromium'),
+  prometheus: apt('prometheus'),
+  promtool: apt('promtool', 'prometheus'),
+  java: apt('java', 'default-jdk-headless'),
+  mvn: apt('mvn', 'maven'),
+  python: {
+    command: inRoot('.peers/python/bin/python'),
+    install: 'npm run test:peers -- --install',
+  },
+  mongosh: {
+    command: inRoot('.peers/node/node_modules/.bin/mongosh'),
+    install: 'npm run test:peers -- --install',
+  },
+} as const satisfies Record<string, Peer>
+
+export type PeerName = keyof typeof peers
+
+const pythonPackages = ['kazoo', 'paho-mqtt', 'pymongo']
+const nodePackages = ['mongosh']
+const debianPackages = [
+  'chromium',
+  'default-jdk-headless',
+  'fonts-thai-tlwg',
+  'kcat',
+  'maven',
+  'mosquitto',
+  'mosquitto-clients',
+  'prometheus',
+]
+
+/**
+ * The path of a peer's command.
+ *
+ * @throws Error that says how to install it where it is missing.
+ */
+export function peer(name: PeerName): string {
+  const { command, install } = peers[name]
+  if (command.includes('/') ? existsSync(command) : isOnPath(command)) return command
+  throw new Error(
+    `the peers' tier needs ${name}, which is not on this machine; get it by: ${install}`,
+  )
+}
+
+/** The path of a script that starts a real engine; the scripts stand beside the repository. */
+export function reference(script: 'kafka.sh' | 'mongodb.sh'): string {
+  const path = inRoot(`../shared/reference/${script}`)
+  if (existsSync(path)) return path
+  throw new Error(`the peers' tier needs ${script} in ../shared/reference, which is not there`)
+}
+
+function isOnPath(command: string): boolean {
+  return spawnSync('sh', ['-c', `command -v ${command}`], { stdio: 'ignore' }).status === 0
+}
+
+/** Installs every peer that is missing. Needs Debian with root for those that come from apt. */
+export function installPeers(): void {
+  const run = (command: string, ...args: string[]): void => {
+    execFileSync(command, args, {
+      stdio: ['ignore', 'inherit', 'inherit'],
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    })
+  }
+  const missing = (Object.keys(peers) as PeerName[]).filter((name) => {
+    const { command } = peers[name]
+    return !(command.includes('/') ? existsSync(command) : isOnPath(command))
+  })
+  if (missing.some((name) => !peers[name].command.includes('/'))) {
+    run('apt-get', 'update', '-q')
+    const wanted = debianPackages.filter(
+      (name) =>
+        !(name === 'maven' && isOnPath('mvn')) &&
+        !(name.startsWith('default-jdk') && isOnPath('java')),
+    )
+    run('apt-get', 'install', '-q', '-y', '--no-install-recommends', 'python3-venv', ...wanted)
+  }
+  if (missing.includes('python')) {
+    run('python3', '-m', 'venv', inRoot('.peers/python'))
+    run(inRoot('.peers/python/bin/pip'), 'install', '-q', ...pythonPackages)
+  }
+  if (missing.includes('mongosh'))
+    run('npm', 'install', '--no-save', '--prefix', inRoot('.peers/node'), ...nodePackages)
+  run('bash', reference('kafka.sh'), 'fetch', 'kraft')
+  run('bash', reference('kafka.sh'), 'fetch', 'zookeeper')
+  run('bash', reference('mongodb.sh'), 'fetch')
+}
