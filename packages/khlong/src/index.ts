@@ -1,1 +1,7 @@
-export {}
+export { type AddressBook, type PartAddress, resolveAddressBook } from './config/address-book.ts'
+export { type PartName, partNames } from './config/part-names.ts'
+export { type Pipeline, type ReadPipelineOptions, readPipeline } from './config/pipeline.ts'
+export { KhlongError, type KhlongErrorCode } from './errors.ts'
+export { Platform, type PlatformOptions } from './platform.ts'
+export type { PartSnapshot, Snapshot } from './status/snapshot.ts'
+export { version } from './version.ts'

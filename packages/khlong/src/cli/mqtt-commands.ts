@@ -1,0 +1,62 @@
+import type { Command } from 'commander'
+import mqtt from 'mqtt'
+
+interface ClientFlags {
+  url: string
+  qos: string
+  retain?: boolean
+  count?: string
+  verbose?: boolean
+}
+
+const urlOption = ['--url <url>', 'the broker', 'mqtt://127.0.0.1:1883'] as const
+
+/** `khlong mqtt pub` and `khlong mqtt sub`. */
+export function addMqttCommands(command: Command): void {
+  command
+    .command('pub')
+    .description('publish one message')
+    .argument('<topic>')
+    .argument('<message>', 'text; - reads lines from standard input, one message each')
+    .option(...urlOption)
+    .option('--qos <0|1|2>', 'quality of service', '1')
+    .option('--retain', 'keep it as the topic’s last known value')
+    .action(async (topic: string, message: string, flags: ClientFlags) => {
+      const client = await mqtt.connectAsync(flags.url, { reconnectPeriod: 0 })
+      const options = { qos: Number(flags.qos) as 0 | 1 | 2, retain: flags.retain ?? false }
+      if (message !== '-') await client.publishAsync(topic, message, options)
+      else
+        for await (const line of standardInputLines())
+          await client.publishAsync(topic, line, options)
+      await client.endAsync()
+    })
+
+  command
+    .command('sub')
+    .description('print messages as they come')
+    .argument('<filter...>')
+    .option(...urlOption)
+    .option('--qos <0|1|2>', 'highest quality of service', '1')
+    .option('--count <n>', 'end after so many messages')
+    .option('-v, --verbose', 'print the topic before each message')
+    .action(async (filters: string[], flags: ClientFlags) => {
+      const client = await mqtt.connectAsync(flags.url, { reconnectPeriod: 0 })
+      let left = flags.count === undefined ? Number.POSITIVE_INFINITY : Number(flags.count)
+      const done = Promise.withResolvers<void>()
+      client.on('message', (topic, payload) => {
+        if (left-- <= 0) return
+        process.stdout.write(`${flags.verbose ? `${topic} ` : ''}${payload.toString()}\n`)
+        if (left <= 0) done.resolve()
+      })
+      client.on('close', () => done.resolve())
+      process.once('SIGINT', () => done.resolve())
+      await client.subscribeAsync(filters, { qos: Number(flags.qos) as 0 | 1 | 2 })
+      await done.promise
+      await client.endAsync(true)
+    })
+}
+
+async function* standardInputLines(): AsyncGenerator<string> {
+  const { createInterface } = await import('node:readline')
+  yield* createInterface({ input: process.stdin })
+}

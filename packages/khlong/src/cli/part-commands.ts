@@ -1,0 +1,68 @@
+import { parseListen } from '@khlong/core'
+import type { Command } from 'commander'
+import { type PartName, partNames } from '../config/part-names.ts'
+import { makePart } from '../parts/load.ts'
+import { makeLogger } from './plain-logger.ts'
+import { standaloneSettings } from './standalone-settings.ts'
+
+const descriptions: Record<PartName, string> = {
+  sensors: 'run a fleet of sensors against any MQTT broker',
+  mqtt: 'run the MQTT broker alone, or publish and subscribe',
+  zookeeper: 'run the ZooKeeper server alone',
+  kafka: 'run the Kafka broker alone, or speak with one',
+  connect: 'run a Connect worker alone, or look at one',
+  streams: 'run a folder of streams applications against any Kafka',
+  mongodb: 'run the MongoDB server alone',
+  prometheus: 'run the Prometheus server alone',
+  grafana: 'run the dashboards and the console alone',
+}
+
+interface PartFlags {
+  listen?: string
+  data: string
+  set: string[]
+}
+
+/** A command for each part: `khlong mqtt --listen 1883 --data DIR`. Gives them by name. */
+export function addPartCommands(program: Command): Record<PartName, Command> {
+  const commands = {} as Record<PartName, Command>
+  for (const name of partNames) {
+    commands[name] = program
+      .command(name)
+      .description(descriptions[name])
+      .option('--listen <port>', 'PORT or HOST:PORT; default the real system’s port on loopback')
+      .option('--data <dir>', 'keep the data there', `./data/${name}`)
+      .option(
+        '--set <key=value>',
+        'a setting by the real system’s name (repeatable)',
+        (value: string, previous: string[]) => [...previous, value],
+        [] as string[],
+      )
+      .action((flags: PartFlags) => runPart(name, flags))
+  }
+  return commands
+}
+
+async function runPart(name: PartName, flags: PartFlags): Promise<void> {
+  if (flags.listen !== undefined) parseListen(flags.listen)
+  const logger = makeLogger((line) => process.stderr.write(line))
+  const settings = standaloneSettings(name, flags)
+  const failed = Promise.withResolvers<never>()
+  const part = await makePart(
+    name,
+    settings,
+    { name: 'command line' },
+    { logger, onFailure: failed.reject },
+  )
+  await part.start()
+  for (const [listener, address] of Object.entries(part.addresses))
+    process.stdout.write(`${name} ${listener} ${address}\n`)
+  const stopped = new Promise<void>((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
+  })
+  try {
+    await Promise.race([stopped, failed.promise])
+  } finally {
+    await part.stop()
+  }
+}

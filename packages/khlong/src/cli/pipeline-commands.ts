@@ -1,0 +1,88 @@
+import { cp, mkdir, readdir, stat } from 'node:fs/promises'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { type Command, Option } from 'commander'
+import { resolveAddressBook } from '../config/address-book.ts'
+import { partNames } from '../config/part-names.ts'
+import { readPipeline } from '../config/pipeline.ts'
+import { KhlongError } from '../errors.ts'
+import { runPipeline } from './run-pipeline.ts'
+
+interface PipelineFlags {
+  data?: string
+  set: string[]
+  demo?: boolean
+  open: boolean
+}
+
+/** `up`, `check`, `init`, `doctor`. */
+export function addPipelineCommands(program: Command): void {
+  const setOption = (): Option =>
+    new Option('--set <section.key=value>', 'override a setting of khlong.yml (repeatable)')
+      .default([], 'none')
+      .argParser((value: string, previous: string[]) => [...previous, value])
+
+  program
+    .command('up')
+    .description('run the pipeline of a folder')
+    .argument('[dir]', 'folder with khlong.yml', '.')
+    .option('--data <dir>', 'keep all data there')
+    .option('--demo', 'lay khlong.demo.yml over khlong.yml (a fleet of sensors, short windows)')
+    .option('--no-open', 'do not open the console in a browser')
+    .addOption(setOption())
+    .action(async (folder: string, flags: PipelineFlags) => {
+      process.exitCode = await runPipeline({ folder, ...flags })
+    })
+
+  program
+    .command('check')
+    .description('check a pipeline folder; starts nothing')
+    .argument('[dir]', 'folder with khlong.yml', '.')
+    .option('--data <dir>', 'keep all data there')
+    .option('--demo', 'lay khlong.demo.yml over khlong.yml')
+    .addOption(setOption())
+    .action(async (folder: string, flags: PipelineFlags) => {
+      const pipeline = await readPipeline({ folder, ...flags })
+      const book = await resolveAddressBook(pipeline)
+      for (const name of partNames) {
+        const address = book.parts[name]
+        const where =
+          address.kind === 'embedded'
+            ? Object.values(address.listeners).join(', ')
+            : 'address' in address
+              ? address.address
+              : ''
+        process.stdout.write(`${name.padEnd(12)}${address.kind.padEnd(10)}${where}\n`)
+      }
+      process.stdout.write(`data        ${pipeline.data}\n`)
+    })
+
+  program
+    .command('init')
+    .description('make a pipeline folder from the reference pipeline')
+    .argument('<dir>', 'a new or empty folder')
+    .action(async (folder: string) => {
+      await mkdir(folder, { recursive: true })
+      if ((await readdir(folder)).length > 0)
+        throw new KhlongError('KHLONG_USAGE', `${folder} is not empty; choose a new folder`)
+      const template = await findTemplate()
+      await cp(template, folder, {
+        recursive: true,
+        filter: (source) => path.basename(source) !== 'data',
+      })
+      process.stdout.write(`made ${folder}; run it: npx khlong up ${folder} --demo\n`)
+    })
+}
+
+/** The reference pipeline: beside the packages in a checkout, inside the package when installed. */
+async function findTemplate(): Promise<string> {
+  for (const candidate of [
+    '../../../../pipelines/iot',
+    '../../pipelines/iot',
+    '../pipelines/iot',
+  ]) {
+    const folder = fileURLToPath(new URL(candidate, import.meta.url))
+    if (await stat(folder).catch(() => undefined)) return folder
+  }
+  throw new KhlongError('KHLONG_PIPELINE_MISSING', 'the reference pipeline is not in this package')
+}

@@ -1,0 +1,103 @@
+import { readPipeline } from '../config/pipeline.ts'
+import { Platform } from '../platform.ts'
+import type { Snapshot } from '../status/snapshot.ts'
+import { LiveTable, tableLines } from '../terminal/live-table.ts'
+import { openBrowser } from '../terminal/open-browser.ts'
+import { version } from '../version.ts'
+import { makeLogger } from './plain-logger.ts'
+
+export interface RunPipelineOptions {
+  folder: string
+  data?: string
+  set: readonly string[]
+  demo?: boolean
+  open: boolean
+}
+
+/** Runs a pipeline until it is asked to stop; gives the exit code. */
+export async function runPipeline(options: RunPipelineOptions): Promise<number> {
+  const startMs = performance.now()
+  const interactive = process.stdout.isTTY === true
+  const say = (text: string): void => {
+    process.stdout.write(`${text}\n`)
+  }
+  const pipeline = await readPipeline(options)
+  let table: LiveTable | undefined
+  const logger = makeLogger(
+    (line) => (table ? table.print(line.trimEnd()) : process.stdout.write(line)),
+    interactive ? 'warn' : 'info',
+  )
+  say(`khlong ${version}: starting ${pipeline.name} (data in ${pipeline.data})`)
+  const stop = stopRequested()
+  const starting = Platform.start({
+    pipeline,
+    logger,
+    onSnapshot: (snapshot: Snapshot) => table?.draw(snapshot),
+  })
+  const platform = await starting
+  const uncaught = (error: unknown): void => {
+    logger.error(
+      { err: error },
+      'an error was caught by nobody; the parts of the main thread start again',
+    )
+    platform.mainThreadFailed(error)
+  }
+  process.on('uncaughtException', uncaught)
+  for (const { part, listener, from, to } of platform.book.moved)
+    say(`port ${from} is taken: ${part}${listener === 'listen' ? '' : ` ${listener}`} is on ${to}`)
+  const consoleUrl = consoleAddress(platform)
+  say(`ready in ${((performance.now() - startMs) / 1_000).toFixed(1)} s`)
+  const footer = nextSteps(platform, consoleUrl)
+  if (interactive) {
+    table = new LiveTable(process.stdout, footer)
+    if (platform.latest) table.draw(platform.latest)
+    if (options.open && consoleUrl) openBrowser(consoleUrl)
+  } else {
+    if (platform.latest) for (const line of tableLines(platform.latest, false)) say(line)
+    for (const line of footer) say(line)
+  }
+  await stop
+  table = undefined
+  say('stopping…')
+  await platform.stop()
+  process.off('uncaughtException', uncaught)
+  say('stopped')
+  return 0
+}
+
+/** Resolves at Ctrl-C or SIGTERM; a second one ends at once. */
+function stopRequested(): Promise<void> {
+  return new Promise((resolve) => {
+    let asked = false
+    const onSignal = (): void => {
+      if (asked) process.exit(130)
+      asked = true
+      resolve()
+    }
+    process.on('SIGINT', onSignal)
+    process.on('SIGTERM', onSignal)
+    process.on('SIGHUP', onSignal)
+  })
+}
+
+function consoleAddress(platform: Platform): string | undefined {
+  return platform.book.environment.KHLONG_GRAFANA_URL
+}
+
+/** The last lines of the terminal: where to look, and three commands to try. */
+function nextSteps(platform: Platform, consoleUrl: string | undefined): string[] {
+  const { parts, environment } = platform.book
+  const option = (name: string, address: string | undefined, standard: string): string =>
+    address === undefined || address === standard ? '' : ` ${name} ${address}`
+  const mqtt =
+    parts.mqtt.kind === 'embedded' ? parts.mqtt.listeners.listen : environment.KHLONG_MQTT_URL
+  const frame =
+    '{"id":"777","name":"mine","place_id":"1","payload":{"temperature":21,"humidity":40,"pressure":1013,"luminosity":300}}'
+  return [
+    ...(consoleUrl ? [`Open ${consoleUrl}`] : []),
+    'Try next:',
+    `  npx khlong mqtt pub iot-frames '${frame}'${option('--url', mqtt && `mqtt://${mqtt}`, 'mqtt://127.0.0.1:1883')}`,
+    `  npx khlong kafka consume iot-frames${option('--bootstrap-server', environment.KHLONG_KAFKA_BOOTSTRAP_SERVERS, '127.0.0.1:9092')}`,
+    `  npx khlong mongo find iot.iot_frames --limit 3${option('--url', environment.KHLONG_MONGODB_URI, 'mongodb://127.0.0.1:27017')}`,
+  ]
+}

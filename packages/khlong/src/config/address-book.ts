@@ -1,0 +1,207 @@
+import net from 'node:net'
+import { formatListen, type ListenAddress, parseListen } from '@khlong/core'
+import { KhlongError } from '../errors.ts'
+import type { PartName } from './part-names.ts'
+import { type Pipeline, partSettings } from './pipeline.ts'
+
+/**
+ * Where each part is, decided before any part starts: the one place that knows whether a part is
+ * embedded or the real system.
+ */
+export interface AddressBook {
+  readonly parts: Readonly<Record<PartName, PartAddress>>
+  /** The platform's own status and metrics, on loopback. */
+  readonly platform: string
+  /** Default ports that were taken, and what took their place. */
+  readonly moved: readonly {
+    readonly part: PartName
+    readonly listener: string
+    readonly from: number
+    readonly to: number
+  }[]
+  /** `KHLONG_…` variables as connector files read them. */
+  readonly environment: Readonly<Record<string, string>>
+}
+
+export type PartAddress =
+  | { readonly kind: 'off' }
+  | { readonly kind: 'external'; readonly address: string }
+  | { readonly kind: 'embedded'; readonly listeners: Readonly<Record<string, string>> }
+
+interface Listener {
+  readonly name: string
+  readonly port: number
+  /** Whether it is for other parts only and may have any free port. */
+  readonly internal?: boolean
+}
+
+/** Listeners of embedded parts with their real systems' ports, and the key that names an external one. */
+const wiring: Record<PartName, { listeners: readonly Listener[]; externalKey?: string }> = {
+  sensors: { listeners: [] },
+  mqtt: {
+    listeners: [
+      { name: 'listen', port: 1883 },
+      { name: 'websocket', port: 9001 },
+      { name: 'internal.listen', port: 0, internal: true },
+    ],
+    externalKey: 'url',
+  },
+  zookeeper: { listeners: [{ name: 'listen', port: 2181 }], externalKey: 'url' },
+  kafka: { listeners: [{ name: 'listen', port: 9092 }], externalKey: 'bootstrap.servers' },
+  connect: {
+    listeners: [
+      { name: 'listen', port: 8083 },
+      { name: 'series.listen', port: 8084 },
+    ],
+    externalKey: 'url',
+  },
+  streams: { listeners: [] },
+  mongodb: { listeners: [{ name: 'listen', port: 27_017 }], externalKey: 'url' },
+  prometheus: { listeners: [{ name: 'listen', port: 9090 }], externalKey: 'url' },
+  grafana: { listeners: [{ name: 'listen', port: 3000 }], externalKey: 'url' },
+}
+
+/** Keys of a part's section that the address book reads and the part never sees. */
+export function wiringKeys(part: PartName): readonly string[] {
+  const { listeners, externalKey } = wiring[part]
+  return [...listeners.map(({ name }) => name), ...(externalKey === undefined ? [] : [externalKey])]
+}
+
+/**
+ * Decides every address. A default port that is taken moves to the next free one; a port that the
+ * user wrote stays, and is refused where it is taken.
+ *
+ * @throws KhlongError `KHLONG_PORT_TAKEN` with file, line and key
+ */
+export async function resolveAddressBook(pipeline: Pipeline): Promise<AddressBook> {
+  const parts = {} as Record<PartName, PartAddress>
+  const moved: { part: PartName; listener: string; from: number; to: number }[] = []
+  const given = new Set<number>()
+  for (const part of Object.keys(wiring) as PartName[]) {
+    const settings = partSettings(pipeline, part)
+    const { listeners, externalKey } = wiring[part]
+    // A fleet is for demonstrations: it runs only where it is asked for.
+    if (settings === false || (part === 'sensors' && settings === undefined)) {
+      parts[part] = { kind: 'off' }
+      continue
+    }
+    const external = externalKey === undefined ? undefined : settings?.[externalKey]
+    if (external !== undefined) {
+      parts[part] = { kind: 'external', address: String(external) }
+      continue
+    }
+    const addresses: Record<string, string> = {}
+    for (const listener of listeners) {
+      const written = settings?.[listener.name]
+      if (written === false) continue
+      const address = await decide(pipeline, part, listener, written, given)
+      if (address.port !== listener.port && written === undefined && !listener.internal)
+        moved.push({ part, listener: listener.name, from: listener.port, to: address.port })
+      given.add(address.port)
+      addresses[listener.name] = formatListen(address)
+    }
+    parts[part] = { kind: 'embedded', listeners: addresses }
+  }
+  const platform = formatListen({
+    host: '127.0.0.1',
+    port: await freePort('127.0.0.1', 9600, given),
+  })
+  return { parts, platform, moved, environment: environmentOf(parts) }
+}
+
+async function decide(
+  pipeline: Pipeline,
+  part: PartName,
+  listener: Listener,
+  written: unknown,
+  given: ReadonlySet<number>,
+): Promise<ListenAddress> {
+  if (written === undefined)
+    return { host: '127.0.0.1', port: await freePort('127.0.0.1', listener.port, given) }
+  const where = pipeline.settings.where([part, listener.name])
+  const key = `${part}.${listener.name}`
+  let address: ListenAddress
+  try {
+    address = parseListen(written as string | number)
+  } catch (error) {
+    throw new KhlongError('KHLONG_SETTING_INVALID', `${where}: ${key}: ${(error as Error).message}`)
+  }
+  if (address.port === 0)
+    return { host: address.host, port: await freePort(address.host, 0, given) }
+  const problem = given.has(address.port)
+    ? 'is given to two parts'
+    : (await isFree(address))
+      ? undefined
+      : 'is taken by another process'
+  if (problem)
+    throw new KhlongError(
+      'KHLONG_PORT_TAKEN',
+      `${where}: ${key}: port ${address.port} ${problem}; free it or write another`,
+      { fields: { key, port: address.port } },
+    )
+  return address
+}
+
+/** The first free port from `from` upwards; any free port where `from` is 0. */
+async function freePort(host: string, from: number, given: ReadonlySet<number>): Promise<number> {
+  if (from === 0) {
+    for (;;) {
+      const port = await probe({ host, port: 0 })
+      if (port !== undefined && !given.has(port)) return port
+    }
+  }
+  for (let port = from; port < from + 1_000; port++)
+    if (!given.has(port) && (await isFree({ host, port }))) return port
+  throw new KhlongError(
+    'KHLONG_PORT_TAKEN',
+    `no free port from ${from} to ${from + 999} on ${host}`,
+  )
+}
+
+async function isFree(address: ListenAddress): Promise<boolean> {
+  return (await probe(address)) !== undefined
+}
+
+/** Listens for a moment; gives the port, or undefined where that is not possible. */
+function probe(address: ListenAddress): Promise<number | undefined> {
+  return new Promise((resolve) => {
+    const server = net.createServer()
+    server.once('error', () => resolve(undefined))
+    server.listen({ host: address.host, port: address.port, exclusive: true }, () => {
+      const { port } = server.address() as net.AddressInfo
+      server.close(() => resolve(port))
+    })
+  })
+}
+
+/** The address that clients on this machine use: a wildcard becomes loopback. */
+export function clientAddress(listen: string): string {
+  const { host, port } = parseListen(listen)
+  return formatListen({ host: host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host, port })
+}
+
+function environmentOf(parts: Readonly<Record<PartName, PartAddress>>): Record<string, string> {
+  const environment: Record<string, string> = {}
+  const give = (
+    name: string,
+    part: PartName,
+    scheme: string,
+    listener = 'listen',
+    path = '',
+  ): void => {
+    const address = parts[part]
+    if (address.kind === 'external') environment[name] = address.address
+    else if (address.kind === 'embedded' && address.listeners[listener] !== undefined)
+      environment[name] = `${scheme}${clientAddress(address.listeners[listener])}${path}`
+  }
+  give('KHLONG_MQTT_URL', 'mqtt', 'mqtt://', 'internal.listen')
+  give('KHLONG_ZOOKEEPER_CONNECT', 'zookeeper', '')
+  give('KHLONG_KAFKA_BOOTSTRAP_SERVERS', 'kafka', '')
+  give('KHLONG_CONNECT_URL', 'connect', 'http://')
+  if (parts.connect.kind === 'embedded')
+    give('KHLONG_SERIES_URL', 'connect', 'http://', 'series.listen', '/iot-metrics-time-series')
+  give('KHLONG_MONGODB_URI', 'mongodb', 'mongodb://')
+  give('KHLONG_PROMETHEUS_URL', 'prometheus', 'http://')
+  give('KHLONG_GRAFANA_URL', 'grafana', 'http://')
+  return environment
+}

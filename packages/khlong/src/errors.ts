@@ -1,0 +1,16 @@
+import { CodedError, type CodedErrorOptions } from '@khlong/core'
+
+export type KhlongErrorCode =
+  | 'KHLONG_PIPELINE_MISSING'
+  | 'KHLONG_SETTING_INVALID'
+  | 'KHLONG_PORT_TAKEN'
+  | 'KHLONG_PART_FAILED'
+  | 'KHLONG_USAGE'
+
+/** What the platform itself refuses; a part's own errors pass through unchanged. */
+export class KhlongError extends CodedError {
+  declare readonly code: KhlongErrorCode
+  constructor(code: KhlongErrorCode, message: string, options: CodedErrorOptions = {}) {
+    super(code, message, options)
+  }
+}

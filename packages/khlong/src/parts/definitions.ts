@@ -1,0 +1,126 @@
+import path from 'node:path'
+import type { PartName } from '../config/part-names.ts'
+import type { PartDefinition } from './definition.ts'
+
+/** Every part, in the order in which they are shown. What they need of each other stands in `after`. */
+export const partDefinitions: readonly PartDefinition[] = [
+  {
+    name: 'mqtt',
+    thread: 'main',
+    after: [],
+    // The public listeners open when the pipeline's own subscriptions exist: what is acknowledged
+    // before that would be kept by nobody.
+    settings: (written, { listeners, data }) => ({ ...written, ...listeners, data, hold: true }),
+  },
+  {
+    name: 'zookeeper',
+    thread: 'log',
+    after: [],
+    settings: (written, { listeners, data }) => ({ ...written, ...listeners, data }),
+  },
+  {
+    name: 'kafka',
+    thread: 'log',
+    after: ['zookeeper'],
+    settings: (written, { listeners, data, book }) => ({
+      ...written,
+      ...listeners,
+      data,
+      ...(book.environment.KHLONG_ZOOKEEPER_CONNECT === undefined
+        ? {}
+        : { 'zookeeper.connect': book.environment.KHLONG_ZOOKEEPER_CONNECT }),
+    }),
+  },
+  {
+    name: 'mongodb',
+    thread: 'store',
+    after: [],
+    settings: (written, { listeners, data }) => ({ ...written, ...listeners, data }),
+  },
+  {
+    name: 'prometheus',
+    thread: 'store',
+    after: [],
+    settings: ({ 'config.file': configFile, ...written }, context) => ({
+      ...written,
+      ...context.listeners,
+      data: context.data,
+      'config.file': context.path(configFile, './prometheus.yml'),
+      'discovery.dir': path.join(context.pipeline.data, 'discovery'),
+      hosts: context.pipeline.hosts,
+    }),
+  },
+  {
+    name: 'connect',
+    thread: 'main',
+    after: ['kafka', 'mqtt', 'mongodb'],
+    settings: ({ connectors, ...written }, context) => ({
+      ...written,
+      listen: context.listeners.listen,
+      data: context.data,
+      'bootstrap.servers': context.book.environment.KHLONG_KAFKA_BOOTSTRAP_SERVERS,
+      connectors: context.path(connectors, './connectors'),
+      env: context.book.environment,
+      hosts: context.pipeline.hosts,
+    }),
+  },
+  {
+    name: 'streams',
+    thread: 'user',
+    after: ['kafka'],
+    settings: ({ apps, ...written }, context) => ({
+      ...written,
+      data: context.data,
+      'bootstrap.servers': context.book.environment.KHLONG_KAFKA_BOOTSTRAP_SERVERS,
+      apps: context.path(apps, './streams'),
+      hosts: context.pipeline.hosts,
+    }),
+  },
+  {
+    name: 'grafana',
+    thread: 'main',
+    after: [],
+    settings: ({ dashboards, ...written }, context) => {
+      const { environment, platform, parts } = context.book
+      const websocket = parts.mqtt.kind === 'embedded' ? parts.mqtt.listeners.websocket : undefined
+      return {
+        ...written,
+        ...context.listeners,
+        data: context.data,
+        dashboards: context.path(dashboards, './dashboards'),
+        ...given('prometheus', environment.KHLONG_PROMETHEUS_URL),
+        ...given('mongodb', environment.KHLONG_MONGODB_URI),
+        ...given('kafka', environment.KHLONG_KAFKA_BOOTSTRAP_SERVERS),
+        ...given('connect', environment.KHLONG_CONNECT_URL),
+        ...given('mqtt', environment.KHLONG_MQTT_URL),
+        ...given('mqttWebsocket', websocket && `ws://${websocket}`),
+        ...given('zookeeper', environment.KHLONG_ZOOKEEPER_CONNECT),
+        platform: `http://${platform}`,
+      }
+    },
+  },
+  {
+    name: 'sensors',
+    thread: 'main',
+    after: ['mqtt', 'connect'],
+    settings: ({ fleet, ...written }, context) => ({
+      ...written,
+      url: context.book.environment.KHLONG_MQTT_URL,
+      ...(typeof fleet === 'string' || fleet === undefined
+        ? { fleet: context.path(fleet, './sensors.yml') }
+        : { fleet }),
+    }),
+  },
+]
+
+/** One key with its value, or none where there is no value. */
+function given(key: string, value: string | undefined): Record<string, string> {
+  return value === undefined ? {} : { [key]: value }
+}
+
+/** The definition of a part by its name. */
+export function partDefinition(name: PartName): PartDefinition {
+  const definition = partDefinitions.find((candidate) => candidate.name === name)
+  if (!definition) throw new Error(`no definition of part ${name}`)
+  return definition
+}

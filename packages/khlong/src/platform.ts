@@ -1,0 +1,206 @@
+import path from 'node:path'
+import type { Logger } from '@khlong/core'
+import {
+  CodedError,
+  type DataFolder,
+  openDataFolder,
+  parseListen,
+  SettingsError,
+} from '@khlong/core'
+import { type AddressBook, resolveAddressBook, wiringKeys } from './config/address-book.ts'
+import { type PartName, partNames } from './config/part-names.ts'
+import { type Pipeline, partSettings } from './config/pipeline.ts'
+import { LocalThread, settingsSourceMark } from './host/local-thread.ts'
+import type { PartThread, ThreadEvents } from './host/part-thread.ts'
+import { Supervisor } from './host/supervisor.ts'
+import { WorkerThread } from './host/worker-thread.ts'
+import type { PartDefinition, ThreadName } from './parts/definition.ts'
+import { partDefinitions } from './parts/definitions.ts'
+import { writeDiscovery } from './status/discovery.ts'
+import { type Snapshot, SnapshotSource } from './status/snapshot.ts'
+import { StatusServer } from './status/status-server.ts'
+import { version } from './version.ts'
+
+export interface PlatformOptions {
+  pipeline: Pipeline
+  logger: Logger
+  /** Only these parts; default all that the pipeline has. */
+  only?: readonly PartName[]
+  /** Called each second with the newest snapshot. */
+  onSnapshot?(snapshot: Snapshot): void
+}
+
+/** How long the public MQTT listener waits for the pipeline's own subscriptions. */
+const subscriptionsWaitMs = 30_000
+const snapshotEveryMs = 1_000
+
+/** A pipeline that runs: its parts, wired, supervised, and watched. */
+export class Platform {
+  readonly book: AddressBook
+  readonly #options: PlatformOptions
+  readonly #data: DataFolder
+  readonly #supervisor: Supervisor
+  readonly #snapshots: SnapshotSource
+  readonly #status: StatusServer
+  readonly #running: readonly PartName[]
+  #latest: Snapshot | undefined
+  #timer: NodeJS.Timeout | undefined
+
+  /**
+   * Reads the address book, takes the data folder and starts every part.
+   *
+   * @throws SettingsError or CodedError that names file, line and key where the user can mend it;
+   *   nothing is left open then
+   */
+  static async start(options: PlatformOptions): Promise<Platform> {
+    const book = await resolveAddressBook(options.pipeline)
+    const data = await openDataFolder(options.pipeline.data)
+    const platform = new Platform(options, book, data)
+    try {
+      await platform.#start()
+      return platform
+    } catch (error) {
+      await platform.stop()
+      throw platform.#locate(error)
+    }
+  }
+
+  private constructor(options: PlatformOptions, book: AddressBook, data: DataFolder) {
+    this.#options = options
+    this.book = book
+    this.#data = data
+    const definitions = partDefinitions.filter(
+      ({ name }) => book.parts[name].kind === 'embedded' && (options.only?.includes(name) ?? true),
+    )
+    this.#running = definitions.map(({ name }) => name)
+    this.#supervisor = new Supervisor({
+      logger: options.logger,
+      makeThread: (name, events) => this.#makeThread(name, events),
+      parts: definitions.map((definition) => ({
+        definition,
+        settings: this.#settings(definition),
+      })),
+      onReady: (name) => this.#onReady(name),
+    })
+    this.#snapshots = new SnapshotSource({
+      name: options.pipeline.name,
+      version,
+      supervisor: this.#supervisor,
+      external: partNames.flatMap((name) => {
+        const address = book.parts[name]
+        return address.kind === 'external' ? [{ name, address: address.address }] : []
+      }),
+    })
+    this.#status = new StatusServer({
+      address: parseListen(book.platform),
+      latest: () => this.#latest,
+      metrics: (part) => this.#supervisor.metrics(part),
+    })
+  }
+
+  get latest(): Snapshot | undefined {
+    return this.#latest
+  }
+
+  /** Stops all parts in reverse order and gives the data folder back. */
+  async stop(): Promise<void> {
+    clearInterval(this.#timer)
+    await this.#supervisor.stop()
+    await this.#status.stop()
+    await this.#data.release()
+  }
+
+  /** Something in the main thread threw where nobody caught it: its parts are started again. */
+  mainThreadFailed(error: unknown): void {
+    this.#supervisor.threadFailed('main', error)
+  }
+
+  async #start(): Promise<void> {
+    await writeDiscovery(path.join(this.#data.path, 'discovery'), this.book, this.#running)
+    await this.#status.start()
+    this.#timer = setInterval(() => this.#tick(), snapshotEveryMs)
+    await this.#supervisor.start()
+    this.#snapshots.ready = true
+    await this.#takeSnapshot()
+  }
+
+  #tick(): void {
+    this.#takeSnapshot().catch((error: unknown) => {
+      this.#options.logger.warn({ err: error }, 'taking a snapshot failed')
+    })
+  }
+
+  async #takeSnapshot(): Promise<void> {
+    const snapshot = await this.#snapshots.take()
+    this.#latest = snapshot
+    this.#status.publish(snapshot)
+    this.#options.onSnapshot?.(snapshot)
+  }
+
+  #makeThread(name: ThreadName, events: ThreadEvents): PartThread {
+    const { logger } = this.#options
+    if (name === 'main')
+      return new LocalThread(logger, (part, error) => events.onPartFailure(part, error))
+    return new WorkerThread(name, logger, events)
+  }
+
+  #settings(definition: PartDefinition): Record<string, unknown> {
+    const { name } = definition
+    const { pipeline } = this.#options
+    const address = this.book.parts[name]
+    const written = { ...(partSettings(pipeline, name) || {}) }
+    for (const key of wiringKeys(name)) delete written[key]
+    return definition.settings(written, {
+      pipeline,
+      book: this.book,
+      data: path.join(this.#data.path, name),
+      listeners: address.kind === 'embedded' ? address.listeners : {},
+      path: (value, fallback) =>
+        path.resolve(pipeline.folder, typeof value === 'string' ? value : fallback),
+    })
+  }
+
+  /**
+   * The public MQTT listener opens when the pipeline's own subscriptions exist, so that no frame is
+   * acknowledged which nobody keeps (design: the delivery contract, 2).
+   */
+  async #onReady(name: PartName): Promise<void> {
+    if (!this.#running.includes('mqtt') || (name !== 'mqtt' && name !== 'connect')) return
+    if (this.#running.includes('connect')) {
+      const connect = this.#supervisor.states().find((state) => state.name === 'connect')
+      if (connect?.status !== 'ready') return
+      const settled = await Promise.race([
+        this.#supervisor.call('connect', 'settled').then(() => true),
+        new Promise<boolean>((resolve) => {
+          setTimeout(resolve, subscriptionsWaitMs, false).unref()
+        }),
+      ])
+      if (!settled)
+        this.#options.logger.warn(
+          { waitedMs: subscriptionsWaitMs },
+          'MQTT opens although not every source connector has subscribed; see the connectors for the reason',
+        )
+    }
+    await this.#supervisor.call('mqtt', 'openPublicListeners')
+  }
+
+  /** Puts file and line into a part's error about its settings. */
+  #locate(error: unknown): unknown {
+    if (!(error instanceof CodedError) || error.code !== 'SETTINGS_INVALID') return error
+    const key = String(error.fields.key ?? '')
+    const prefix = `${settingsSourceMark}: ${key || '(top level)'}: `
+    if (!error.message.startsWith(prefix)) return error
+    const { settings } = this.#options.pipeline
+    const part = partNames.find((name) => settings.isWritten([name, key]))
+    if (!part) return error
+    const line = settings.source([part, key]).line?.([part, key])
+    return new SettingsError(
+      `${settings.where([part, key])}: ${part}.${key}: ${error.message.slice(prefix.length)}`,
+      {
+        file: settings.source([part, key]).name,
+        key: `${part}.${key}`,
+        ...(line === undefined ? {} : { line }),
+      },
+    )
+  }
+}

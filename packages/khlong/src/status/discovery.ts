@@ -1,0 +1,33 @@
+import { mkdir, rename, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import type { AddressBook } from '../config/address-book.ts'
+import { clientAddress } from '../config/address-book.ts'
+import type { PartName } from '../config/part-names.ts'
+
+/**
+ * Writes Prometheus's file-based discovery for the parts that run here: `discovery/khlong.json`
+ * with one target per part, and `discovery/iot-metrics-time-series.json` with the sink's listener.
+ */
+export async function writeDiscovery(
+  folder: string,
+  book: AddressBook,
+  running: readonly PartName[],
+): Promise<void> {
+  await mkdir(folder, { recursive: true })
+  const parts = running.map((part) => ({
+    targets: [book.platform],
+    labels: { __metrics_path__: `/metrics/${part}`, instance: part, part },
+  }))
+  await writeWhole(path.join(folder, 'khlong.json'), parts)
+  const { connect } = book.parts
+  const series = connect.kind === 'embedded' ? connect.listeners['series.listen'] : undefined
+  await writeWhole(
+    path.join(folder, 'iot-metrics-time-series.json'),
+    series === undefined ? [] : [{ targets: [clientAddress(series)], labels: {} }],
+  )
+}
+
+async function writeWhole(file: string, value: unknown): Promise<void> {
+  await writeFile(`${file}.new`, `${JSON.stringify(value, null, 2)}\n`)
+  await rename(`${file}.new`, file)
+}

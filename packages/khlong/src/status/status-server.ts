@@ -1,0 +1,90 @@
+import { EventEmitter } from 'node:events'
+import http from 'node:http'
+import { describeError, type ListenAddress, listenTcp } from '@khlong/core'
+import { type PartName, partNames } from '../config/part-names.ts'
+import type { Snapshot } from './snapshot.ts'
+
+export interface StatusServerOptions {
+  address: ListenAddress
+  /** The newest snapshot; taken by whoever owns the clock. */
+  latest(): Snapshot | undefined
+  metrics(part: PartName): Promise<string>
+}
+
+/**
+ * The platform's own door, on loopback: `/-/parts` (the snapshot as JSON), `/-/events` (each new
+ * snapshot as a server-sent event), `/-/ready`, and `/metrics/PART` for scraping.
+ */
+export class StatusServer {
+  readonly #options: StatusServerOptions
+  readonly #server: http.Server
+  readonly #published = new EventEmitter().setMaxListeners(0)
+
+  constructor(options: StatusServerOptions) {
+    this.#options = options
+    this.#server = http.createServer((request, response) => {
+      this.#answer(request, response).catch((error: unknown) => {
+        if (!response.headersSent) response.writeHead(503, { 'content-type': 'text/plain' })
+        response.end(`${describeError(error)}\n`)
+      })
+    })
+  }
+
+  async start(): Promise<void> {
+    await listenTcp(this.#server, this.#options.address)
+  }
+
+  async stop(): Promise<void> {
+    const closed = new Promise((resolve) => this.#server.close(resolve))
+    this.#server.closeAllConnections()
+    await closed
+  }
+
+  /** Sends a new snapshot to all who listen. */
+  publish(snapshot: Snapshot): void {
+    if (this.#published.listenerCount('snapshot') > 0)
+      this.#published.emit('snapshot', `data: ${JSON.stringify(snapshot)}\n\n`)
+  }
+
+  async #answer(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
+    const { pathname } = new URL(request.url ?? '/', 'http://khlong')
+    if (request.method !== 'GET') return refuse(response, 405, 'only GET is answered here')
+    if (pathname === '/-/parts') return this.#parts(response)
+    if (pathname === '/-/events') return this.#events(response)
+    if (pathname === '/-/ready') {
+      const ready = this.#options.latest()?.ready ?? false
+      return send(response, ready ? 200 : 503, 'text/plain', ready ? 'ready\n' : 'starting\n')
+    }
+    const part = partNames.find((name) => pathname === `/metrics/${name}`)
+    if (part)
+      return send(response, 200, 'text/plain; version=0.0.4', await this.#options.metrics(part))
+    refuse(response, 404, 'answered here: /-/parts, /-/events, /-/ready and /metrics/PART')
+  }
+
+  #parts(response: http.ServerResponse): void {
+    const snapshot = this.#options.latest()
+    if (snapshot) send(response, 200, 'application/json', JSON.stringify(snapshot))
+    else refuse(response, 503, 'starting')
+  }
+
+  #events(response: http.ServerResponse): void {
+    response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' })
+    const snapshot = this.#options.latest()
+    if (snapshot) response.write(`data: ${JSON.stringify(snapshot)}\n\n`)
+    const onSnapshot = (event: string): void => {
+      // Whoever reads too slowly misses snapshots; the next one holds all there is to know.
+      if (response.writableLength < 65_536) response.write(event)
+    }
+    this.#published.on('snapshot', onSnapshot)
+    response.on('close', () => this.#published.off('snapshot', onSnapshot))
+  }
+}
+
+function send(response: http.ServerResponse, status: number, type: string, body: string): void {
+  response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' })
+  response.end(body)
+}
+
+function refuse(response: http.ServerResponse, status: number, message: string): void {
+  send(response, status, 'text/plain', `${message}\n`)
+}

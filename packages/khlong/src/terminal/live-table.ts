@@ -1,0 +1,113 @@
+import { stripVTControlCharacters } from 'node:util'
+import type { PartSnapshot, Snapshot } from '../status/snapshot.ts'
+import { formatBytes, formatCount, formatRate } from './format.ts'
+
+interface Column {
+  readonly title: string
+  readonly align: 'left' | 'right'
+  value(part: PartSnapshot): string
+}
+
+const columns: readonly Column[] = [
+  { title: 'part', align: 'left', value: ({ name }) => name },
+  { title: 'state', align: 'left', value: (part) => stateText(part) },
+  { title: 'address', align: 'left', value: ({ address }) => address ?? '' },
+  { title: 'rate', align: 'right', value: ({ ratePerSecond }) => formatRate(ratePerSecond) },
+  {
+    title: 'lag',
+    align: 'right',
+    value: ({ vitals }) => (vitals?.lag === undefined ? '' : formatCount(vitals.lag)),
+  },
+  {
+    title: 'memory',
+    align: 'right',
+    value: ({ thread, memoryBytes }) =>
+      thread === undefined ? '' : `${formatBytes(memoryBytes)} ${thread.padEnd(5)}`,
+  },
+]
+
+function stateText({ status, restarts }: PartSnapshot): string {
+  return restarts > 0 ? `${status} (${restarts} restarts)` : status
+}
+
+/** The table of the parts as lines of text; colours only where `colour` is set. */
+export function tableLines(snapshot: Snapshot, colour: boolean): string[] {
+  const paint = (code: string, text: string): string =>
+    colour ? `\u001b[${code}m${text}\u001b[0m` : text
+  const rows = snapshot.parts.map((part) => columns.map((column) => column.value(part)))
+  const widths = columns.map((column, index) =>
+    Math.max(column.title.length, ...rows.map((row) => row[index]!.length)),
+  )
+  const line = (cells: readonly string[]): string =>
+    cells
+      .map((cell, index) =>
+        columns[index]!.align === 'left'
+          ? cell.padEnd(widths[index]!)
+          : cell.padStart(widths[index]!),
+      )
+      .join('  ')
+      .trimEnd()
+  const body = rows.map((row, index) => {
+    const { status } = snapshot.parts[index]!
+    const text = line(row)
+    if (status === 'ready' || status === 'external') return text
+    return paint(status === 'failed' ? '31' : '33', text)
+  })
+  const { memory, cpuPercent, uptimeMs } = snapshot
+  const problems = snapshot.parts
+    .filter((part) => part.error !== undefined && part.status !== 'ready')
+    .map((part) => paint('31', `${part.name}: ${part.error}`))
+  return [
+    paint('2', line(columns.map(({ title }) => title))),
+    ...body,
+    ...problems,
+    paint(
+      '2',
+      `one process: ${formatBytes(memory.anonymousBytes)}, ${cpuPercent} % of a core, up ${formatUptime(uptimeMs)}`,
+    ),
+  ]
+}
+
+function formatUptime(uptimeMs: number): string {
+  const seconds = Math.floor(uptimeMs / 1_000)
+  if (seconds < 60) return `${seconds} s`
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)} min ${seconds % 60} s`
+  return `${Math.floor(seconds / 3_600)} h ${Math.floor((seconds % 3_600) / 60)} min`
+}
+
+/** Draws the table over itself at the bottom of a terminal. */
+export class LiveTable {
+  readonly #out: NodeJS.WriteStream
+  readonly #footer: readonly string[]
+  #drawnLines = 0
+
+  constructor(out: NodeJS.WriteStream, footer: readonly string[]) {
+    this.#out = out
+    this.#footer = footer
+  }
+
+  draw(snapshot: Snapshot): void {
+    const width = this.#out.columns
+    const lines = [...tableLines(snapshot, true), '', ...this.#footer].map((text) =>
+      fit(text, width),
+    )
+    this.#out.write(`${this.#rewind()}${lines.map((text) => `${text}\u001b[K\n`).join('')}\u001b[J`)
+    this.#drawnLines = lines.length
+  }
+
+  /** Prints lines above the table. */
+  print(text: string): void {
+    this.#out.write(`${this.#rewind()}\u001b[J${text}\n`)
+    this.#drawnLines = 0
+  }
+
+  #rewind(): string {
+    return this.#drawnLines === 0 ? '' : `\u001b[${this.#drawnLines}A`
+  }
+}
+
+/** Cuts a line that would wrap; a line with colours is cut without them. */
+function fit(text: string, width: number): string {
+  const plain = stripVTControlCharacters(text)
+  return plain.length <= width ? text : `${plain.slice(0, width - 1)}…`
+}
