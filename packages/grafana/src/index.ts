@@ -1,1 +1,15 @@
-export {}
+export { GrafanaError, type GrafanaErrorCode } from './errors.ts'
+export type {
+  ConsoleSetup,
+  PlatformEvent,
+  PlatformItem,
+  PlatformPart,
+  PlatformSnapshot,
+  PlatformVitals,
+} from './model/platform.ts'
+export {
+  type GrafanaOptions,
+  type ResolvedGrafanaOptions,
+  resolveGrafanaOptions,
+} from './options.ts'
+export { GrafanaServer } from './server/grafana-server.ts'

@@ -1,0 +1,72 @@
+import { checkSettings, type SettingsSource } from '@khlong/core'
+import { z } from 'zod'
+
+/** What a caller may give. An address that is left out is shown as not configured. */
+export interface GrafanaOptions {
+  /** Port or `host:port`; 3000 on 127.0.0.1 by default, 0 takes any free port. */
+  listen?: number | string
+  /** Folder for saved dashboards and data sources. */
+  data?: string
+  /** Folder of Grafana dashboard JSON files; they are provisioned and watched. */
+  dashboards?: string
+  /** Base address of Prometheus's HTTP API, such as `http://127.0.0.1:9090`. */
+  prometheus?: string
+  /** Connection string of MongoDB. */
+  mongodb?: string
+  /** The database that queries read where they name none. */
+  'mongodb.database'?: string
+  /** Kafka's bootstrap servers, `host:port,host:port`. */
+  kafka?: string
+  /** Base address of Kafka Connect's REST API. */
+  connect?: string
+  /** Address of the MQTT broker, `mqtt://host:port`. */
+  mqtt?: string
+  /** Address of the MQTT broker for browsers, `ws://host:port`. */
+  mqttWebsocket?: string
+  /** The MQTT topic that carries sensor frames. */
+  'mqtt.topic'?: string
+  /** ZooKeeper's connect string, `host:port,host:port/chroot`. */
+  zookeeper?: string
+  /** Base address of the platform's own status API. */
+  platform?: string
+}
+
+/** Options after checking, with defaults filled in. */
+export type ResolvedGrafanaOptions = Readonly<
+  GrafanaOptions &
+    Required<Pick<GrafanaOptions, 'listen' | 'data' | 'mongodb.database' | 'mqtt.topic'>>
+>
+
+const httpUrl = z.url({
+  protocol: /^https?$/,
+  error: 'expected an address such as http://host:port',
+})
+
+const schema = z.strictObject({
+  listen: z.union([z.number().int().min(0).max(65_535), z.string()]).default(3000),
+  data: z.string().min(1).default('./data/grafana'),
+  dashboards: z.string().min(1).optional(),
+  prometheus: httpUrl.optional(),
+  mongodb: z.string().startsWith('mongodb').optional(),
+  // The classic pipeline's sinks write here.
+  'mongodb.database': z.string().min(1).default('iot'),
+  kafka: z.string().min(1).optional(),
+  connect: httpUrl.optional(),
+  mqtt: z.string().min(1).optional(),
+  mqttWebsocket: z.string().min(1).optional(),
+  'mqtt.topic': z.string().min(1).default('iot-frames'),
+  zookeeper: z.string().min(1).optional(),
+  platform: httpUrl.optional(),
+})
+
+/**
+ * Checks options and fills in defaults.
+ *
+ * @throws SettingsError `SETTINGS_INVALID`
+ */
+export function resolveGrafanaOptions(
+  settings: unknown,
+  source?: SettingsSource,
+): ResolvedGrafanaOptions {
+  return checkSettings(schema, settings, source) as ResolvedGrafanaOptions
+}

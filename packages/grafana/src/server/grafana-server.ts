@@ -1,0 +1,262 @@
+import path from 'node:path'
+import {
+  type DataFolder,
+  type ListenAddress,
+  MetricsRegistry,
+  openDataFolder,
+  PartBase,
+  type PartContext,
+  parseListen,
+  type Vitals,
+} from '@khlong/core'
+import fastify, { type FastifyInstance } from 'fastify'
+import { dashboardRoutes } from '../api/dashboards.ts'
+import { dataSourceRoutes } from '../api/data-sources.ts'
+import { queryRoutes } from '../api/query.ts'
+import { GrafanaError, notConfigured } from '../errors.ts'
+import type { ConsoleSetup } from '../model/platform.ts'
+import { type GrafanaOptions, resolveGrafanaOptions } from '../options.ts'
+import { Live } from '../place/live.ts'
+import { mongodbRoutes } from '../place/mongodb-routes.ts'
+import { MqttLink } from '../place/mqtt-link.ts'
+import { mqttRoutes } from '../place/mqtt-routes.ts'
+import { wayRoutes } from '../place/way.ts'
+import { ZooKeeperLink } from '../place/zookeeper-link.ts'
+import { MongoLink } from '../query/mongodb.ts'
+import { DashboardStore } from '../state/dashboard-store.ts'
+import { DataSourceStore } from '../state/data-source-store.ts'
+import { serveConsole } from './console-files.ts'
+import { listenApp } from './listen-app.ts'
+import { mayChange } from './origin-check.ts'
+import { proxyTo } from './proxy.ts'
+
+/** Kept equal to the package's version by a test. */
+export const version = '0.1.0'
+
+const bodyBytesMax = 4_000_000
+
+/** Serves Grafana's API, its dashboards, and the console. */
+export class GrafanaServer extends PartBase {
+  readonly name: string = 'grafana'
+  readonly #options: ReturnType<typeof resolveGrafanaOptions>
+  readonly #metrics = new MetricsRegistry()
+  readonly #requests = this.#metrics.counter({
+    name: 'grafana_http_request_duration_seconds_count',
+    help: 'HTTP requests answered, by status code.',
+  })
+  #app: FastifyInstance | undefined
+  #folder: DataFolder | undefined
+  #dashboards: DashboardStore | undefined
+  #live: Live | undefined
+  #mqtt: MqttLink | undefined
+  #mongodb: MongoLink | undefined
+  #zookeeper: ZooKeeperLink | undefined
+  #address = ''
+  #answered = 0
+  #received = 0
+
+  constructor(options: GrafanaOptions = {}, context: PartContext = {}) {
+    super(context)
+    this.#options = resolveGrafanaOptions(options)
+    const viewers = this.#metrics.gauge({
+      name: 'khlong_console_viewers',
+      help: 'Browsers that follow the live stream.',
+    })
+    const dashboards = this.#metrics.gauge({
+      name: 'grafana_stat_totals_dashboard',
+      help: 'total amount of dashboards',
+    })
+    this.#metrics.onRender(() => {
+      viewers.set(this.#live?.viewerCount ?? 0)
+      dashboards.set(this.#dashboards?.list().length ?? 0)
+    })
+  }
+
+  get addresses(): Readonly<Record<string, string>> {
+    return this.#address === '' ? {} : { http: this.#address }
+  }
+
+  vitals(): Vitals {
+    return {
+      recordsIn: this.#received,
+      recordsOut: this.#answered,
+      facts: {
+        viewers: this.#live?.viewerCount ?? 0,
+        dashboards: this.#dashboards?.list().length ?? 0,
+      },
+      items: [],
+    }
+  }
+
+  metrics(): string {
+    return this.#metrics.render()
+  }
+
+  /** The running fastify instance, for requests without a socket. */
+  get app(): FastifyInstance {
+    if (!this.#app) throw new Error('the console is not started')
+    return this.#app
+  }
+
+  protected override async onStart(): Promise<void> {
+    const options = this.#options
+    const folder = await openDataFolder(options.data)
+    this.#folder = folder
+    const sources = new DataSourceStore(path.join(folder.path, 'data-sources.json'), {
+      ...(options.prometheus === undefined ? {} : { prometheus: options.prometheus }),
+      ...(options.mongodb === undefined ? {} : { mongodb: options.mongodb }),
+      database: options['mongodb.database'],
+    })
+    await sources.open()
+    if (options.mqtt !== undefined) this.#mqtt = new MqttLink(options.mqtt)
+    if (options.mongodb !== undefined)
+      this.#mongodb = new MongoLink(options.mongodb, options['mongodb.database'])
+    if (options.zookeeper !== undefined) this.#zookeeper = new ZooKeeperLink(options.zookeeper)
+    const live = new Live({
+      platform: options.platform,
+      mqtt: this.#mqtt,
+      topic: options['mqtt.topic'],
+      logger: this.logger,
+    })
+    this.#live = live
+    const dashboards = new DashboardStore({
+      savedFolder: path.join(folder.path, 'dashboards'),
+      provisionedFolder: options.dashboards,
+      logger: this.logger,
+      onChange: () => live.dashboardsChanged(),
+    })
+    this.#dashboards = dashboards
+    await dashboards.open()
+    const app = this.#buildApp()
+    this.#app = app
+    dashboardRoutes(app, dashboards)
+    dataSourceRoutes(app, sources)
+    queryRoutes(app, sources, this.#mongodb)
+    mqttRoutes(app, this.#mqtt)
+    mongodbRoutes(app, this.#mongodb)
+    wayRoutes(app, { mongodb: this.#mongodb, sources })
+    this.#ownRoutes(app)
+    await serveConsole(app)
+    this.#address = await listenApp(app, this.#listenAddress())
+    live.open()
+  }
+
+  protected override async onStop(deadlineMs: number): Promise<void> {
+    this.#address = ''
+    await this.#live?.close()
+    const app = this.#app
+    if (app) {
+      const cut = setTimeout(() => app.server.closeAllConnections(), deadlineMs)
+      await app.close()
+      clearTimeout(cut)
+    }
+    await Promise.all([
+      this.#dashboards?.close(),
+      this.#mqtt?.close(),
+      this.#mongodb?.close(),
+      this.#zookeeper?.close(),
+    ])
+    await this.#folder?.release()
+    this.#app = undefined
+    this.#live = undefined
+    this.#dashboards = undefined
+  }
+
+  #listenAddress(): ListenAddress {
+    return parseListen(this.#options.listen)
+  }
+
+  #buildApp(): FastifyInstance {
+    const app = fastify({
+      logger: false,
+      bodyLimit: bodyBytesMax,
+      forceCloseConnections: 'idle',
+      routerOptions: { maxParamLength: 2_000 },
+    })
+    app.addContentTypeParser(
+      'application/x-www-form-urlencoded',
+      { parseAs: 'string' },
+      (_request, body, done) => done(null, body),
+    )
+    app.addHook('onRequest', async (request) => {
+      this.#received++
+      if (request.method === 'GET' || request.method === 'HEAD') return
+      if (!mayChange(request.headers))
+        throw new GrafanaError('GRAFANA_FORBIDDEN', 'origin not allowed')
+    })
+    app.addHook('onResponse', async (_request, reply) => {
+      this.#answered++
+      this.#requests.add(1, { status_code: String(reply.statusCode) })
+    })
+    app.setErrorHandler((error, request, reply) => {
+      if (error instanceof GrafanaError)
+        return reply.code(error.statusCode).send({
+          message: error.message,
+          ...(error.wireStatus === undefined ? {} : { status: error.wireStatus }),
+          ...(error.cause instanceof Error ? { error: error.cause.message } : {}),
+          code: error.code,
+        })
+      const { statusCode = 500, message } = error as { statusCode?: number; message: string }
+      if (statusCode >= 500) this.logger.error({ err: error, url: request.url }, 'request failed')
+      return reply.code(statusCode).send({ message })
+    })
+    return app
+  }
+
+  #ownRoutes(app: FastifyInstance): void {
+    const options = this.#options
+    app.get('/api/health', async () => ({ commit: '', database: 'ok', version }))
+    app.get('/api/user/preferences', async () => ({ theme: '', timezone: '', language: '' }))
+    app.get('/metrics', async (_request, reply) =>
+      reply.header('content-type', 'text/plain; version=0.0.4').send(this.metrics()),
+    )
+    app.get('/-/setup', async () => this.#setup())
+    app.get('/-/live', async (_request, reply) => {
+      this.#live?.join(reply)
+      return reply
+    })
+    app.get<{ Querystring: { path?: string } }>('/-/zookeeper/node', async (request) => {
+      if (!this.#zookeeper) throw notConfigured('zookeeper')
+      return this.#zookeeper.read(request.query.path ?? '/')
+    })
+    for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE'] as const)
+      app.route<{ Params: { '*': string } }>({
+        method,
+        url: '/-/connect/*',
+        handler: async (request, reply) => {
+          if (options.connect === undefined) throw notConfigured('connect')
+          return proxyTo({
+            part: 'connect',
+            url: options.connect,
+            path: request.params['*'],
+            request,
+            reply,
+          })
+        },
+      })
+  }
+
+  #setup(): ConsoleSetup {
+    const options = this.#options
+    const mqtt = this.#mqtt && URL.canParse(this.#mqtt.url) ? new URL(this.#mqtt.url) : undefined
+    const list = this.#dashboards?.list() ?? []
+    const home =
+      list.find((one) => one.uid === 'iot') ?? list.find((one) => one.provisioned) ?? list[0]
+    const parts = ['prometheus', 'mongodb', 'kafka', 'connect', 'mqtt', 'zookeeper', 'platform']
+    return {
+      version,
+      configured: Object.fromEntries(
+        parts.map((part) => [part, options[part as keyof typeof options] !== undefined]),
+      ),
+      mqtt: mqtt
+        ? {
+            host: mqtt.hostname,
+            port: Number(mqtt.port) || 1883,
+            topic: options['mqtt.topic'],
+          }
+        : null,
+      mqttWebsocket: options.mqttWebsocket ?? null,
+      home: home?.uid ?? null,
+    }
+  }
+}
