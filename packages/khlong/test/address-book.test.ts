@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict'
+import { mkdir, writeFile } from 'node:fs/promises'
+import net from 'node:net'
+import path from 'node:path'
+import test, { type TestContext } from 'node:test'
+import { listenTcp } from '@khlong/core'
+import { temporaryFolder } from '@khlong/core/testing'
+import { type Pipeline, readPipeline, resolveAddressBook } from '../src/index.ts'
+
+async function pipelineOf(t: TestContext, yaml: string, set: string[] = []): Promise<Pipeline> {
+  const folder = path.join(await temporaryFolder(t), 'mine')
+  await mkdir(folder)
+  await writeFile(path.join(folder, 'khlong.yml'), yaml)
+  return readPipeline({ folder, set })
+}
+
+/** A port that another process has. */
+async function takenPort(t: TestContext): Promise<number> {
+  const server = net.createServer()
+  const { port } = await listenTcp(server, { host: '127.0.0.1', port: 0 })
+  t.after(() => server.close())
+  return port
+}
+
+test('everything is embedded by default, but for the fleet', async (t) => {
+  const book = await resolveAddressBook(await pipelineOf(t, ''))
+  assert.equal(book.parts.kafka.kind, 'embedded')
+  assert.equal(book.parts.sensors.kind, 'off')
+})
+
+test('one key makes a part external, and connector files see its address', async (t) => {
+  const pipeline = await pipelineOf(
+    t,
+    'kafka: { bootstrap.servers: "k1:9092,k2:9092" }\nmqtt: { url: mqtt://broker:1883 }',
+  )
+  const book = await resolveAddressBook(pipeline)
+  assert.deepEqual(book.parts.kafka, { kind: 'external', address: 'k1:9092,k2:9092' })
+  assert.equal(book.environment.KHLONG_KAFKA_BOOTSTRAP_SERVERS, 'k1:9092,k2:9092')
+  assert.equal(book.environment.KHLONG_MQTT_URL, 'mqtt://broker:1883')
+})
+
+test('a port that the user wrote and that is taken is refused with file, line and key', async (t) => {
+  const port = await takenPort(t)
+  const pipeline = await pipelineOf(t, `name: x\nkafka:\n  listen: ${port}\n`)
+  await assert.rejects(resolveAddressBook(pipeline), (error: Error) => {
+    assert.match(error.message, new RegExp(`khlong\\.yml:3: kafka\\.listen: port ${port} is taken`))
+    return true
+  })
+})
+
+test('a wildcard address reaches clients on this machine as loopback', async (t) => {
+  const book = await resolveAddressBook(await pipelineOf(t, 'mongodb: { listen: "0.0.0.0:0" }'))
+  assert.match(book.environment.KHLONG_MONGODB_URI!, /^mongodb:\/\/127\.0\.0\.1:\d+$/)
+})
+
+test('an unknown section is refused with the nearest known one', async (t) => {
+  await assert.rejects(pipelineOf(t, 'name: x\nkafak: {}\n'), (error: Error) => {
+    assert.match(error.message, /khlong\.yml:2: kafak: unknown section; did you mean kafka\?/)
+    return true
+  })
+})
+
+test('a folder that is not there is said, with the command that makes one', async () => {
+  await assert.rejects(readPipeline({ folder: './nowhere' }), { code: 'KHLONG_PIPELINE_MISSING' })
+})
