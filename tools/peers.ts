@@ -19,7 +19,20 @@ const apt = (command: string, name = command): Peer => ({
   install: `apt-get install --no-install-recommends ${name}`,
 })
 
-const peers = {
+export type PeerName =
+  | 'mosquitto'
+  | 'mosquitto_pub'
+  | 'mosquitto_sub'
+  | 'kcat'
+  | 'chromium'
+  | 'prometheus'
+  | 'promtool'
+  | 'java'
+  | 'mvn'
+  | 'python'
+  | 'mongosh'
+
+const peers: Record<PeerName, Peer> = {
   mosquitto: apt('mosquitto'),
   mosquitto_pub: apt('mosquitto_pub', 'mosquitto-clients'),
   mosquitto_sub: apt('mosquitto_sub', 'mosquitto-clients'),
@@ -37,9 +50,7 @@ const peers = {
     command: inRoot('.peers/node/node_modules/.bin/mongosh'),
     install: 'npm run test:peers -- --install',
   },
-} as const satisfies Record<string, Peer>
-
-export type PeerName = keyof typeof peers
+}
 
 const pythonPackages = ['kazoo', 'paho-mqtt', 'pymongo']
 const nodePackages = ['mongosh']

@@ -1,0 +1,205 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { SeededRandom } from '@khlong/core/testing'
+import { MongoClient } from 'mongodb'
+import mqtt, { type MqttClient } from 'mqtt'
+import { PipelineProcess } from './pipeline-process.ts'
+
+// The delivery contract, measured: the whole process is killed under load, again and again, and
+// every frame that a sensor saw acknowledged is looked for among the documents.
+
+export interface DeliveryOptions {
+  kills: number
+  seed: number
+  /** Shortest and longest time under load between two kills. */
+  loadMs?: readonly [number, number]
+  say?(text: string): void
+}
+
+export interface DeliveryResult {
+  readonly seed: number
+  readonly kills: number
+  readonly sent: number
+  readonly acknowledged: number
+  readonly documents: number
+  /** `id/boot/seq` of acknowledged frames that no document holds. */
+  readonly missing: readonly string[]
+  /** Documents beyond the first of the same frame: QoS 1 before Kafka may make them. */
+  readonly duplicates: number
+  /** Duplicates whose frame was sent once only, so that nothing before Kafka explains them. */
+  readonly unexplainedDuplicates: number
+  readonly startMsMax: number
+}
+
+const sensorCount = 20
+const inFlightMax = 200
+const drainDeadlineMs = 60_000
+
+/** Kills the pipeline `kills` times under load and recounts from sensor to document. */
+export async function measureDelivery(options: DeliveryOptions): Promise<DeliveryResult> {
+  const random = new SeededRandom(options.seed)
+  const say = options.say ?? (() => {})
+  const [loadMsMin, loadMsMax] = options.loadMs ?? [1_000, 3_000]
+  const folder = await mkdtemp(path.join(tmpdir(), 'khlong-delivery-'))
+  const pipeline = await PipelineProcess.create({ folder })
+  const sensors = new LoadSensors(`mqtt://127.0.0.1:${pipeline.ports.mqtt}`, options.seed)
+  let startMsMax = 0
+  try {
+    for (let kill = 0; kill < options.kills; kill++) {
+      startMsMax = Math.max(startMsMax, await pipeline.start())
+      await sensors.connect()
+      await delay(loadMsMin + random.next() * (loadMsMax - loadMsMin))
+      await pipeline.kill()
+      await sensors.disconnect()
+      say(`kill ${kill + 1}: ${sensors.acknowledged.size} frames acknowledged so far`)
+    }
+    startMsMax = Math.max(startMsMax, await pipeline.start())
+    await sensors.connect()
+    await sensors.finish()
+    const counts = await countDocuments(
+      `mongodb://127.0.0.1:${pipeline.ports.mongodb}`,
+      sensors.acknowledged,
+    )
+    const exitCode = await pipeline.stop()
+    if (exitCode !== 0)
+      throw new Error(`the last stop gave exit code ${exitCode}:\n${pipeline.output}`)
+    let duplicates = 0
+    let unexplainedDuplicates = 0
+    for (const [frame, count] of counts) {
+      duplicates += count - 1
+      if (count > 1 && !sensors.sentAgain.has(frame)) unexplainedDuplicates += count - 1
+    }
+    return {
+      seed: options.seed,
+      kills: options.kills,
+      sent: sensors.sent,
+      acknowledged: sensors.acknowledged.size,
+      documents: [...counts.values()].reduce((sum, count) => sum + count, 0),
+      missing: [...sensors.acknowledged].filter((frame) => !counts.has(frame)),
+      duplicates,
+      unexplainedDuplicates,
+      startMsMax,
+    }
+  } finally {
+    await sensors.disconnect()
+    await pipeline.kill()
+    await rm(folder, { recursive: true, force: true, maxRetries: 3 })
+  }
+}
+
+/** Sensors that send as fast as they are acknowledged, and send again what was not. */
+class LoadSensors {
+  readonly acknowledged = new Set<string>()
+  readonly sentAgain = new Set<string>()
+  sent = 0
+  readonly #url: string
+  readonly #boot: string
+  readonly #waiting = new Map<string, string>()
+  #client: MqttClient | undefined
+  #seq = 0
+  #running = false
+
+  constructor(url: string, seed: number) {
+    this.#url = url
+    this.#boot = `boot-${seed}`
+  }
+
+  async connect(): Promise<void> {
+    const client = await mqtt.connectAsync(this.#url, { reconnectPeriod: 0, clean: true })
+    // What breaks with the connection is sent again over the next one.
+    client.on('error', () => {})
+    this.#client = client
+    this.#running = true
+    for (const [frame, payload] of this.#waiting) {
+      this.sentAgain.add(frame)
+      this.#publish(client, frame, payload)
+    }
+    this.#fill(client)
+  }
+
+  async disconnect(): Promise<void> {
+    this.#running = false
+    const client = this.#client
+    this.#client = undefined
+    await client?.endAsync(true)
+  }
+
+  /** Sends nothing new and resolves when all is acknowledged. */
+  async finish(): Promise<void> {
+    this.#running = false
+    const deadlineMs = performance.now() + drainDeadlineMs
+    while (this.#waiting.size > 0) {
+      if (performance.now() > deadlineMs)
+        throw new Error(
+          `${this.#waiting.size} frames were not acknowledged in ${drainDeadlineMs} ms`,
+        )
+      await delay(20)
+    }
+  }
+
+  #fill(client: MqttClient): void {
+    while (this.#running && this.#client === client && this.#waiting.size < inFlightMax) {
+      const seq = this.#seq++
+      const id = String(1_000_000 + (seq % sensorCount))
+      const frame = `${id}/${this.#boot}/${seq}`
+      const nowMs = Date.now()
+      const payload = JSON.stringify({
+        id,
+        name: `load_${seq % sensorCount}`,
+        place_id: String(seq % 3),
+        date: new Date(nowMs).toISOString().replace('Z', '+0000'),
+        timestamp: nowMs,
+        payload: {
+          temperature: seq % 35,
+          humidity: seq % 100,
+          pressure: 1_000,
+          luminosity: seq % 65_000,
+        },
+        seq,
+        boot: this.#boot,
+      })
+      this.#waiting.set(frame, payload)
+      this.sent++
+      this.#publish(client, frame, payload)
+    }
+  }
+
+  #publish(client: MqttClient, frame: string, payload: string): void {
+    client.publish('iot-frames', payload, { qos: 1 }, (error) => {
+      if (error || this.#client !== client) return
+      this.#waiting.delete(frame)
+      this.acknowledged.add(frame)
+      this.#fill(client)
+    })
+  }
+}
+
+/** How many documents hold each frame, once all acknowledged ones are there or time is up. */
+async function countDocuments(
+  url: string,
+  acknowledged: ReadonlySet<string>,
+): Promise<Map<string, number>> {
+  const client = await MongoClient.connect(url)
+  try {
+    const collection = client.db('iot').collection('iot_frames')
+    const deadlineMs = performance.now() + drainDeadlineMs
+    for (;;) {
+      const counts = new Map<string, number>()
+      const cursor = collection.find(
+        {},
+        { projection: { id: 1, boot: 1, seq: 1 }, batchSize: 10_000 },
+      )
+      for await (const { id, boot, seq } of cursor) {
+        const frame = `${id}/${boot}/${seq}`
+        counts.set(frame, (counts.get(frame) ?? 0) + 1)
+      }
+      const complete = [...acknowledged].every((frame) => counts.has(frame))
+      if (complete || performance.now() > deadlineMs) return counts
+      await delay(500)
+    }
+  } finally {
+    await client.close()
+  }
+}

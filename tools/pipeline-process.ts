@@ -1,0 +1,152 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { cp } from 'node:fs/promises'
+import net from 'node:net'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const main = path.join(root, 'packages/khlong/src/main.ts')
+
+/** The ports of one pipeline, the same over its restarts. */
+export interface PipelinePorts {
+  readonly mqtt: number
+  readonly websocket: number
+  readonly zookeeper: number
+  readonly kafka: number
+  readonly connect: number
+  readonly series: number
+  readonly mongodb: number
+  readonly prometheus: number
+  readonly grafana: number
+}
+
+const portSettings: Record<keyof PipelinePorts, string> = {
+  mqtt: 'mqtt.listen',
+  websocket: 'mqtt.websocket',
+  zookeeper: 'zookeeper.listen',
+  kafka: 'kafka.listen',
+  connect: 'connect.listen',
+  series: 'connect.series.listen',
+  mongodb: 'mongodb.listen',
+  prometheus: 'prometheus.listen',
+  grafana: 'grafana.listen',
+}
+
+export interface PipelineProcessOptions {
+  /** An empty folder for the pipeline's copy and its data. */
+  folder: string
+  demo?: boolean
+  set?: readonly string[]
+}
+
+/** `khlong up` on a copy of the reference pipeline, as a process that can be killed and started again. */
+export class PipelineProcess {
+  readonly folder: string
+  readonly ports: PipelinePorts
+  readonly #arguments: readonly string[]
+  #child: ChildProcess | undefined
+  #output = ''
+
+  static async create(options: PipelineProcessOptions): Promise<PipelineProcess> {
+    const pipeline = path.join(options.folder, 'iot')
+    await cp(path.join(root, 'pipelines/iot'), pipeline, {
+      recursive: true,
+      filter: (source) => path.basename(source) !== 'data',
+    })
+    const names = Object.keys(portSettings) as (keyof PipelinePorts)[]
+    const free = await freePorts(names.length)
+    const ports = Object.fromEntries(names.map((name, index) => [name, free[index]!]))
+    return new PipelineProcess(pipeline, ports as unknown as PipelinePorts, options)
+  }
+
+  private constructor(folder: string, ports: PipelinePorts, options: PipelineProcessOptions) {
+    this.folder = folder
+    this.ports = ports
+    const names = Object.keys(portSettings) as (keyof PipelinePorts)[]
+    this.#arguments = [
+      main,
+      'up',
+      folder,
+      '--no-open',
+      ...(options.demo ? ['--demo'] : []),
+      ...names.flatMap((name) => ['--set', `${portSettings[name]}=${ports[name]}`]),
+      ...(options.set ?? []).flatMap((setting) => ['--set', setting]),
+    ]
+  }
+
+  /** All that the process has written since it was last started. */
+  get output(): string {
+    return this.#output
+  }
+  get processId(): number | undefined {
+    return this.#child?.pid
+  }
+
+  /** Starts it and resolves, with the milliseconds that it took, when it says that it is ready. */
+  async start(deadlineMs = 60_000): Promise<number> {
+    const startMs = performance.now()
+    const child = spawn(process.execPath, this.#arguments, {
+      cwd: path.dirname(this.folder),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    this.#child = child
+    this.#output = ''
+    const ready = Promise.withResolvers<void>()
+    const collect = (chunk: Buffer): void => {
+      this.#output += chunk.toString()
+      if (/^ready in /m.test(this.#output)) ready.resolve()
+    }
+    child.stdout?.on('data', collect)
+    child.stderr?.on('data', collect)
+    child.once('exit', (code, signal) => {
+      ready.reject(
+        new Error(`it ended with ${code ?? signal} before it was ready:\n${this.#output}`),
+      )
+    })
+    const deadline = setTimeout(() => {
+      ready.reject(new Error(`it was not ready in ${deadlineMs} ms:\n${this.#output}`))
+    }, deadlineMs)
+    try {
+      await ready.promise
+    } finally {
+      clearTimeout(deadline)
+    }
+    return performance.now() - startMs
+  }
+
+  /** Kills it as a power cut would, and waits until it is gone. */
+  async kill(): Promise<void> {
+    await this.#end('SIGKILL')
+  }
+
+  /** Asks it to stop, as Ctrl-C does; gives the exit code. */
+  async stop(): Promise<number | null> {
+    return this.#end('SIGTERM')
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<number | null> {
+    const child = this.#child
+    if (!child || child.exitCode !== null || child.signalCode !== null)
+      return child?.exitCode ?? null
+    const exited = once(child, 'exit')
+    child.kill(signal)
+    const [code] = (await exited) as [number | null]
+    return code
+  }
+}
+
+async function freePorts(count: number): Promise<number[]> {
+  // All are held at once, so that no two are the same.
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = net.createServer()
+      server.listen(0, '127.0.0.1')
+      await once(server, 'listening')
+      return server
+    }),
+  )
+  const ports = servers.map((server) => (server.address() as net.AddressInfo).port)
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
+  return ports
+}
