@@ -1,1 +1,2 @@
-export {}
+export { KafkaClientError, type KafkaClientErrorCode } from './errors.ts'
+export { KafkaClient } from './kafka-client.ts'
