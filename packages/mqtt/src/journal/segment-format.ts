@@ -1,0 +1,108 @@
+import { crc32c, Reader } from '@khlong/core/bytes'
+import { MqttError } from '../errors.ts'
+
+// docs/formats/mqtt-journal.md describes these bytes.
+
+const magic = Buffer.from('KHLMQTTJ')
+export const formatVersion = 1
+export const segmentHeaderBytes = 16
+const recordHeaderBytes = 9
+
+export const RecordType = {
+  durable: 1,
+  session: 2,
+  sessionEnded: 3,
+  subscribed: 4,
+  unsubscribed: 5,
+  message: 6,
+  assigned: 7,
+  received: 8,
+  progress: 9,
+  released: 10,
+  retainedCleared: 11,
+} as const
+
+/** The first bytes of a segment file. */
+export function segmentHeader(sequence: number): Buffer {
+  const header = Buffer.alloc(segmentHeaderBytes)
+  magic.copy(header)
+  header.writeUInt16BE(formatVersion, 8)
+  header.writeUInt32BE(sequence, 12)
+  return header
+}
+
+interface SegmentPlace {
+  readonly folder: string
+  readonly name: string
+  readonly sequence: number
+  /** Only the last segment can end in a torn tail. */
+  readonly isLast: boolean
+}
+
+/**
+ * Gives each record's type and body, and returns where the readable records end: before the end of
+ * `bytes` where the tail is torn.
+ *
+ * @throws MqttError `MQTT_JOURNAL_DAMAGED`, `MQTT_JOURNAL_VERSION`
+ */
+export function readSegment(
+  bytes: Buffer,
+  place: SegmentPlace,
+  visit: (type: number, body: Reader) => void,
+): number {
+  const damaged = (position: number, what: string): MqttError =>
+    new MqttError(
+      'MQTT_JOURNAL_DAMAGED',
+      `${place.folder}/${place.name}: ${what} at byte ${position}; restore the folder from a backup, or move it away to start empty`,
+      { fields: { file: place.name, position } },
+    )
+  if (bytes.length < segmentHeaderBytes) {
+    if (place.isLast) return 0
+    throw damaged(bytes.length, 'the file ends inside its header')
+  }
+  if (!bytes.subarray(0, 8).equals(magic) || bytes.readUInt32BE(12) !== place.sequence) {
+    // A new file whose header was not flushed holds zeros.
+    if (place.isLast && bytes.every((byte) => byte === 0)) return 0
+    throw damaged(0, 'no header of an MQTT journal')
+  }
+  const version = bytes.readUInt16BE(8)
+  if (version !== formatVersion)
+    throw new MqttError(
+      'MQTT_JOURNAL_VERSION',
+      `${place.folder}/${place.name} has version ${version} of the MQTT journal; this program reads ${formatVersion}`,
+      { fields: { file: place.name, version } },
+    )
+  let position = segmentHeaderBytes
+  while (position < bytes.length) {
+    const bodyBytes = recordBodyBytes(bytes, position)
+    if (bodyBytes < 0) {
+      if (place.isLast && !isDurableBeyond(bytes, position, place.sequence)) return position
+      throw damaged(position, 'a record is damaged')
+    }
+    const start = position + recordHeaderBytes
+    visit(bytes[start - 1]!, new Reader(bytes, start, start + bodyBytes))
+    position = start + bodyBytes
+  }
+  return position
+}
+
+/** The size of the body of the record at `position`, or -1 where there is no whole record. */
+function recordBodyBytes(bytes: Buffer, position: number): number {
+  const start = position + recordHeaderBytes
+  if (start > bytes.length) return -1
+  const bodyBytes = bytes.readUInt32BE(position)
+  if (bodyBytes > bytes.length - start) return -1
+  const sum = bytes.readUInt32BE(position + 4)
+  return crc32c(bytes.subarray(start - 1, start + bodyBytes)) === sum ? bodyBytes : -1
+}
+
+/** Whether a later record says that the bytes at `position` had been flushed: then they are damaged, not torn. */
+function isDurableBeyond(bytes: Buffer, position: number, sequence: number): boolean {
+  for (let at = position + 1; at + recordHeaderBytes + 8 <= bytes.length; at++) {
+    if (bytes[at + 8] !== RecordType.durable || bytes.readUInt32BE(at) !== 8) continue
+    const start = at + recordHeaderBytes
+    if (bytes.readUInt32BE(start) !== sequence || recordBodyBytes(bytes, at) < 0) continue
+    if (bytes.readUInt32BE(start + 4) > position) return true
+  }
+  return false
+}

@@ -1,0 +1,611 @@
+import { Writer } from '@khlong/core/bytes'
+import type { Packet } from 'mqtt-packet'
+import { ProtocolError } from '../errors.ts'
+import { type Admission, admit } from '../handlers/connect.ts'
+import { subscribe, unsubscribe } from '../handlers/subscribe.ts'
+import {
+  Acknowledgement,
+  decodePacketId,
+  decodeReason,
+  encodeAcknowledgement,
+} from '../protocol/acknowledgement.ts'
+import {
+  connectLevel,
+  decodeControlPacket,
+  encodeControlPacket,
+} from '../protocol/control-packets.ts'
+import { PacketFramer } from '../protocol/framing.ts'
+import {
+  decodePublish,
+  encodePublish,
+  type OutgoingPublish,
+  type ProtocolVersion,
+  type PublishPacket,
+  publishBytes,
+} from '../protocol/publish.ts'
+import { connectReturnCode, Reason } from '../protocol/reason.ts'
+import { isTopicName } from '../protocol/topic.ts'
+import { Fifo } from '../state/fifo.ts'
+import type { ClientDescription, ClientPort, Delivered, Session, Will } from '../state/session.ts'
+import type { ConnectionHost } from './connection-host.ts'
+import type { Transport } from './transport.ts'
+
+/** Output beyond this is not added to: queued messages wait, QoS 0 is dropped. */
+const outputBytesMax = 524_288
+/** Acknowledgements that may wait for the journal before the client is not read any more. */
+const pendingMax = 2_000
+/** A client that takes nothing for so long while bytes wait for it is disconnected. */
+const stallMs = 60_000
+/** Time for CONNECT to come, and for a connection to end. */
+const graceMs = 10_000
+
+/** Why a client is not read. */
+const Pause = { fullQueue: 1, pending: 2, journal: 4, output: 8 } as const
+
+/** An answer that leaves in its turn, after the journal has reached `position`. */
+interface PendingAnswer {
+  readonly position: number
+  readonly header: number
+  readonly packetId: number
+  readonly reason: number
+  /** Whether it ends the exchange for a message of the client. */
+  readonly isFinal: boolean
+  /** For answers that are more than an acknowledgement. */
+  readonly send: (() => void) | undefined
+}
+
+/**
+ * One client: packets in, packets out.
+ *
+ * Invariants: answers leave in the order of the packets that they answer; what is written in one
+ * tick leaves as one; the session is attached from CONNECT to the end and detached exactly once.
+ */
+export class Connection implements ClientPort {
+  readonly #host: ConnectionHost
+  readonly #transport: Transport
+  readonly #listener: string
+  readonly #framer: PacketFramer
+  readonly #writer = new Writer(512)
+  readonly #pending = new Fifo<PendingAnswer>()
+  readonly #aliases = new Map<number, string>()
+  readonly #connectedAtMs: number
+  #admission: Admission | undefined
+  #session: Session | undefined
+  #will: Will | undefined
+  /** A publish that waits for room in a queue, and who calls when there is some. */
+  #held: PublishPacket | undefined
+  #waitsFor: { session: Session; wake: () => void } | undefined
+  #pauses = 0
+  #isClosed = false
+  #isFlushDue = false
+  #wasCongested = false
+  /** QoS 1 and 2 messages from the client that are not answered in full. */
+  #unanswered = 0
+  #lastReceivedMs: number
+  #closedAtMs = 0
+  #stalledSinceMs = 0
+  #stalledAtBytes = -1
+  #messagesIn = 0
+  #messagesOut = 0
+
+  constructor(host: ConnectionHost, transport: Transport, listener: string) {
+    this.#host = host
+    this.#transport = transport
+    this.#listener = listener
+    this.#framer = new PacketFramer(host.options.max_packet_size)
+    this.#connectedAtMs = host.clock.nowMs()
+    this.#lastReceivedMs = host.clock.monotonicMs()
+  }
+
+  get version(): ProtocolVersion {
+    return this.#admission?.version ?? 4
+  }
+  get isCongested(): boolean {
+    const isCongested = this.#writer.position + this.#transport.bufferedBytes > outputBytesMax
+    if (isCongested) this.#wasCongested = true
+    return isCongested
+  }
+
+  // ── input ──
+
+  onData(chunk: Buffer): void {
+    if (this.#isClosed) return
+    this.#host.state.counters.bytesReceived += chunk.length
+    this.#lastReceivedMs = this.#host.clock.monotonicMs()
+    this.#framer.push(chunk)
+    this.#process()
+  }
+
+  onClose(): void {
+    this.#detach()
+    this.#host.closed(this)
+  }
+
+  #process(): void {
+    try {
+      while (!this.#isClosed && this.#pauses === 0 && this.#framer.next()) {
+        this.#host.state.counters.packetsReceived++
+        this.#handle()
+      }
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      this.#refuse(error)
+    }
+  }
+
+  #handle(): void {
+    const { header, body, packet } = this.#framer
+    const type = header >> 4
+    const session = this.#session
+    if (!session) {
+      if (type !== 1) throw new ProtocolError(Reason.protocolError, 'no CONNECT at first')
+      this.#connect(packet, body)
+      return
+    }
+    switch (type) {
+      case 3:
+        this.#published(decodePublish(header, body, this.version))
+        return
+      case 4:
+        checkFlags(header, 0)
+        this.#host.state.delivery.acknowledged(session, decodePacketId(body), this.#nowMs)
+        return
+      case 5:
+        checkFlags(header, 0)
+        this.#received(session, decodePacketId(body), decodeReason(body, this.version))
+        return
+      case 6:
+        checkFlags(header, 2)
+        this.#released(session, decodePacketId(body))
+        return
+      case 7:
+        checkFlags(header, 0)
+        this.#host.state.delivery.completed(session, decodePacketId(body), this.#nowMs)
+        return
+      case 8:
+      case 10:
+        this.#subscribing(session, packet)
+        return
+      case 12:
+        checkFlags(header, 0)
+        this.#writer.uint8(0xd0).uint8(0)
+        this.#wrote()
+        return
+      case 14:
+        this.#disconnecting(session, packet)
+        return
+      default:
+        throw new ProtocolError(Reason.protocolError, `packet type ${type}`)
+    }
+  }
+
+  #connect(packet: Buffer, body: Buffer): void {
+    const level = connectLevel(body) & 0x7f
+    if (level !== 3 && level !== 4 && level !== 5) {
+      this.#connack(level >= 5 ? 5 : 4, Reason.unsupportedProtocolVersion)
+      this.#end()
+      return
+    }
+    const decoded = decodeControlPacket(packet, 0)
+    if (decoded.cmd !== 'connect') throw new ProtocolError(Reason.protocolError, 'no CONNECT')
+    let admission: Admission
+    try {
+      admission = admit(
+        decoded,
+        this.#host.options,
+        this.#listener === 'internal',
+        this.#host.newClientId,
+      )
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      this.#host.state.counters.connectionsRefused++
+      this.#connack(level, error.reason)
+      this.#end()
+      return
+    }
+    const { state } = this.#host
+    const nowMs = this.#nowMs
+    state.sessions.get(admission.clientId)?.client?.close(Reason.sessionTakenOver)
+    const { session, isPresent } = state.attach(admission.clientId, admission, nowMs)
+    this.#admission = admission
+    this.#session = session
+    this.#will = admission.will
+    this.#connack(admission.version, Reason.success, isPresent, admission.properties)
+    this.#host.logger.debug(
+      { clientId: admission.clientId, address: this.#transport.remoteAddress, isPresent },
+      'client connected',
+    )
+    state.connect(session, this, nowMs)
+  }
+
+  #connack(
+    version: ProtocolVersion,
+    reason: number,
+    sessionPresent = false,
+    properties: Admission['properties'] = {},
+  ): void {
+    const code =
+      version === 5 ? { reasonCode: reason, properties } : { returnCode: connectReturnCode(reason) }
+    // MQTT 3.1 has no session present flag.
+    this.#control(
+      { cmd: 'connack', sessionPresent: sessionPresent && version > 3, ...code },
+      version,
+    )
+  }
+
+  #published(packet: PublishPacket): void {
+    const { state, options } = this.#host
+    const { packetId, qos } = packet
+    const session = this.#session!
+    if (this.#held === undefined) {
+      state.counters.publishReceived++
+      state.counters.publishBytesReceived += packet.payload.length
+      this.#messagesIn++
+    }
+    if (qos > options.max_qos) throw new ProtocolError(Reason.qosNotSupported, `QoS ${qos}`)
+    if (packet.retain && !options.retain_available)
+      throw new ProtocolError(Reason.retainNotSupported, 'a retained message')
+    const topic = this.#topicOf(packet)
+    if (qos === 2 && session.receivedIds.has(packetId)) {
+      // Sent again before PUBREC reached the client: it is in already [MQTT-4.3.3-10].
+      this.#answer(Acknowledgement.pubrec, packetId, Reason.success, this.#host.journal.appended)
+      return
+    }
+    if (topic.startsWith('$SYS/')) {
+      this.#acknowledge(packet, Reason.notAuthorized, 0)
+      return
+    }
+    const publication = topic === packet.topic ? packet : { ...packet, topic }
+    const position = state.publish(publication, session, this.#nowMs)
+    if (position < 0) {
+      this.#hold({ ...packet, topic, topicAlias: 0 }, state.blockedOn!)
+      return
+    }
+    this.#acknowledge(
+      packet,
+      state.matched > 0 ? Reason.success : Reason.noMatchingSubscribers,
+      position,
+    )
+  }
+
+  #acknowledge({ qos, packetId }: PublishPacket, reason: number, position: number): void {
+    if (qos === 0) return
+    this.#unanswered++
+    if (
+      this.#unanswered > (this.#host.options.max_inflight_messages || 65_535) &&
+      this.version === 5
+    )
+      throw new ProtocolError(Reason.receiveMaximumExceeded, 'more in flight than was granted')
+    if (qos === 2 && reason < 0x80) this.#session!.receivedIds.add(packetId)
+    const header = qos === 1 ? Acknowledgement.puback : Acknowledgement.pubrec
+    this.#answer(header, packetId, reason, position, qos === 1 || reason >= 0x80)
+  }
+
+  #topicOf(packet: PublishPacket): string {
+    const { topic, topicAlias } = packet
+    if (topicAlias > this.#host.options.max_topic_alias)
+      throw new ProtocolError(Reason.topicAliasInvalid, `topic alias ${topicAlias}`)
+    if (topic !== '') {
+      if (!isTopicName(topic)) throw new ProtocolError(Reason.topicNameInvalid, 'a topic name')
+      if (topicAlias > 0) this.#aliases.set(topicAlias, topic)
+      return topic
+    }
+    const known = this.#aliases.get(topicAlias)
+    if (known === undefined)
+      throw new ProtocolError(
+        topicAlias > 0 ? Reason.protocolError : Reason.topicNameInvalid,
+        'no topic',
+      )
+    return known
+  }
+
+  /** Keeps a publish until the queue that it fills has room, and reads no further meanwhile. */
+  #hold(packet: PublishPacket, session: Session): void {
+    this.#host.state.counters.publisherWaits++
+    this.#held = packet
+    const wake = (): void => {
+      this.#waitsFor = undefined
+      // Not from within the acknowledgement that made room.
+      setImmediate(() => this.#unhold())
+    }
+    this.#waitsFor = { session, wake }
+    session.waiters.add(wake)
+    this.#pause(Pause.fullQueue)
+  }
+
+  #unhold(): void {
+    const packet = this.#held
+    if (!packet || this.#isClosed) return
+    try {
+      this.#pauses &= ~Pause.fullQueue
+      this.#published(packet)
+      if (!this.#waitsFor) this.#held = undefined
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      this.#refuse(error)
+    }
+    if (this.#pauses === 0) this.#resume()
+  }
+
+  #received(session: Session, packetId: number, reason: number): void {
+    const isRefused = reason >= 0x80
+    const position = this.#host.state.delivery.received(session, packetId, isRefused, this.#nowMs)
+    if (position >= 0) this.#answer(Acknowledgement.pubrel, packetId, Reason.success, position)
+    else if (!isRefused)
+      this.#answer(Acknowledgement.pubrel, packetId, Reason.packetIdentifierNotFound, 0)
+  }
+
+  #released(session: Session, packetId: number): void {
+    const wasKnown = session.receivedIds.delete(packetId)
+    if (wasKnown) {
+      this.#unanswered = Math.max(0, this.#unanswered - 1)
+      if (session.isDurable) this.#host.journal.released(session, packetId)
+    }
+    const position = session.isDurable && wasKnown ? this.#host.journal.appended : 0
+    const reason = wasKnown ? Reason.success : Reason.packetIdentifierNotFound
+    this.#answer(Acknowledgement.pubcomp, packetId, reason, position)
+  }
+
+  #subscribing(session: Session, packet: Buffer): void {
+    const decoded = decodeControlPacket(packet, this.version)
+    const { state, options, journal } = this.#host
+    const position = (): number => (session.isDurable ? journal.appended : 0)
+    if (decoded.cmd === 'subscribe') {
+      const { codes, withRetained } = subscribe(
+        decoded,
+        session,
+        this.version,
+        options.max_qos,
+        state,
+      )
+      const messageId = decoded.messageId!
+      this.#answer(0, messageId, 0, position(), false, () => {
+        this.#control({ cmd: 'suback', messageId, granted: codes })
+        for (const subscription of withRetained)
+          if (session.subscriptions.get(subscription.written) === subscription)
+            state.sendRetained(subscription, this.#nowMs)
+      })
+      this.#host.subscribed()
+    } else if (decoded.cmd === 'unsubscribe') {
+      const granted = unsubscribe(decoded, session, state)
+      const messageId = decoded.messageId!
+      this.#answer(0, messageId, 0, position(), false, () =>
+        this.#control({ cmd: 'unsuback', messageId, granted }),
+      )
+    }
+  }
+
+  #disconnecting(session: Session, packet: Buffer): void {
+    const decoded = decodeControlPacket(packet, this.version)
+    if (decoded.cmd !== 'disconnect') return
+    const expiry = this.version === 5 ? decoded.properties?.sessionExpiryInterval : undefined
+    if (expiry !== undefined) {
+      if (expiry > 0 && session.expirySeconds === 0)
+        throw new ProtocolError(Reason.protocolError, 'a session expiry where CONNECT had none')
+      session.expirySeconds = Math.min(expiry, this.#host.options.sessionExpirySecondsMax)
+    }
+    if (decoded.reasonCode !== Reason.disconnectWithWill) this.#will = undefined
+    this.#end()
+  }
+
+  // ── output ──
+
+  publish(delivered: Delivered): boolean {
+    const { message, qos, packetId, isDuplicate, retain, subscriptionIds } = delivered
+    const { expiresAtMs } = message
+    const packet: OutgoingPublish = {
+      topic: message.topic,
+      payload: message.payload,
+      properties: message.properties,
+      messageExpiry:
+        expiresAtMs === Number.POSITIVE_INFINITY
+          ? -1
+          : Math.max(0, Math.ceil((expiresAtMs - this.#nowMs) / 1_000)),
+      qos,
+      isDuplicate,
+      retain,
+      packetId,
+      subscriptionIds,
+    }
+    const { version } = this
+    const limit = this.#admission!.packetBytesMax
+    if (limit !== Number.POSITIVE_INFINITY && publishBytes(packet, version) > limit) return false
+    encodePublish(this.#writer, packet, version)
+    const { counters } = this.#host.state
+    counters.publishSent++
+    counters.publishBytesSent += message.payload.length
+    this.#messagesOut++
+    this.#wrote()
+    return true
+  }
+
+  release(packetId: number): void {
+    encodeAcknowledgement(this.#writer, Acknowledgement.pubrel, packetId, 0, this.version)
+    this.#wrote()
+  }
+
+  close(reason: number): void {
+    if (this.#isClosed) return
+    if (this.#session && this.version === 5)
+      this.#control({ cmd: 'disconnect', reasonCode: reason })
+    this.#end()
+  }
+
+  describe(): ClientDescription {
+    const admission = this.#admission
+    const names = { 3: '3.1', 4: '3.1.1', 5: '5' } as const
+    return {
+      clientId: admission?.clientId ?? '',
+      address: this.#transport.remoteAddress,
+      listener: this.#listener,
+      protocol: names[this.version],
+      ...(admission?.username === undefined ? {} : { username: admission.username }),
+      keepAlive: admission?.keepAliveSeconds ?? 0,
+      connectedAt: this.#connectedAtMs,
+      messagesIn: this.#messagesIn,
+      messagesOut: this.#messagesOut,
+      isBlocked: (this.#pauses & Pause.fullQueue) !== 0,
+    }
+  }
+
+  /** Sends the answers that waited for the journal to reach `durable`. */
+  onDurable(durable: number): void {
+    for (;;) {
+      const answer = this.#pending.peek()
+      if (!answer || answer.position > durable || this.#isClosed) break
+      this.#pending.shift()
+      this.#send(answer)
+    }
+    if (this.#pending.length * 2 < pendingMax) this.#unpause(Pause.pending)
+    if (!this.#host.isJournalBehind()) this.#unpause(Pause.journal)
+    if (this.#pending.length === 0 && (this.#pauses & Pause.journal) === 0)
+      this.#host.waiting.delete(this)
+  }
+
+  onDrain(): void {
+    if (this.#isClosed || this.isCongested) return
+    this.#unpause(Pause.output)
+    if (!this.#wasCongested) return
+    this.#wasCongested = false
+    if (this.#session) this.#host.state.delivery.pump(this.#session, this.#nowMs)
+  }
+
+  /** Writes what has gathered in this tick. */
+  flush(): void {
+    this.#isFlushDue = false
+    if (this.#writer.position === 0) return
+    const bytes = this.#writer.take()
+    this.#host.state.counters.bytesSent += bytes.length
+    this.#transport.write(bytes)
+    if (!this.#wasCongested) return
+    if (this.isCongested) this.#pause(Pause.output)
+    else this.onDrain()
+  }
+
+  /** Looks at the times of this connection; called about once a second. */
+  sweep(monotonicMs: number): void {
+    if (this.#isClosed) {
+      if (monotonicMs - this.#closedAtMs > graceMs) this.#transport.destroy()
+      return
+    }
+    const silentMs = monotonicMs - this.#lastReceivedMs
+    if (!this.#session) {
+      if (silentMs > graceMs) this.#end()
+      return
+    }
+    const { keepAliveSeconds } = this.#admission!
+    // A client that is not read cannot be silent [MQTT-3.1.2-22].
+    if (this.#pauses !== 0) this.#lastReceivedMs = monotonicMs
+    else if (keepAliveSeconds > 0 && silentMs > keepAliveSeconds * 1_500)
+      this.close(Reason.keepAliveTimeout)
+    const sentBytes = this.#transport.sentBytes
+    if (this.#transport.bufferedBytes === 0 || sentBytes !== this.#stalledAtBytes) {
+      this.#stalledAtBytes = sentBytes
+      this.#stalledSinceMs = monotonicMs
+    } else if (monotonicMs - this.#stalledSinceMs > stallMs) {
+      this.#host.logger.warn({ clientId: this.#admission!.clientId }, 'client reads nothing; cut')
+      this.#transport.destroy()
+      this.#detach()
+    }
+  }
+
+  #answer(
+    header: number,
+    packetId: number,
+    reason: number,
+    position: number,
+    isFinal = false,
+    send?: () => void,
+  ): void {
+    const { journal } = this.#host
+    const answer: PendingAnswer = { position, header, packetId, reason, isFinal, send }
+    if (position <= journal.durable && this.#pending.length === 0) {
+      this.#send(answer)
+      return
+    }
+    this.#pending.push(answer)
+    this.#host.waiting.add(this)
+    if (position > journal.durable) journal.demand(position)
+    if (this.#pending.length >= pendingMax) this.#pause(Pause.pending)
+    if (this.#host.isJournalBehind()) this.#pause(Pause.journal)
+  }
+
+  #send({ header, packetId, reason, isFinal, send }: PendingAnswer): void {
+    if (send) {
+      send()
+      return
+    }
+    if (isFinal) this.#unanswered = Math.max(0, this.#unanswered - 1)
+    encodeAcknowledgement(this.#writer, header, packetId, reason, this.version)
+    this.#wrote()
+  }
+
+  #control(packet: Packet, version: ProtocolVersion = this.version): void {
+    const bytes = encodeControlPacket(packet, version)
+    if (bytes.length > (this.#admission?.packetBytesMax ?? Number.POSITIVE_INFINITY)) return
+    this.#writer.raw(bytes)
+    this.#wrote()
+  }
+
+  #wrote(): void {
+    this.#host.state.counters.packetsSent++
+    if (this.#isFlushDue) return
+    this.#isFlushDue = true
+    this.#host.flushSoon(this)
+  }
+
+  // ── ends ──
+
+  #refuse(error: ProtocolError): void {
+    this.#host.logger.debug(
+      { address: this.#transport.remoteAddress, reason: error.reason, what: error.message },
+      'protocol error',
+    )
+    this.close(error.reason)
+  }
+
+  #end(): void {
+    if (this.#isClosed) return
+    this.flush()
+    this.#detach()
+    this.#transport.end()
+  }
+
+  #detach(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#closedAtMs = this.#host.clock.monotonicMs()
+    this.#pending.clear()
+    this.#host.waiting.delete(this)
+    this.#waitsFor?.session.waiters.delete(this.#waitsFor.wake)
+    // A paused transport would not notice its end.
+    if (this.#pauses !== 0) this.#transport.resume()
+    if (this.#session) this.#host.state.detach(this.#session, this.#will, this.#nowMs)
+  }
+
+  #pause(reason: number): void {
+    if (this.#pauses === 0) this.#transport.pause()
+    this.#pauses |= reason
+  }
+
+  #unpause(reason: number): void {
+    if ((this.#pauses & reason) === 0) return
+    this.#pauses &= ~reason
+    if (this.#pauses === 0) setImmediate(() => this.#resume())
+  }
+
+  #resume(): void {
+    if (this.#pauses !== 0 || this.#isClosed) return
+    this.#process()
+    if (this.#pauses === 0) this.#transport.resume()
+  }
+
+  get #nowMs(): number {
+    return this.#host.clock.nowMs()
+  }
+}
+
+function checkFlags(header: number, expected: number): void {
+  if ((header & 15) !== expected)
+    throw new ProtocolError(Reason.malformedPacket, 'reserved flags of a packet')
+}
