@@ -1,0 +1,88 @@
+import type { ProducerBatch } from './producer-batch.ts'
+
+/**
+ * What waits and what is under way for one partition.
+ *
+ * Invariants: `waiting` holds closed batches in the order in which they must be written; a batch is
+ * in `waiting` or in `inFlight`, never in both; with an idempotent producer all that is in flight
+ * comes before all that waits.
+ */
+export class PartitionQueue {
+  readonly topic: string
+  readonly partition: number
+  /** Takes records. */
+  open: ProducerBatch | undefined
+  waiting: ProducerBatch[] = []
+  inFlight: ProducerBatch[] = []
+  nextSequence = 0
+  /** Nothing is sent before this time. */
+  pausedUntilMs = 0
+  /** What the last batch came to; the next one begins with as much room. */
+  lastBatchBytes = 512
+
+  constructor(topic: string, partition: number) {
+    this.topic = topic
+    this.partition = partition
+  }
+
+  get isEmpty(): boolean {
+    return !this.open && this.waiting.length === 0 && this.inFlight.length === 0
+  }
+
+  /** Closes the open batch, if there is one. */
+  roll(): void {
+    if (!this.open) return
+    this.lastBatchBytes = Math.max(256, this.open.accountedBytes)
+    this.waiting.push(this.open)
+    this.open = undefined
+  }
+
+  /**
+   * The next batch to send, or undefined. Until a batch that failed is through, it goes alone, so
+   * that the order of records holds.
+   */
+  next(nowMs: number, inFlightMax: number): ProducerBatch | undefined {
+    const batch = this.waiting[0]
+    if (!batch || this.pausedUntilMs > nowMs) return undefined
+    const max = batch.attempts > 0 ? 1 : inFlightMax
+    return this.inFlight.length < max ? batch : undefined
+  }
+
+  send(batch: ProducerBatch): void {
+    this.waiting.shift()
+    this.inFlight.push(batch)
+  }
+
+  /** Takes a batch out of flight. */
+  land(batch: ProducerBatch): void {
+    const at = this.inFlight.indexOf(batch)
+    if (at >= 0) this.inFlight.splice(at, 1)
+  }
+
+  /** Puts batches that came back in front, in the order of their sequences. */
+  requeue(...batches: ProducerBatch[]): void {
+    this.waiting.unshift(...batches)
+    if (batches.every((batch) => batch.sequence >= 0)) {
+      const sent = this.waiting.filter((batch) => batch.sequence >= 0)
+      const fresh = this.waiting.filter((batch) => batch.sequence < 0)
+      sent.sort((a, b) => a.sequence - b.sequence)
+      this.waiting = [...sent, ...fresh]
+    }
+  }
+
+  /** Whether a batch that must be written before `batch` is still on its way. */
+  hasEarlier(batch: ProducerBatch): boolean {
+    const isEarlier = (other: ProducerBatch): boolean =>
+      other.sequence >= 0 && other.sequence < batch.sequence
+    return this.inFlight.some(isEarlier) || this.waiting.some(isEarlier)
+  }
+
+  /** Forgets sequences, after a new producer id was taken. Nothing may be in flight. */
+  resetSequences(): void {
+    this.nextSequence = 0
+    for (const batch of this.waiting) {
+      batch.sequence = -1
+      batch.attempts = 0
+    }
+  }
+}

@@ -1,0 +1,171 @@
+import {
+  BatchBuilder,
+  type CompressionType,
+  decodeRecords,
+  type RecordBytes,
+  type RecordHeaderInput,
+  sealBatch,
+} from '@khlong/kafka-protocol/records'
+import type { KafkaClientError } from './errors.ts'
+
+/** Is told, once per record, how it ended. One receipt may stand for many records. */
+export interface Receipt {
+  settle(index: number, outcome: BatchOutcome, offset: number, timestamp: number): void
+}
+
+/** How a batch ended. */
+export interface BatchOutcome {
+  readonly topic: string
+  readonly partition: number
+  readonly error?: KafkaClientError
+}
+
+export interface ProducerBatchOptions {
+  readonly topic: string
+  readonly partition: number
+  readonly compression: CompressionType
+  readonly isTransactional: boolean
+  readonly createdMs: number
+  readonly initialBytes: number
+}
+
+/**
+ * Records of one partition that travel together.
+ *
+ * Invariants: it is open until `close`, then its bytes don't change but for producer id, epoch and
+ * sequence; every record's receipt is settled exactly once.
+ */
+export class ProducerBatch {
+  readonly options: ProducerBatchOptions
+  /** -1 until it is sent for the first time under a producer id. */
+  sequence = -1
+  /** Times it was sent and not acknowledged. */
+  attempts = 0
+  #builder: BatchBuilder | undefined
+  #bytes: Buffer | undefined
+  #receipts: (Receipt | undefined)[] = []
+  #indexes: number[] = []
+  #timestamps: number[] = []
+  #accountedBytes: number
+  #doneListeners: (() => void)[] = []
+  #isDone = false
+
+  constructor(options: ProducerBatchOptions) {
+    this.options = options
+    this.#builder = new BatchBuilder({
+      compression: options.compression,
+      isTransactional: options.isTransactional,
+      initialBytes: options.initialBytes,
+    })
+    this.#accountedBytes = this.#builder.byteCount
+  }
+
+  get topic(): string {
+    return this.options.topic
+  }
+  get partition(): number {
+    return this.options.partition
+  }
+  get createdMs(): number {
+    return this.options.createdMs
+  }
+  get recordCount(): number {
+    return this.#timestamps.length
+  }
+  /** Bytes that count towards `buffer.memory`. */
+  get accountedBytes(): number {
+    return this.#accountedBytes
+  }
+
+  /** Adds a record and gives the bytes that it took. */
+  append(
+    key: RecordBytes,
+    value: RecordBytes,
+    headers: readonly RecordHeaderInput[] | undefined,
+    timestamp: number,
+    receipt: Receipt | undefined,
+    index: number,
+  ): number {
+    const builder = this.#builder!
+    const before = builder.byteCount
+    builder.append(key, value, headers, timestamp)
+    this.#receipts.push(receipt)
+    this.#indexes.push(index)
+    this.#timestamps.push(timestamp)
+    const added = builder.byteCount - before
+    this.#accountedBytes += added
+    return added
+  }
+
+  /** Ends the batch and gives its bytes; later calls give the same. */
+  close(): Buffer {
+    if (!this.#bytes) {
+      this.#bytes = this.#builder!.build()
+      this.#builder = undefined
+    }
+    return this.#bytes
+  }
+
+  /** Writes who sends the batch, and as what in their order, into its bytes. */
+  stamp(producerId: bigint, producerEpoch: number, sequence: number): void {
+    const bytes = this.close()
+    this.sequence = sequence
+    bytes.writeBigInt64BE(producerId, 43)
+    bytes.writeInt16BE(producerEpoch, 51)
+    bytes.writeInt32BE(sequence, 53)
+    sealBatch(bytes)
+  }
+
+  /** Settles every record. `baseOffset` and `logAppendTimeMs` are -1 where they are not known. */
+  settle(error: KafkaClientError | undefined, baseOffset: number, logAppendTimeMs: number): void {
+    if (this.#isDone) return
+    this.#isDone = true
+    const { topic, partition } = this.options
+    const outcome: BatchOutcome = error ? { topic, partition, error } : { topic, partition }
+    for (let record = 0; record < this.#receipts.length; record++)
+      this.#receipts[record]?.settle(
+        this.#indexes[record]!,
+        outcome,
+        baseOffset < 0 ? -1 : baseOffset + record,
+        logAppendTimeMs < 0 ? this.#timestamps[record]! : logAppendTimeMs,
+      )
+    this.#bytes = undefined
+    this.#builder = undefined
+    for (const listener of this.#doneListeners) listener()
+  }
+
+  /** Resolves when the batch is settled, however it ended. */
+  done(): Promise<void> {
+    return this.#isDone
+      ? Promise.resolve()
+      : new Promise((resolve) => this.#doneListeners.push(resolve))
+  }
+
+  /** Two batches with the same records in the same order; sequences stay aligned with records. */
+  split(): readonly [ProducerBatch, ProducerBatch] {
+    const records = decodeRecords(this.close())
+    const middle = Math.ceil(records.length / 2)
+    const halves = [
+      new ProducerBatch({ ...this.options, initialBytes: 1024 }),
+      new ProducerBatch({ ...this.options, initialBytes: 1024 }),
+    ] as const
+    for (const [position, { key, value, headers, timestamp }] of records.entries()) {
+      const half = position < middle ? halves[0] : halves[1]
+      const receipt = this.#receipts[position]
+      half.append(key, value, headers, timestamp, receipt, this.#indexes[position]!)
+    }
+    if (this.sequence >= 0) {
+      halves[0].sequence = this.sequence
+      halves[1].sequence = this.sequence + middle
+    }
+    for (const half of halves) half.attempts = this.attempts
+    const listeners = this.#doneListeners
+    if (listeners.length > 0)
+      void Promise.all(halves.map((half) => half.done())).then(() => {
+        for (const listener of listeners) listener()
+      })
+    this.#receipts = []
+    this.#isDone = true
+    return halves
+  }
+}

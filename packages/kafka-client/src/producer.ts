@@ -1,0 +1,407 @@
+import { BatchBuilder, Compression, type RecordHeaderInput } from '@khlong/kafka-protocol/records'
+import { asClientError, clientError, type KafkaClientError } from './errors.ts'
+import { KafkaClient } from './kafka-client.ts'
+import {
+  clientOptionsOf,
+  type KafkaClientContext,
+  type ProducerOptions,
+  type ResolvedProducerOptions,
+  resolveProducerOptions,
+} from './options.ts'
+import { PartitionQueue } from './partition-queue.ts'
+import { keyPartition } from './partitioner.ts'
+import { ProducerBatch, type Receipt } from './producer-batch.ts'
+import { ProducerIdentity } from './producer-identity.ts'
+import { type Acknowledge, CallbackReceipt, ListReceipt } from './receipts.ts'
+import type { ProducerRecord, RecordMetadata } from './record.ts'
+import { Sender } from './sender.ts'
+import { type GroupMetadata, type OffsetToCommit, Transactions } from './transactions.ts'
+
+/** What a producer is given beside its options. */
+export interface ProducerContext extends KafkaClientContext {
+  /** A client to share; it is not closed with the producer. */
+  readonly client?: KafkaClient
+}
+
+/** What the producer knows of a topic that it writes to. */
+interface TopicState {
+  /** One queue per partition; empty until metadata came. */
+  queues: PartitionQueue[]
+  /** Where records without a key go until its batch is full. */
+  sticky: number
+  /** Records that came before the metadata, in order. */
+  early: { record: ProducerRecord; receipt: Receipt | undefined; index: number }[]
+  isLoading: boolean
+  loadedMs: number
+}
+
+const headerBytes = 61
+const noHeaders: readonly RecordHeaderInput[] = Object.freeze([])
+
+/**
+ * Writes records: batched by partition, idempotent unless told otherwise, in order per partition
+ * whatever has to be repeated.
+ *
+ * Memory is bounded by `buffer.memory`: `send` and `sendBatch` wait while it is full, `enqueue`
+ * says so and leaves the waiting to its caller.
+ *
+ * ```ts
+ * await using producer = new Producer({ 'bootstrap.servers': '127.0.0.1:9092' })
+ * await producer.send({ topic: 'iot-frames', key: '12434345', value: '{"temperature":21}' })
+ * ```
+ */
+export class Producer implements AsyncDisposable {
+  readonly options: ResolvedProducerOptions
+  readonly client: KafkaClient
+  readonly #ownsClient: boolean
+  readonly #sender: Sender
+  readonly #transactions: Transactions | undefined
+  readonly #topics = new Map<string, TopicState>()
+  readonly #compression: (typeof Compression)[keyof typeof Compression]
+  #bufferedBytes = 0
+  #roomListeners: (() => void)[] = []
+  #isClosed = false
+
+  constructor(options: ProducerOptions, context: ProducerContext = {}) {
+    this.options = resolveProducerOptions(options)
+    const transactionalId = this.options['transactional.id']
+    const isIdempotent = this.options['enable.idempotence'] ?? this.options.acks === -1
+    if (isIdempotent && this.options.acks !== -1)
+      throw clientError('KAFKA_CLIENT_INVALID_ARGUMENT', 'enable.idempotence needs acks=all')
+    if (transactionalId !== undefined && !isIdempotent)
+      throw clientError('KAFKA_CLIENT_INVALID_ARGUMENT', 'transactional.id needs acks=all')
+    this.#ownsClient = context.client === undefined
+    this.client = context.client ?? new KafkaClient(clientOptionsOf(this.options), context)
+    this.#compression = Compression[this.options['compression.type']]
+    const identity = isIdempotent
+      ? new ProducerIdentity(this.client, transactionalId, this.options['transaction.timeout.ms'])
+      : undefined
+    this.#transactions =
+      transactionalId === undefined || !identity
+        ? undefined
+        : new Transactions(this.client, transactionalId, identity, {
+            wake: () => this.#sender.wake(),
+            flush: () => this.flush(),
+            failWaiting: (error) => this.#sender.failWaiting(error),
+            resetSequences: () => this.#sender.resetSequences(),
+          })
+    this.#sender = new Sender({
+      client: this.client,
+      options: this.options,
+      identity,
+      transactions: this.#transactions,
+      onSettled: (batch) => this.#release(batch.accountedBytes),
+    })
+  }
+
+  /** Bytes of records that are not acknowledged yet. */
+  get bufferedBytes(): number {
+    return this.#bufferedBytes
+  }
+
+  // ---- Sending
+
+  /**
+   * Sends a record; resolves when it is acknowledged. Where the buffer is full it waits first.
+   *
+   * @throws KafkaClientError `KAFKA_CLIENT_RECORD_TOO_LARGE`, `KAFKA_CLIENT_BUFFER_FULL`,
+   *   `KAFKA_CLIENT_DELIVERY_TIMEOUT`, or what the broker answered
+   */
+  async send(record: ProducerRecord): Promise<RecordMetadata> {
+    if (this.#isFull) await this.ready()
+    return new Promise((resolve, reject) => {
+      this.enqueue(record, (error, metadata) => {
+        if (error) reject(error)
+        else resolve(metadata!)
+      })
+    })
+  }
+
+  /**
+   * Sends records of one topic; resolves when all are acknowledged, in the order given, and rejects
+   * with the first error when all are settled. Where the buffer is full it waits in between.
+   */
+  async sendBatch(
+    topic: string,
+    records: readonly Omit<ProducerRecord, 'topic'>[],
+  ): Promise<RecordMetadata[]> {
+    const receipt = new ListReceipt(records.length)
+    for (let index = 0; index < records.length; index++) {
+      if (this.#isFull)
+        try {
+          await this.ready()
+        } catch (error) {
+          receipt.fail(records.length - index, asClientError(error))
+          break
+        }
+      this.#accept(topic, records[index]!, receipt, index)
+    }
+    return receipt.promise
+  }
+
+  /**
+   * Takes a record at once and calls `onAcknowledged` when it is settled. Gives false where the
+   * buffer is full now: the record is taken all the same, and the caller should await
+   * {@link ready} before the next.
+   */
+  enqueue(record: ProducerRecord, onAcknowledged?: Acknowledge): boolean {
+    const receipt = onAcknowledged ? new CallbackReceipt(onAcknowledged) : undefined
+    this.#accept(record.topic, record, receipt, 0)
+    return !this.#isFull
+  }
+
+  /**
+   * Resolves when the buffer has room.
+   *
+   * @throws KafkaClientError `KAFKA_CLIENT_BUFFER_FULL` after `max.block.ms`
+   */
+  async ready(): Promise<void> {
+    const deadline = performance.now() + this.options['max.block.ms']
+    while (this.#isFull) {
+      const waitMs = deadline - performance.now()
+      if (this.#isClosed || waitMs <= 0)
+        throw clientError(
+          'KAFKA_CLIENT_BUFFER_FULL',
+          `${this.#bufferedBytes} bytes wait for brokers; buffer.memory is ${this.options['buffer.memory']}`,
+          { retriable: true },
+        )
+      let timer: NodeJS.Timeout | undefined
+      await new Promise<void>((resolve) => {
+        timer = setTimeout(resolve, waitMs)
+        this.#roomListeners.push(resolve)
+      })
+      clearTimeout(timer)
+    }
+  }
+
+  /** Sends what lingers and resolves when everything taken so far is settled, however it ended. */
+  async flush(): Promise<void> {
+    this.#sender.hurry()
+    try {
+      while ([...this.#topics.values()].some((topic) => topic.early.length > 0))
+        await Promise.all(
+          [...this.#topics].map(([name, topic]) =>
+            topic.early.length > 0 ? this.#load(name, topic) : undefined,
+          ),
+        )
+      await Promise.all(this.#sender.unsettled().map((batch) => batch.done()))
+    } finally {
+      this.#sender.relax()
+    }
+  }
+
+  /** Flushes, then closes. After `timeoutMs` what is not acknowledged fails. */
+  async close(options: { timeoutMs?: number } = {}): Promise<void> {
+    if (this.#isClosed) return
+    let timer: NodeJS.Timeout | undefined
+    const timeout = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, options.timeoutMs ?? 30_000)
+    })
+    await Promise.race([this.flush(), timeout])
+    clearTimeout(timer)
+    this.#isClosed = true
+    const error = clientError('KAFKA_CLIENT_CLOSED', 'the producer is closed')
+    this.#sender.close(error)
+    for (const topic of this.#topics.values()) this.#failEarly(topic, error)
+    if (this.#ownsClient) await this.client.close()
+  }
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  // ---- Transactions
+
+  /** Takes over the transactional id: earlier producers with it are fenced, their rests aborted. */
+  initTransactions(): Promise<void> {
+    return this.#needTransactions().init()
+  }
+  beginTransaction(): void {
+    this.#needTransactions().begin()
+  }
+  /** Commits offsets of a group with the transaction, fenced by the member's generation. */
+  sendOffsets(offsets: readonly OffsetToCommit[], group: GroupMetadata): Promise<void> {
+    return this.#needTransactions().sendOffsets(offsets, group)
+  }
+  /** Sends what waits, then commits. Where a record failed it throws, and `abortTransaction` is due. */
+  commitTransaction(): Promise<void> {
+    return this.#needTransactions().commit()
+  }
+  /** Drops what was not sent and takes back what was. */
+  abortTransaction(): Promise<void> {
+    return this.#needTransactions().abort()
+  }
+  #needTransactions(): Transactions {
+    if (this.#transactions) return this.#transactions
+    throw clientError('KAFKA_CLIENT_INVALID_STATE', 'transactions need transactional.id')
+  }
+
+  // ---- From record to queue
+
+  get #isFull(): boolean {
+    return this.#bufferedBytes >= this.options['buffer.memory']
+  }
+
+  #accept(
+    topicName: string,
+    record: Omit<ProducerRecord, 'topic'>,
+    receipt: Receipt | undefined,
+    index: number,
+  ): void {
+    const refuse = (error: KafkaClientError): void => {
+      receipt?.settle(index, { topic: topicName, partition: record.partition ?? -1, error }, -1, -1)
+    }
+    if (this.#isClosed) {
+      refuse(clientError('KAFKA_CLIENT_CLOSED', 'the producer is closed'))
+      return
+    }
+    const stateError = this.#transactions?.sendError()
+    if (stateError) {
+      refuse(stateError)
+      return
+    }
+    let topic = this.#topics.get(topicName)
+    if (!topic) {
+      topic = { queues: [], sticky: -1, early: [], isLoading: false, loadedMs: 0 }
+      this.#topics.set(topicName, topic)
+    }
+    const key = record.key ?? null
+    const headers =
+      record.headers === undefined || record.headers.length === 0
+        ? noHeaders
+        : record.headers.map(([name, value]) => ({ key: name, value }))
+    const bytesMax = BatchBuilder.recordBytesMax(key, record.value, headers)
+    if (bytesMax + headerBytes > this.options['max.request.size']) {
+      refuse(
+        clientError(
+          'KAFKA_CLIENT_RECORD_TOO_LARGE',
+          `a record of about ${bytesMax} bytes for topic ${topicName}; max.request.size is ${this.options['max.request.size']}`,
+          { fields: { topic: topicName, byteCount: bytesMax } },
+        ),
+      )
+      return
+    }
+    const isStale = performance.now() - topic.loadedMs > this.options['metadata.max.age.ms']
+    if (topic.early.length > 0 || topic.queues.length === 0) {
+      topic.early.push({ record: { ...record, topic: topicName }, receipt, index })
+      this.#bufferedBytes += bytesMax
+      void this.#load(topicName, topic)
+      return
+    }
+    if (isStale) void this.#load(topicName, topic)
+    const { queues } = topic
+    let queue: PartitionQueue | undefined
+    if (record.partition !== undefined) {
+      queue = queues[record.partition]
+      if (!queue) {
+        refuse(
+          clientError(
+            'KAFKA_CLIENT_UNKNOWN_PARTITION',
+            `topic ${topicName} has ${queues.length} partitions, none is ${record.partition}`,
+            { fields: { topic: topicName, partition: record.partition } },
+          ),
+        )
+        return
+      }
+    } else if (key !== null) queue = queues[keyPartition(key, queues.length)]!
+    else {
+      if (topic.sticky < 0 || topic.sticky >= queues.length)
+        topic.sticky = Math.floor(Math.random() * queues.length)
+      queue = queues[topic.sticky]!
+    }
+    this.#append(topic, queue, record, headers, bytesMax, receipt, index)
+  }
+
+  #append(
+    topic: TopicState,
+    queue: PartitionQueue,
+    record: Omit<ProducerRecord, 'topic'>,
+    headers: readonly RecordHeaderInput[],
+    bytesMax: number,
+    receipt: Receipt | undefined,
+    index: number,
+  ): void {
+    const batchBytesMax = this.options['batch.size']
+    let { open } = queue
+    let isFull = false
+    if (open && open.accountedBytes + bytesMax > batchBytesMax) {
+      queue.roll()
+      open = undefined
+      isFull = true
+    }
+    if (!open) {
+      open = new ProducerBatch({
+        topic: queue.topic,
+        partition: queue.partition,
+        compression: this.#compression,
+        isTransactional: this.#transactions !== undefined,
+        createdMs: performance.now(),
+        initialBytes: Math.max(queue.lastBatchBytes, bytesMax + headerBytes),
+      })
+      queue.open = open
+      this.#bufferedBytes += open.accountedBytes
+    }
+    this.#bufferedBytes += open.append(
+      record.key ?? null,
+      record.value,
+      headers,
+      record.timestamp ?? Date.now(),
+      receipt,
+      index,
+    )
+    if (open.accountedBytes >= batchBytesMax) {
+      queue.roll()
+      isFull = true
+    }
+    // KIP-480: records without a key change partition with the batch, which keeps batches full.
+    if (isFull && record.key == null && record.partition === undefined) topic.sticky = -1
+    if (isFull || open.recordCount === 1) this.#sender.notice(queue, isFull)
+  }
+
+  #release(byteCount: number): void {
+    this.#bufferedBytes -= byteCount
+    if (this.#roomListeners.length === 0 || this.#isFull) return
+    const listeners = this.#roomListeners
+    this.#roomListeners = []
+    for (const listener of listeners) listener()
+  }
+
+  /** Gets a topic's metadata and moves the records on that came before it. */
+  async #load(name: string, topic: TopicState): Promise<void> {
+    if (topic.isLoading) return
+    topic.isLoading = true
+    try {
+      const { partitions } = await this.client.topic(name, {
+        timeoutMs: this.options['max.block.ms'],
+      })
+      for (let index = topic.queues.length; index < partitions.length; index++)
+        topic.queues.push(new PartitionQueue(name, index))
+      topic.loadedMs = performance.now()
+    } catch (error) {
+      // A topic that is known goes on with what is known.
+      if (topic.queues.length === 0) this.#failEarly(topic, asClientError(error))
+      topic.loadedMs = performance.now()
+    } finally {
+      topic.isLoading = false
+    }
+    const { early } = topic
+    topic.early = []
+    for (const { record, receipt, index } of early) {
+      this.#releaseEarly(record)
+      this.#accept(name, record, receipt, index)
+    }
+  }
+
+  #failEarly(topic: TopicState, error: KafkaClientError): void {
+    const { early } = topic
+    topic.early = []
+    for (const { record, receipt, index } of early) {
+      this.#releaseEarly(record)
+      receipt?.settle(index, { topic: record.topic, partition: -1, error }, -1, -1)
+    }
+  }
+
+  #releaseEarly(record: ProducerRecord): void {
+    const headers = record.headers?.map(([key, value]) => ({ key, value })) ?? noHeaders
+    this.#release(BatchBuilder.recordBytesMax(record.key ?? null, record.value, headers))
+  }
+}
