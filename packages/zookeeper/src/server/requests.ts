@@ -229,9 +229,11 @@ register(OpCode.exists, 'EXIS', (context, connection, reader) => {
   const watch = reader.boolean()
   complete(reader)
   if (path.includes('\0')) return ErrorCode.badArguments
+  const node = permitted(context, connection, path, Permission.read)
+  if (node === ErrorCode.noAuth) return node
+  // A watch on a path where nothing is tells of its creation.
   if (watch) context.state.dataWatches.add(path, connection, WatchMode.once)
-  const node = context.state.tree.get(path)
-  return node ? (writer) => writeStat(writer, statOf(node)) : ErrorCode.noNode
+  return typeof node === 'number' ? node : (writer) => writeStat(writer, statOf(node))
 })
 
 register(OpCode.getData, 'GETD', (context, connection, reader) => {

@@ -54,6 +54,7 @@ export class ZooKeeperServer extends PartBase {
   #listener: TcpServer | undefined
   #timers: TimerHandle[] = []
   #startedMs = 0
+  #lastTickMs = 0
 
   /** Connections with output that nothing was done about yet. */
   #withOutput = new Set<Connection>()
@@ -104,6 +105,7 @@ export class ZooKeeperServer extends PartBase {
 
   protected async onStart(): Promise<void> {
     this.#startedMs = this.clock.monotonicMs()
+    this.#lastTickMs = this.#startedMs
     this.#folder = await openDataFolder(this.#options.data)
     await this.#recover(this.#folder.path)
     this.#listener = new TcpServer((socket) => {
@@ -393,10 +395,9 @@ export class ZooKeeperServer extends PartBase {
     arm()
   }
 
-  #lastTickMs = 0
   #expireSessions(): void {
     const nowMs = this.clock.monotonicMs()
-    const lateMs = this.#lastTickMs === 0 ? 0 : nowMs - this.#lastTickMs - this.#options.tickMs
+    const lateMs = nowMs - this.#lastTickMs - this.#options.tickMs
     this.#lastTickMs = nowMs
     const { sessions } = this.#requiredState()
     // The process stood still: what its clients sent meanwhile is not read yet.

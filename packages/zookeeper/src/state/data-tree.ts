@@ -82,6 +82,8 @@ export class DataTree {
   }
   descendantCount(path: string): number {
     if (path === '/') return this.#nodes.size - 1
+    // ZooKeeper takes `''` for a prefix here, not for the root.
+    if (path === '') return this.#nodes.size
     let count = 0
     const open = [path]
     for (let at = open.pop(); at !== undefined; at = open.pop()) {

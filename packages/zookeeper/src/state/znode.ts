@@ -40,7 +40,7 @@ export function ownerKind(owner: bigint): OwnerKind {
 /** The time to live that {@link ttlOwner} put into an owner. */
 export const ttlMsOf = (owner: bigint): number => Number(owner & BigInt(ttlMsMax))
 
-/** What clients see: creations and deletions both count in `cversion`. */
+/** What clients see: creations and deletions both count in `cversion`, and only sessions are owners. */
 export function statOf(node: Znode): Stat {
   const numChildren = node.children?.size ?? 0
   return {
@@ -51,7 +51,7 @@ export function statOf(node: Znode): Stat {
     version: node.version,
     cversion: (node.createCount * 2 - numChildren) | 0,
     aversion: node.aversion,
-    ephemeralOwner: node.ephemeralOwner,
+    ephemeralOwner: ownerKind(node.ephemeralOwner) === 'session' ? node.ephemeralOwner : 0n,
     dataLength: node.data?.byteLength ?? 0,
     numChildren,
     pzxid: node.pzxid,
