@@ -1,0 +1,35 @@
+import { CodedError, type CodedErrorOptions } from '@khlong/core'
+
+/** What goes wrong in the broker; the wire's error codes for them stand in one table in `server/wire-errors.ts`. */
+export type KafkaErrorCode =
+  | 'KAFKA_LOG_DAMAGED'
+  | 'KAFKA_LOG_CLOSED'
+  | 'KAFKA_STORAGE_FAILED'
+  | 'KAFKA_JOURNAL_DAMAGED'
+  | 'KAFKA_FORMAT_UNSUPPORTED'
+  | 'KAFKA_CHECKPOINT_DAMAGED'
+  | 'KAFKA_OFFSET_OUT_OF_RANGE'
+  | 'KAFKA_OUT_OF_ORDER_SEQUENCE'
+  | 'KAFKA_PRODUCER_EPOCH_STALE'
+  | 'KAFKA_MESSAGE_TOO_LARGE'
+  | 'KAFKA_RECORD_INVALID'
+  | 'KAFKA_TIMESTAMP_INVALID'
+  | 'KAFKA_CONFIG_INVALID'
+  | 'KAFKA_TOPIC_EXISTS'
+  | 'KAFKA_TOPIC_UNKNOWN'
+  | 'KAFKA_TOPIC_INVALID'
+  | 'KAFKA_PARTITIONS_INVALID'
+  | 'KAFKA_REPLICATION_INVALID'
+  | 'KAFKA_METADATA_AWAY'
+  | 'KAFKA_METADATA_DAMAGED'
+  | 'KAFKA_BROKER_ID_TAKEN'
+  | 'KAFKA_CLUSTER_ID_DIFFERS'
+
+/** An error of the broker. Callers test `code`. */
+export class KafkaError extends CodedError {
+  declare readonly code: KafkaErrorCode
+
+  constructor(code: KafkaErrorCode, message: string, options: CodedErrorOptions = {}) {
+    super(code, message, options)
+  }
+}

@@ -1,0 +1,21 @@
+/** The topic settings that a partition's log obeys; they may change while it is open. */
+export interface LogConfig {
+  readonly segmentBytes: number
+  readonly segmentMs: number
+  readonly indexIntervalBytes: number
+  readonly indexBytesMax: number
+  /** -1: for ever. */
+  readonly retentionMs: number
+  /** -1: without limit. */
+  readonly retentionBytes: number
+  readonly isCompacted: boolean
+  readonly isDeleted: boolean
+  readonly deleteRetentionMs: number
+  readonly minCompactionLagMs: number
+  readonly maxCompactionLagMs: number
+  readonly minCleanableDirtyRatio: number
+  readonly maxMessageBytes: number
+  readonly isLogAppendTime: boolean
+  readonly timestampBeforeMaxMs: number
+  readonly timestampAfterMaxMs: number
+}

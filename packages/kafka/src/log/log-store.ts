@@ -1,0 +1,237 @@
+import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import path from 'node:path'
+import { type Clock, describeError, type Logger } from '@khlong/core'
+import { KafkaError } from '../errors.ts'
+import {
+  flushFolder,
+  readOffsets,
+  readPartitionMetadata,
+  writeCheckpoint,
+} from './checkpoint-file.ts'
+import { CommitJournal } from './commit-journal.ts'
+import { Committer, type FlushMode } from './committer.ts'
+import { FilePool } from './file-pool.ts'
+import type { LogConfig } from './log-config.ts'
+import { type LogIdentity, PartitionLog } from './partition-log.ts'
+import { TailCache } from './tail-cache.ts'
+
+export interface LogStoreOptions {
+  readonly folder: string
+  readonly flushMode: FlushMode
+  readonly tailBytesMax: number
+  readonly openFilesMax: number
+  readonly journalBytesMax: number
+  readonly clock: Clock
+  readonly logger: Logger
+  /** The settings of a topic, for the logs that are found on start. */
+  readonly configOf: (topic: string) => LogConfig
+  readonly onFailure: (error: unknown) => void
+}
+
+const recoveryPointFile = 'recovery-point-offset-checkpoint'
+const logStartFile = 'log-start-offset-checkpoint'
+
+/** All partitions of a data folder, as a Kafka log directory, and the commits to them. */
+export class LogStore {
+  readonly committer: Committer
+  readonly logs: Map<string, PartitionLog> = new Map()
+  /** Partitions that could not be opened, with the reason; they are not served. */
+  readonly offline: Map<string, unknown> = new Map()
+  readonly #options: LogStoreOptions
+  readonly #files: FilePool
+  readonly #tails: TailCache
+  readonly #journal: CommitJournal
+
+  private constructor(options: LogStoreOptions) {
+    this.#options = options
+    this.#files = new FilePool(options.openFilesMax)
+    this.#tails = new TailCache(options.tailBytesMax)
+    const { recoveryPoints, logStarts } = this.#readCheckpoints()
+    for (const name of readdirSync(options.folder)) {
+      if (name.endsWith('-delete')) {
+        void rm(path.join(options.folder, name), { recursive: true, force: true })
+        continue
+      }
+      const identity = identityOf(options.folder, name)
+      if (identity) this.#openFound(name, identity, recoveryPoints, logStarts)
+    }
+    this.#journal = this.#replayJournal()
+    this.committer = new Committer({
+      mode: options.flushMode,
+      journal: this.#journal,
+      journalBytesMax: options.journalBytesMax,
+      logger: options.logger,
+      onFailure: options.onFailure,
+    })
+  }
+
+  /** Opens a data folder: recovers every partition in it and takes over what the journal holds. */
+  static async open(options: LogStoreOptions): Promise<LogStore> {
+    mkdirSync(options.folder, { recursive: true })
+    const store = new LogStore(options)
+    for (const log of store.logs.values()) {
+      if (log.pendingBytes > 0) {
+        log.writePending()
+        log.highWatermark = log.writtenOffset
+      }
+      // What was only in the page cache, or came from the journal, is made safe before anyone reads it.
+      if (log.recoveryPoint < log.writtenOffset) await log.checkpoint()
+    }
+    store.saveCheckpoints()
+    store.#journal.turn()
+    return store
+  }
+
+  get openFileCount(): number {
+    return this.#files.openCount
+  }
+  get tailBytes(): number {
+    return this.#tails.byteCount
+  }
+
+  get(topic: string, partition: number): PartitionLog | undefined {
+    return this.logs.get(`${topic}-${partition}`)
+  }
+
+  /** Makes the log of a new partition. */
+  create(identity: LogIdentity): PartitionLog {
+    const name = `${identity.topic}-${identity.partition}`
+    const log = this.#newLog(name, identity)
+    log.create()
+    log.open(0, 0)
+    this.logs.set(name, log)
+    return log
+  }
+
+  /** Removes a partition with its files; the folder is gone by name when this resolves. */
+  async remove(topic: string, partition: number): Promise<void> {
+    const name = `${topic}-${partition}`
+    const log = this.logs.get(name)
+    this.logs.delete(name)
+    this.offline.delete(name)
+    if (log) {
+      await this.committer.idle()
+      this.committer.forget(log)
+      log.abandon()
+    }
+    const folder = path.join(this.#options.folder, name)
+    if (!existsSync(folder)) return
+    const away = `${folder}.${Date.now().toString(16)}${(removals++).toString(16)}-delete`
+    renameSync(folder, away)
+    flushFolder(this.#options.folder)
+    void rm(away, { recursive: true, force: true })
+  }
+
+  /** Writes the recovery points and log starts of all partitions. */
+  saveCheckpoints(): void {
+    const { folder } = this.#options
+    const logs = [...this.logs.values()]
+    const lines = (offsetOf: (log: PartitionLog) => number): (string | number)[][] =>
+      logs.map((log) => [log.identity.topic, log.identity.partition, offsetOf(log)])
+    writeCheckpoint(
+      path.join(folder, recoveryPointFile),
+      lines((log) => log.recoveryPoint),
+    )
+    writeCheckpoint(
+      path.join(folder, logStartFile),
+      lines((log) => log.logStartOffset).filter(([, , offset]) => Number(offset) > 0),
+    )
+  }
+
+  /** Flushes every partition and writes the checkpoints. */
+  async checkpoint(): Promise<void> {
+    for (const log of this.logs.values())
+      if (log.recoveryPoint < log.writtenOffset) await log.checkpoint()
+    this.saveCheckpoints()
+  }
+
+  /** Applies retention to every partition. */
+  retain(nowMs: number): void {
+    let removed = 0
+    for (const log of this.logs.values()) removed += log.retain(nowMs)
+    if (removed > 0) this.saveCheckpoints()
+  }
+
+  async close(): Promise<void> {
+    await this.committer.idle()
+    for (const log of this.logs.values()) await log.close()
+    this.saveCheckpoints()
+    this.#journal.close()
+    this.#files.close()
+  }
+
+  #newLog(name: string, identity: LogIdentity): PartitionLog {
+    const { folder, clock, logger, configOf } = this.#options
+    const services = { files: this.#files, tails: this.#tails, clock, logger }
+    return new PartitionLog(path.join(folder, name), identity, configOf(identity.topic), services)
+  }
+
+  #openFound(
+    name: string,
+    identity: LogIdentity,
+    recoveryPoints: ReadonlyMap<string, number>,
+    logStarts: ReadonlyMap<string, number>,
+  ): void {
+    const log = this.#newLog(name, identity)
+    try {
+      log.open(recoveryPoints.get(name) ?? 0, logStarts.get(name) ?? 0)
+      this.logs.set(name, log)
+    } catch (error) {
+      this.offline.set(name, error)
+      this.#options.logger.error({ log: name, err: error }, 'a partition could not be opened')
+    }
+  }
+
+  #readCheckpoints(): {
+    recoveryPoints: ReadonlyMap<string, number>
+    logStarts: ReadonlyMap<string, number>
+  } {
+    const read = (name: string): Map<string, number> => {
+      try {
+        return readOffsets(path.join(this.#options.folder, name))
+      } catch (error) {
+        if (!(error instanceof KafkaError) || error.code !== 'KAFKA_CHECKPOINT_DAMAGED') throw error
+        // Without it everything is verified from the first byte: slow, and right.
+        this.#options.logger.warn({ file: name, err: error }, 'a checkpoint file is damaged')
+        return new Map()
+      }
+    }
+    return { recoveryPoints: read(recoveryPointFile), logStarts: read(logStartFile) }
+  }
+
+  #replayJournal(): CommitJournal {
+    const byId = new Map<string, PartitionLog>()
+    for (const log of this.logs.values())
+      byId.set(`${log.identity.topicId}/${log.identity.partition}`, log)
+    let replayed = 0
+    const journal = CommitJournal.open(this.#options.folder, ({ topicId, partition, batch }) => {
+      const log = byId.get(`${topicId.toString('base64url')}/${partition}`)
+      if (!log) return
+      try {
+        if (log.replay(batch)) replayed++
+      } catch (error) {
+        byId.delete(`${log.identity.topicId}/${partition}`)
+        this.logs.delete(log.name)
+        this.offline.set(log.name, error)
+        this.#options.logger.error(
+          { log: log.name, err: describeError(error) },
+          'a partition could not be recovered from the commit journal',
+        )
+      }
+    })
+    if (replayed > 0)
+      this.#options.logger.warn({ batches: replayed }, 'took batches from the commit journal')
+    return journal
+  }
+}
+
+let removals = 0
+
+function identityOf(folder: string, name: string): LogIdentity | undefined {
+  const match = /^(.+)-(\d+)$/.exec(name)
+  if (!match) return undefined
+  const topicId = readPartitionMetadata(path.join(folder, name))
+  if (topicId === undefined) return undefined
+  return { topic: match[1]!, partition: Number(match[2]), topicId }
+}

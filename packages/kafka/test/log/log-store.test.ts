@@ -1,0 +1,262 @@
+import assert from 'node:assert/strict'
+import { cpSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import { test } from 'node:test'
+import { type Logger, silentLogger } from '@khlong/core'
+import { FakeClock, SeededRandom, temporaryFolder } from '@khlong/core/testing'
+import { BatchBuilder, batchHeaders, Compression } from '@khlong/kafka-protocol/records'
+import type { FlushMode } from '../../src/log/committer.ts'
+import type { LogConfig } from '../../src/log/log-config.ts'
+import { LogStore } from '../../src/log/log-store.ts'
+import type { PartitionLog } from '../../src/log/partition-log.ts'
+
+const config: LogConfig = {
+  segmentBytes: 1_000_000,
+  segmentMs: 7 * 86_400_000,
+  indexIntervalBytes: 4096,
+  indexBytesMax: 10_000_000,
+  retentionMs: -1,
+  retentionBytes: -1,
+  isCompacted: false,
+  isDeleted: true,
+  deleteRetentionMs: 86_400_000,
+  minCompactionLagMs: 0,
+  maxCompactionLagMs: Number.MAX_SAFE_INTEGER,
+  minCleanableDirtyRatio: 0.5,
+  maxMessageBytes: 1_048_588,
+  isLogAppendTime: false,
+  timestampBeforeMaxMs: Number.MAX_SAFE_INTEGER,
+  timestampAfterMaxMs: 3_600_000,
+}
+const clock = new FakeClock()
+
+interface Opening {
+  config?: Partial<LogConfig>
+  flushMode?: FlushMode
+  tailBytesMax?: number
+  logger?: Logger
+}
+
+function open(folder: string, opening: Opening = {}): Promise<LogStore> {
+  return LogStore.open({
+    folder,
+    flushMode: opening.flushMode ?? 'all',
+    tailBytesMax: opening.tailBytesMax ?? 1_000_000,
+    openFilesMax: 8,
+    journalBytesMax: 20_000,
+    clock,
+    logger: opening.logger ?? silentLogger,
+    configOf: () => ({ ...config, ...opening.config }),
+    onFailure: (error) => {
+      throw error
+    },
+  })
+}
+
+const topicId = Buffer.alloc(16, 7).toString('base64url')
+
+function batch(values: readonly string[], options: { timestamp?: number } = {}): Buffer {
+  const builder = new BatchBuilder()
+  for (const value of values) builder.append(null, value, [], options.timestamp ?? clock.nowMs())
+  return builder.build()
+}
+
+async function append(store: LogStore, log: PartitionLog, records: Buffer): Promise<number> {
+  const { baseOffset } = log.append(records)
+  const round = store.committer.enqueue(log)
+  await round.flushed
+  assert.equal(round.failures.size, 0)
+  return baseOffset
+}
+
+async function offsetsFrom(log: PartitionLog, from: number): Promise<number[]> {
+  const offsets: number[] = []
+  for (let next = from; next < log.highWatermark; ) {
+    const bytes = Buffer.concat(await log.read(next, 1_000, true))
+    assert.ok(bytes.byteLength > 0, `nothing at offset ${next}`)
+    for (const header of batchHeaders(bytes))
+      for (let offset = header.baseOffset; offset <= header.lastOffset; offset++)
+        if (offset >= next) offsets.push(offset)
+    next = offsets.at(-1)! + 1
+  }
+  return offsets
+}
+const range = (from: number, to: number): number[] =>
+  Array.from({ length: to - from }, (_, index) => from + index)
+
+for (const tailBytesMax of [0, 2_000, 1_000_000])
+  test(`every record is read back from every offset with ${tailBytesMax} bytes of tail`, async (t) => {
+    const store = await open(await temporaryFolder(t), {
+      tailBytesMax,
+      config: { segmentBytes: 3_000, indexIntervalBytes: 200 },
+    })
+    const log = store.create({ topic: 't', partition: 0, topicId })
+    const random = new SeededRandom(7)
+    for (let count = 0; count < 60; count++)
+      await append(
+        store,
+        log,
+        batch(range(0, 1 + Math.floor(random.next() * 5)).map((i) => 'x'.repeat(i * 40))),
+      )
+    assert.ok(log.segments.length > 3)
+    for (let from = 0; from < log.logEndOffset; from += 13)
+      assert.deepEqual(await offsetsFrom(log, from), range(from, log.logEndOffset))
+    await store.close()
+  })
+
+test('appends that come together share one flush, whatever their partition', async (t) => {
+  const store = await open(await temporaryFolder(t))
+  const logs = range(0, 12).map((partition) => store.create({ topic: 't', partition, topicId }))
+  for (const log of logs) log.append(batch(['a', 'b']))
+  const rounds = logs.map((log) => store.committer.enqueue(log))
+  assert.equal(logs[0]?.highWatermark, 0)
+  await Promise.all(rounds.map((round) => round.flushed))
+  assert.equal(store.committer.roundCount, 1)
+  assert.deepEqual(
+    logs.map((log) => log.highWatermark),
+    logs.map(() => 2),
+  )
+  await store.close()
+})
+
+test('what only the journal kept is in the log after a loss of power', async (t) => {
+  const folder = await temporaryFolder(t)
+  const store = await open(folder)
+  const logs = range(0, 4).map((partition) => store.create({ topic: 't', partition, topicId }))
+  // More rounds than one journal file holds, so that both files and the turn between them are used.
+  for (let round = 0; round < 60; round++) {
+    for (const log of logs) log.append(batch([`${round}`, 'x'.repeat(100)]))
+    const [first] = logs.map((log) => store.committer.enqueue(log))
+    await first?.flushed
+  }
+  await store.committer.idle()
+  store.saveCheckpoints()
+  const points = logs.map((log) => log.recoveryPoint)
+  const copy = await temporaryFolder(t)
+  cpSync(folder, copy, { recursive: true })
+  // A file system that kept only what was flushed: the segments end somewhere after the recovery point.
+  for (const [partition, log] of logs.entries()) {
+    assert.ok(points[partition]! > 0 && points[partition]! < 120)
+    const file = path.join(copy, log.name, '00000000000000000000.log')
+    const kept = log.segments[0]!.positionOf(points[partition]!) + 5
+    truncateSync(file, kept)
+    writeFileSync(file, Buffer.alloc(64), { flag: 'a' })
+  }
+  const again = await open(copy)
+  assert.equal(again.offline.size, 0)
+  for (const log of again.logs.values()) assert.deepEqual(await offsetsFrom(log, 0), range(0, 120))
+  await again.close()
+  await store.close()
+})
+
+test('a torn tail is cut off at every byte, and nothing else', async (t) => {
+  const folder = await temporaryFolder(t)
+  const store = await open(folder, { flushMode: 'none' })
+  const log = store.create({ topic: 't', partition: 0, topicId })
+  for (let count = 0; count < 4; count++) await append(store, log, batch(['one', 'two']))
+  const bytes = readFileSync(log.segments[0]!.logPath)
+  const batchBytes = bytes.byteLength / 4
+  for (let end = 0; end <= bytes.byteLength; end += 7) {
+    const copy = await temporaryFolder(t)
+    cpSync(folder, copy, { recursive: true })
+    truncateSync(path.join(copy, 't-0', '00000000000000000000.log'), end)
+    const again = await open(copy, { flushMode: 'none' })
+    const found = again.get('t', 0)!
+    assert.equal(found.logEndOffset, Math.floor(end / batchBytes) * 2)
+    assert.equal(
+      statSync(found.segments[0]!.logPath).size,
+      Math.floor(end / batchBytes) * batchBytes,
+    )
+    await append(again, found, batch(['three']))
+    assert.deepEqual(await offsetsFrom(found, 0), range(0, found.logEndOffset))
+    await again.close()
+  }
+  await store.close()
+})
+
+test('bytes that are missing below the recovery point are an error with file and position', async (t) => {
+  const folder = await temporaryFolder(t)
+  const store = await open(folder)
+  const log = store.create({ topic: 't', partition: 0, topicId })
+  for (let count = 0; count < 4; count++) await append(store, log, batch(['one', 'two']))
+  await store.close()
+  truncateSync(path.join(folder, 't-0', '00000000000000000000.log'), 100)
+  const again = await open(folder)
+  const error = again.offline.get('t-0') as { code: string; fields: { position: number } }
+  assert.equal(error.code, 'KAFKA_LOG_DAMAGED')
+  assert.equal(typeof error.fields.position, 'number')
+  await again.close()
+})
+
+test('retention removes whole segments by time and by size, and moves the log start', async (t) => {
+  const store = await open(await temporaryFolder(t), {
+    config: { segmentBytes: 300, retentionMs: 10_000 },
+  })
+  const log = store.create({ topic: 't', partition: 0, topicId })
+  for (let count = 0; count < 9; count++) {
+    await append(store, log, batch(['x'.repeat(100)]))
+    clock.advance(2_000)
+  }
+  store.retain(clock.nowMs())
+  assert.ok(log.logStartOffset > 0 && log.logStartOffset < log.logEndOffset)
+  assert.throws(() => log.read(0, 100, true), { code: 'KAFKA_OFFSET_OUT_OF_RANGE' })
+  assert.deepEqual(
+    await offsetsFrom(log, log.logStartOffset),
+    range(log.logStartOffset, log.logEndOffset),
+  )
+  log.config = { ...log.config, retentionMs: -1, retentionBytes: 300 }
+  store.retain(clock.nowMs())
+  assert.ok(log.byteCount <= 600)
+  await store.close()
+})
+
+test('an idempotent producer is told of gaps and repeats, also after a restart', async (t) => {
+  const folder = await temporaryFolder(t)
+  const sequenced = (baseSequence: number, producerEpoch = 0): Buffer => {
+    const builder = new BatchBuilder({ producerId: 9n, producerEpoch, baseSequence })
+    builder.append(null, 'a', [], clock.nowMs())
+    builder.append(null, 'b', [], clock.nowMs())
+    return builder.build()
+  }
+  const store = await open(folder, { flushMode: 'none' })
+  const log = store.create({ topic: 't', partition: 0, topicId })
+  for (const sequence of [0, 2, 4]) await append(store, log, sequenced(sequence))
+  const copy = await temporaryFolder(t)
+  cpSync(folder, copy, { recursive: true })
+  await store.close()
+  for (const place of [folder, copy]) {
+    const again = await open(place, { flushMode: 'none' })
+    const found = again.get('t', 0)!
+    assert.equal(found.append(sequenced(4)).isDuplicate, true)
+    assert.equal(found.append(sequenced(4)).baseOffset, 4)
+    assert.throws(() => found.append(sequenced(8)), { code: 'KAFKA_OUT_OF_ORDER_SEQUENCE' })
+    assert.equal(found.append(sequenced(6)).baseOffset, 6)
+    assert.throws(() => found.append(sequenced(3, 1)), { code: 'KAFKA_OUT_OF_ORDER_SEQUENCE' })
+    assert.equal(found.append(sequenced(0, 1)).baseOffset, 8)
+    assert.throws(() => found.append(sequenced(8, 0)), { code: 'KAFKA_PRODUCER_EPOCH_STALE' })
+    again.committer.enqueue(found)
+    await again.close()
+  }
+})
+
+test('batches that are too large, damaged, miscounted or of the future are refused', async (t) => {
+  const store = await open(await temporaryFolder(t))
+  const log = store.create({ topic: 't', partition: 0, topicId })
+  assert.throws(() => log.append(batch(['x'.repeat(1_100_000)])), {
+    code: 'KAFKA_MESSAGE_TOO_LARGE',
+  })
+  const flipped = batch(['abc'])
+  flipped[flipped.byteLength - 2]! ^= 1
+  assert.throws(() => log.append(flipped), { code: 'RECORDS_CRC_MISMATCH' })
+  const future = batch(['abc'], { timestamp: clock.nowMs() + 7_200_000 })
+  assert.throws(() => log.append(future), { code: 'KAFKA_TIMESTAMP_INVALID' })
+  const two = Buffer.concat([batch(['a']), batch(['b'])])
+  assert.throws(() => log.append(two), { code: 'KAFKA_RECORD_INVALID' })
+  const gaps = new BatchBuilder({ compression: Compression.gzip })
+  gaps.append(null, 'a')
+  assert.throws(() => log.append(gaps.build({ lastOffsetDelta: 4 })), {
+    code: 'KAFKA_RECORD_INVALID',
+  })
+  assert.equal(log.logEndOffset, 0)
+  await store.close()
+})
