@@ -1,0 +1,263 @@
+import { type Clock, checkSettings, type Logger, type SettingsSource } from '@khlong/core'
+import { z } from 'zod'
+import {
+  type ErrorHandlers,
+  type ExceptionHandler,
+  logAndContinue,
+  logAndFail,
+} from './runtime/error-handlers.ts'
+import type { TaskCounts, TaskSettings } from './runtime/task.ts'
+import type { Serde } from './serdes/serde.ts'
+import type { OffsetReset, TimestampExtractor } from './topology/topology.ts'
+
+// The keys of Java's StreamsConfig, with its meanings and defaults.
+
+const javaErrors = 'org.apache.kafka.streams.errors'
+const javaProcessor = 'org.apache.kafka.streams.processor'
+
+const handlerNames: Readonly<Record<string, ExceptionHandler>> = {
+  'log-and-continue': logAndContinue,
+  'log-and-fail': logAndFail,
+  [`${javaErrors}.LogAndContinueExceptionHandler`]: logAndContinue,
+  [`${javaErrors}.LogAndFailExceptionHandler`]: logAndFail,
+  [`${javaErrors}.LogAndContinueProcessingExceptionHandler`]: logAndContinue,
+  [`${javaErrors}.LogAndFailProcessingExceptionHandler`]: logAndFail,
+  [`${javaErrors}.DefaultProductionExceptionHandler`]: logAndFail,
+}
+
+const extractorNames: Readonly<Record<string, TimestampExtractor | undefined>> = {
+  [`${javaProcessor}.FailOnInvalidTimestamp`]: undefined,
+  [`${javaProcessor}.LogAndSkipOnInvalidTimestamp`]: (record) => record.timestampMs,
+  [`${javaProcessor}.UsePartitionTimeOnInvalidTimestamp`]: (record, _value, partitionTimeMs) =>
+    record.timestampMs < 0 ? partitionTimeMs : record.timestampMs,
+  [`${javaProcessor}.WallclockTimestampExtractor`]: () => Date.now(),
+}
+
+const isFunction = (value: unknown): boolean => typeof value === 'function'
+const isSerde = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && 'serialize' in value && 'deserialize' in value
+
+const named = <T>(names: Readonly<Record<string, T>>, what: string): z.ZodType<string> =>
+  z.string().refine((name) => Object.hasOwn(names, name), {
+    error: `expected a function or one of ${Object.keys(names).join(', ')} (${what})`,
+  })
+
+const handler = z
+  .union([z.custom<ExceptionHandler>(isFunction), named(handlerNames, 'an exception handler')])
+  .default('log-and-fail')
+
+const serde = z.custom<Serde<unknown>>(isSerde, {
+  error: 'expected a serde, such as serdes.string',
+})
+const count = z.coerce.number().int()
+const ms = count.min(0)
+
+/** Keys that Java has and that are refused by name until they do here what they do there. */
+const notSupported = <Key extends string>(...keys: Key[]): Record<Key, z.ZodOptional<z.ZodNever>> =>
+  Object.fromEntries(
+    keys.map((key) => [key, z.never({ error: 'not supported yet' }).optional()]),
+  ) as Record<Key, z.ZodOptional<z.ZodNever>>
+
+const streamsShape = {
+  'application.id': z
+    .string()
+    .regex(/^[a-zA-Z0-9._-]{1,200}$/, 'expected letters, digits, dots, dashes and underscores'),
+  'bootstrap.servers': z.string().default('127.0.0.1:9092'),
+  'client.id': z.string().optional(),
+  // How to reach the brokers is for the clients to check.
+  'security.protocol': z.string().optional(),
+  'sasl.mechanism': z.string().optional(),
+  'sasl.username': z.string().optional(),
+  'sasl.password': z.string().optional(),
+  'auto.offset.reset': z.enum(['earliest', 'latest', 'none']).default('earliest'),
+  'max.poll.records': count.min(1).default(1000),
+  'fetch.max.bytes': count.min(1).default(4_194_304),
+  'session.timeout.ms': ms.default(45_000),
+  'heartbeat.interval.ms': ms.default(3_000),
+  'compression.type': z.enum(['none', 'gzip', 'snappy', 'lz4', 'zstd']).default('none'),
+  'linger.ms': ms.default(5),
+  'commit.interval.ms': ms.default(30_000),
+  'replication.factor': count.min(-1).default(-1),
+  'num.stream.threads': z.literal(1, { error: 'only 1 is supported yet' }).default(1),
+  'processing.guarantee': z
+    .literal('at_least_once', { error: 'exactly_once_v2 is not supported yet; use at_least_once' })
+    .default('at_least_once'),
+  'max.task.idle.ms': z
+    .literal(0, { error: 'only 0 is supported yet: waiting for the slower of two partitions' })
+    .default(0),
+  'topology.optimization': z
+    .literal(['none'], { error: 'only none is supported yet' })
+    .default('none'),
+  'statestore.cache.max.bytes': count.min(0).default(10_485_760),
+  'windowstore.changelog.additional.retention.ms': ms.default(86_400_000),
+  'default.dsl.store': z.enum(['rocksDB', 'in_memory']).default('rocksDB'),
+  'default.key.serde': serde.optional(),
+  'default.value.serde': serde.optional(),
+  'default.timestamp.extractor': z
+    .union([
+      z.custom<TimestampExtractor>(isFunction),
+      named(extractorNames, 'a timestamp extractor'),
+    ])
+    .optional(),
+  'deserialization.exception.handler': handler,
+  'processing.exception.handler': handler,
+  'production.exception.handler': handler,
+  'errors.dead.letter.queue.topic.name': z.string().min(1).optional(),
+  'window.close.idle.ms': ms.default(0),
+  'create.source.topics': count.min(0).default(0),
+  ...notSupported(
+    'acceptable.recovery.lag',
+    'application.server',
+    'default.client.supplier',
+    'dsl.store.suppliers.class',
+    'ensure.explicit.internal.resource.naming',
+    'group.protocol',
+    'max.warmup.replicas',
+    'num.standby.replicas',
+    'probing.rebalance.interval.ms',
+    'rack.aware.assignment.strategy',
+    'rocksdb.config.setter',
+    'task.assignor.class',
+    'upgrade.from',
+  ),
+} as const
+
+const streamsSchema: z.ZodType<ResolvedStreamsSettings> = z.strictObject(streamsShape)
+
+/** What an application of a {@link StreamsApps} part gets where it says nothing itself. */
+const appsSchema: z.ZodType<ResolvedStreamsAppsOptions> = z.strictObject({
+  ...z.object(streamsShape).omit({ 'application.id': true }).partial().shape,
+  apps: z.string().min(1),
+  data: z.string().min(1).default('./data/streams'),
+  hosts: z.record(z.string(), z.string()).default({}),
+  settings: z.record(z.string(), z.unknown()).default({}),
+})
+
+/** An application's settings with defaults filled in: Java's keys, and two of ours. */
+export interface ResolvedStreamsSettings {
+  readonly 'application.id': string
+  readonly 'bootstrap.servers': string
+  readonly 'client.id'?: string | undefined
+  readonly 'security.protocol'?: string | undefined
+  readonly 'sasl.mechanism'?: string | undefined
+  readonly 'sasl.username'?: string | undefined
+  readonly 'sasl.password'?: string | undefined
+  readonly 'auto.offset.reset': OffsetReset
+  readonly 'max.poll.records': number
+  readonly 'fetch.max.bytes': number
+  readonly 'session.timeout.ms': number
+  readonly 'heartbeat.interval.ms': number
+  readonly 'compression.type': 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
+  readonly 'linger.ms': number
+  readonly 'commit.interval.ms': number
+  readonly 'replication.factor': number
+  readonly 'num.stream.threads': 1
+  readonly 'processing.guarantee': 'at_least_once'
+  readonly 'max.task.idle.ms': 0
+  readonly 'topology.optimization': 'none'
+  readonly 'statestore.cache.max.bytes': number
+  readonly 'windowstore.changelog.additional.retention.ms': number
+  readonly 'default.dsl.store': 'rocksDB' | 'in_memory'
+  readonly 'default.key.serde'?: Serde<unknown> | undefined
+  readonly 'default.value.serde'?: Serde<unknown> | undefined
+  readonly 'default.timestamp.extractor'?: TimestampExtractor | string | undefined
+  readonly 'deserialization.exception.handler': ExceptionHandler | string
+  readonly 'processing.exception.handler': ExceptionHandler | string
+  readonly 'production.exception.handler': ExceptionHandler | string
+  readonly 'errors.dead.letter.queue.topic.name'?: string | undefined
+  /**
+   * Closes windows by the wall clock when their input has been silent for this long after their end
+   * and grace. 0, the default, leaves them to stream time, as Java does.
+   */
+  readonly 'window.close.idle.ms': number
+  /** Makes source topics that are missing, with this many partitions. 0 refuses, as Java does. */
+  readonly 'create.source.topics': number
+}
+
+type OptionalSettings = {
+  readonly [Key in Exclude<keyof ResolvedStreamsSettings, 'application.id'>]?:
+    | ResolvedStreamsSettings[Key]
+    | undefined
+}
+
+// A serde of any type stands for one of unknown values: what it meets is the topology's business.
+type AnySerde = Serde<never> | Serde<unknown>
+interface LooseSerdes {
+  readonly 'default.key.serde'?: AnySerde | undefined
+  readonly 'default.value.serde'?: AnySerde | undefined
+}
+
+/** An application's settings as a caller gives them: Java's keys; all may be left out but its id. */
+export type StreamsSettings = Omit<OptionalSettings, keyof LooseSerdes> &
+  LooseSerdes & { readonly 'application.id': string }
+
+/** What the applications of a folder are started with; other keys are defaults for each of them. */
+export interface ResolvedStreamsAppsOptions extends OptionalSettings {
+  /** A folder of modules (`*.ts`, `*.js`), each an application; or one such file. */
+  readonly apps: string
+  /** Where stores are kept. */
+  readonly data: string
+  /** Addresses by the names that brokers give themselves. */
+  readonly hosts: Readonly<Record<string, string>>
+  /** Handed to every application. */
+  readonly settings: Readonly<Record<string, unknown>>
+}
+
+/** Options of {@link StreamsApps} as a caller gives them. */
+export type StreamsAppsOptions = Omit<OptionalSettings, keyof LooseSerdes> &
+  LooseSerdes & { readonly apps: string } & Partial<
+    Pick<ResolvedStreamsAppsOptions, 'data' | 'hosts' | 'settings'>
+  >
+
+/**
+ * Checks the options of a {@link StreamsApps} part.
+ *
+ * @throws SettingsError `SETTINGS_INVALID` naming the key, and the nearest known one.
+ */
+export function resolveStreamsAppsOptions(
+  settings: unknown,
+  source?: SettingsSource,
+): ResolvedStreamsAppsOptions {
+  return checkSettings(appsSchema, settings, source)
+}
+
+/**
+ * Checks an application's settings and fills in the defaults.
+ *
+ * @throws SettingsError `SETTINGS_INVALID` naming the key, and the nearest known one.
+ */
+export function resolveStreamsSettings(
+  settings: unknown,
+  source?: SettingsSource,
+): ResolvedStreamsSettings {
+  return checkSettings(streamsSchema, settings, source)
+}
+
+/** The handlers that an application's settings name. */
+function errorHandlers(settings: ResolvedStreamsSettings): ErrorHandlers {
+  const resolve = (value: ExceptionHandler | string): ExceptionHandler =>
+    typeof value === 'function' ? value : handlerNames[value]!
+  return {
+    deserialization: resolve(settings['deserialization.exception.handler']),
+    processing: resolve(settings['processing.exception.handler']),
+    production: resolve(settings['production.exception.handler']),
+    deadLetterTopic: settings['errors.dead.letter.queue.topic.name'],
+  }
+}
+
+/** What an application's tasks share, from its settings. */
+export function taskSettings(
+  settings: ResolvedStreamsSettings,
+  ports: { readonly logger: Logger; readonly clock: Clock; readonly counts: TaskCounts },
+): TaskSettings {
+  const extractor = settings['default.timestamp.extractor']
+  return {
+    ...ports,
+    applicationId: settings['application.id'],
+    keySerde: settings['default.key.serde'],
+    valueSerde: settings['default.value.serde'],
+    timestampExtractor: typeof extractor === 'string' ? extractorNames[extractor] : extractor,
+    errors: errorHandlers(settings),
+    cacheBytes: settings['statestore.cache.max.bytes'],
+  }
+}

@@ -1,0 +1,97 @@
+import { keyedOnlyProcessor } from '../processors/stateless.ts'
+import type { Serde } from '../serdes/serde.ts'
+import { type StreamPartitioner, Topology } from '../topology/topology.ts'
+import type { KStream } from './kstream.ts'
+
+/** The topology that a builder's streams and tables write into, and the numbers in their names. */
+export class Graph {
+  readonly topology: Topology = new Topology()
+  /** Where tables without a word about it are kept. */
+  readonly persistentByDefault: boolean
+  /** Makes a stream; given here so that tables need not know streams. */
+  readonly newStream: <K, V>(parts: StreamParts<K, V>) => KStream<K, V>
+  #next = 0
+
+  constructor(
+    persistentByDefault: boolean,
+    newStream: <K, V>(parts: StreamParts<K, V>) => KStream<K, V>,
+  ) {
+    this.persistentByDefault = persistentByDefault
+    this.newStream = newStream
+  }
+
+  /** The given name, or the next one with this prefix. A number is used up either way, as in Java. */
+  name(given: string | undefined, prefix: string): string {
+    const generated = this.newName(prefix)
+    return given ?? generated
+  }
+  newName(prefix: string): string {
+    return prefix + String(this.#next++).padStart(10, '0')
+  }
+  newStoreName(prefix: string): string {
+    return this.newName(`${prefix}STATE-STORE-`)
+  }
+}
+
+/** What a stream or table is built on: a node, and the serdes that are known there. */
+export interface Upstream<K, V> {
+  readonly graph: Graph
+  readonly node: string
+  readonly keySerde: Serde<K> | undefined
+  readonly valueSerde: Serde<V> | undefined
+}
+
+export interface StreamParts<K, V> extends Upstream<K, V> {
+  /** Whether the key may have changed since the records were last partitioned by it. */
+  readonly rekeyed: boolean
+}
+
+export interface RepartitionPlan<K, V> extends Upstream<K, V> {
+  /** The topic's name without its suffix. */
+  readonly prefix: string
+  readonly partitions?: number | undefined
+  readonly partitioner?: StreamPartitioner<K, V> | undefined
+}
+
+/**
+ * Sends a stream through a topic of its own, so that records with one key meet in one task, and
+ * gives the name of the source node behind it. Records without key end here.
+ */
+export function addRepartition<K, V>(plan: RepartitionPlan<K, V>): string {
+  const { graph, prefix } = plan
+  const suffix = '-repartition'
+  const topic = prefix.endsWith(suffix) ? prefix : prefix + suffix
+  // Three numbers are used whether the names are or not: Java does, so later names agree.
+  const names = {
+    sink: graph.newName('KSTREAM-SINK-'),
+    filter: graph.newName('KSTREAM-FILTER-'),
+    source: graph.newName('KSTREAM-SOURCE-'),
+  }
+  if (!/^KSTREAM.*-[0-9]{10}$/.test(prefix)) {
+    names.sink = `${topic}-sink`
+    names.filter = `${topic}-filter`
+    names.source = `${topic}-source`
+  }
+  const keySerde = plan.keySerde as Serde<unknown> | undefined
+  const valueSerde = plan.valueSerde as Serde<unknown> | undefined
+  graph.topology
+    .addInternalTopic({ name: topic, partitions: plan.partitions })
+    .addProcessor(names.filter, keyedOnlyProcessor, [plan.node])
+    .addSink({
+      name: names.sink,
+      parents: [names.filter],
+      topic,
+      keySerde,
+      valueSerde,
+      partitioner: plan.partitioner as StreamPartitioner<unknown, unknown> | undefined,
+    })
+    .addSource({
+      name: names.source,
+      topics: [topic],
+      keySerde,
+      valueSerde,
+      timestampExtractor: undefined,
+      offsetReset: undefined,
+    })
+  return names.source
+}

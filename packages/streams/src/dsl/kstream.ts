@@ -1,0 +1,329 @@
+import { adaptProcessor, adaptValuesProcessor } from '../processors/adapter.ts'
+import type { Processor, ValuesProcessor } from '../processors/processor-api.ts'
+import {
+  branchProcessor,
+  filterProcessor,
+  flatMapProcessor,
+  flatMapValuesProcessor,
+  mapProcessor,
+  mapValuesProcessor,
+  passProcessor,
+  peekProcessor,
+  selectKeyProcessor,
+} from '../processors/stateless.ts'
+import { tableSourceProcessor } from '../processors/table.ts'
+import type { Serde } from '../serdes/serde.ts'
+import type { ProcessorSupplier } from '../topology/processor-node.ts'
+import type { StreamPartitioner, TopicNameExtractor } from '../topology/topology.ts'
+import { addRepartition, type Graph, type StreamParts } from './graph.ts'
+import { KGroupedStream } from './kgrouped-stream.ts'
+import { type KTable, tableSource } from './ktable.ts'
+import type { Grouped, Materialized, Named, Produced, Repartitioned } from './options.ts'
+
+/** A pair of key and value, as `map` and `flatMap` give it. */
+export type KeyValue<K, V> = readonly [key: K, value: V]
+
+type Unknown<T> = (key: unknown, value: unknown) => T
+
+/**
+ * Records, one after the other. Operators give new streams and leave this one as it is; functions
+ * given to them are synchronous. Keys and values of topics may be null: say so in the types where
+ * they can be.
+ */
+export class KStream<K, V> {
+  readonly #graph: Graph
+  readonly #node: string
+  readonly #keySerde: Serde<K> | undefined
+  readonly #valueSerde: Serde<V> | undefined
+  readonly #rekeyed: boolean
+
+  /** @internal Streams come from a `StreamsBuilder` and from other streams. */
+  constructor(parts: StreamParts<K, V>) {
+    this.#graph = parts.graph
+    this.#node = parts.node
+    this.#keySerde = parts.keySerde
+    this.#valueSerde = parts.valueSerde
+    this.#rekeyed = parts.rekeyed
+  }
+
+  /** Keeps the records for which `predicate` holds. */
+  filter<W extends V>(predicate: (key: K, value: V) => value is V & W, named?: Named): KStream<K, W>
+  filter(predicate: (key: K, value: V) => boolean, named?: Named): KStream<K, V>
+  filter(predicate: (key: K, value: V) => boolean, named: Named = {}): KStream<K, V> {
+    const work = filterProcessor(predicate as Unknown<boolean>, false)
+    return this.#then('KSTREAM-FILTER-', named, work)
+  }
+
+  /** Keeps the records for which `predicate` does not hold. */
+  filterNot(predicate: (key: K, value: V) => boolean, named: Named = {}): KStream<K, V> {
+    const work = filterProcessor(predicate as Unknown<boolean>, true)
+    return this.#then('KSTREAM-FILTER-', named, work)
+  }
+
+  /** Makes one record of each. A key-based operation that follows repartitions. */
+  map<KR, VR>(mapper: (key: K, value: V) => KeyValue<KR, VR>, named: Named = {}): KStream<KR, VR> {
+    const node = this.#add('KSTREAM-MAP-', named, mapProcessor(mapper as Unknown<KeyValue<KR, VR>>))
+    return this.#rekeyedStream(node)
+  }
+
+  /** Gives each record another value. */
+  mapValues<VR>(mapper: (value: V, key: K) => VR, named: Named = {}): KStream<K, VR> {
+    const work = mapValuesProcessor(mapper as (value: unknown, key: unknown) => unknown)
+    return this.#withValues(this.#add('KSTREAM-MAPVALUES-', named, work))
+  }
+
+  /** Gives each record another key. A key-based operation that follows repartitions. */
+  selectKey<KR>(mapper: (key: K, value: V) => KR, named: Named = {}): KStream<KR, V> {
+    const work = selectKeyProcessor(mapper as Unknown<unknown>)
+    return this.#withKey(this.#add('KSTREAM-KEY-SELECT-', named, work))
+  }
+
+  /** Makes any number of records of each. */
+  flatMap<KR, VR>(
+    mapper: (key: K, value: V) => Iterable<KeyValue<KR, VR>>,
+    named: Named = {},
+  ): KStream<KR, VR> {
+    const work = flatMapProcessor(mapper as Unknown<Iterable<KeyValue<unknown, unknown>>>)
+    return this.#rekeyedStream(this.#add('KSTREAM-FLATMAP-', named, work))
+  }
+
+  /** Makes any number of values of each, under the same key. */
+  flatMapValues<VR>(mapper: (value: V, key: K) => Iterable<VR>, named: Named = {}): KStream<K, VR> {
+    const work = flatMapValuesProcessor(
+      mapper as (value: unknown, key: unknown) => Iterable<unknown>,
+    )
+    return this.#withValues(this.#add('KSTREAM-FLATMAPVALUES-', named, work))
+  }
+
+  /** Lets a function look at each record on its way. */
+  peek(action: (key: K, value: V) => void, named: Named = {}): KStream<K, V> {
+    return this.#then('KSTREAM-PEEK-', named, peekProcessor(action as Unknown<void>, true))
+  }
+
+  /** Gives each record to a function; nothing follows. */
+  foreach(action: (key: K, value: V) => void, named: Named = {}): void {
+    this.#add('KSTREAM-FOREACH-', named, peekProcessor(action as Unknown<void>, false))
+  }
+
+  /** The records of both streams. There is no order between them. */
+  merge(other: KStream<K, V>, named: Named = {}): KStream<K, V> {
+    const node = this.#graph.name(named.name, 'KSTREAM-MERGE-')
+    this.#graph.topology.addProcessor(node, passProcessor, [this.#node, other.#node])
+    return new KStream<K, V>({
+      graph: this.#graph,
+      node,
+      keySerde: undefined,
+      valueSerde: undefined,
+      rekeyed: this.#rekeyed || other.#rekeyed,
+    })
+  }
+
+  /**
+   * Splits the stream: each record goes to the first branch whose predicate holds, and to `default`
+   * where none does (it is left out where nobody reads it).
+   *
+   * @example
+   * const { hot, rest } = stream.split({ hot: (_, frame) => frame.temperature > 30 }, 'rest')
+   */
+  split<Name extends string, Rest extends string = never>(
+    branches: Readonly<Record<Name, (key: K, value: V) => boolean>>,
+    rest?: Rest,
+    named: Named = {},
+  ): Record<Name | Rest, KStream<K, V>> {
+    const entries = Object.entries(branches) as [Name, (key: K, value: V) => boolean][]
+    const streams = this.#split(
+      named,
+      entries.map(([name, predicate]) => ({ name, predicate })),
+      rest === undefined ? undefined : { name: rest },
+    )
+    const names = [...entries.map(([name]) => name), ...(rest === undefined ? [] : [rest])]
+    return Object.fromEntries(names.map((name, index) => [name, streams[index]!])) as Record<
+      Name | Rest,
+      KStream<K, V>
+    >
+  }
+
+  /** Splits the stream by predicates, named by Java's rules; the last stream is what no predicate took. */
+  branch(
+    predicates: readonly ((key: K, value: V) => boolean)[],
+    named: Named = {},
+  ): KStream<K, V>[] {
+    const branches = predicates.map((predicate) => ({ name: undefined, predicate }))
+    return this.#split(named, branches, { name: undefined })
+  }
+
+  /** Sends the stream through a topic of its own and reads it from there. */
+  repartition(options: Repartitioned<K, V> = {}): KStream<K, V> {
+    const keySerde = options.keySerde ?? this.#keySerde
+    const valueSerde = options.valueSerde ?? this.#valueSerde
+    const prefix = options.name ?? this.#graph.newName('KSTREAM-REPARTITION-')
+    const node = addRepartition({
+      graph: this.#graph,
+      node: this.#node,
+      keySerde,
+      valueSerde,
+      prefix,
+      partitions: options.numberOfPartitions,
+      partitioner: options.partitioner,
+    })
+    return new KStream<K, V>({ graph: this.#graph, node, keySerde, valueSerde, rekeyed: false })
+  }
+
+  /** Writes the records to a topic, or to the one that a function names. */
+  to(topic: string | TopicNameExtractor<K, V>, produced: Produced<K, V> = {}): void {
+    this.#graph.topology.addSink({
+      name: this.#graph.name(produced.name, 'KSTREAM-SINK-'),
+      parents: [this.#node],
+      topic: topic as string | TopicNameExtractor<unknown, unknown>,
+      keySerde: (produced.keySerde ?? this.#keySerde) as Serde<unknown> | undefined,
+      valueSerde: (produced.valueSerde ?? this.#valueSerde) as Serde<unknown> | undefined,
+      partitioner: produced.partitioner as StreamPartitioner<unknown, unknown> | undefined,
+    })
+  }
+
+  /** Groups by the key that the records have. */
+  groupByKey(grouped: Grouped<K, V> = {}): KGroupedStream<K, V> {
+    return new KGroupedStream<K, V>({
+      graph: this.#graph,
+      node: this.#node,
+      keySerde: grouped.keySerde ?? this.#keySerde,
+      valueSerde: grouped.valueSerde ?? this.#valueSerde,
+      rekeyed: this.#rekeyed,
+      name: grouped.name,
+    })
+  }
+
+  /** Groups by another key. */
+  groupBy<KR>(
+    mapper: (key: K, value: V) => KR,
+    grouped: Grouped<KR, V> = {},
+  ): KGroupedStream<KR, V> {
+    const work = selectKeyProcessor(mapper as Unknown<unknown>)
+    const node = this.#add('KSTREAM-KEY-SELECT-', { name: grouped.name }, work)
+    return new KGroupedStream<KR, V>({
+      graph: this.#graph,
+      node,
+      keySerde: grouped.keySerde,
+      valueSerde: grouped.valueSerde ?? this.#valueSerde,
+      rekeyed: true,
+      name: grouped.name,
+    })
+  }
+
+  /** Reads the records as changes of a table: the newest value of each key. */
+  toTable(materialized: Materialized<K, V> = {}): KTable<K, V> {
+    const graph = this.#graph
+    const name = graph.name(materialized.name, 'KSTREAM-TOTABLE-')
+    const keySerde = materialized.keySerde ?? this.#keySerde
+    const valueSerde = materialized.valueSerde ?? this.#valueSerde
+    const storeName = materialized.storeName ?? graph.newStoreName('KSTREAM-TOTABLE-')
+    const parent = this.#rekeyed
+      ? addRepartition({ graph, node: this.#node, keySerde, valueSerde, prefix: name })
+      : this.#node
+    return tableSource(
+      { graph, node: name, keySerde, valueSerde },
+      storeName,
+      materialized,
+      (state) => graph.topology.addProcessor(name, tableSourceProcessor(state), [parent]),
+    )
+  }
+
+  /** Gives each record to a processor of yours, which may forward any records. */
+  process<KR = K, VR = V>(
+    supplier: () => Processor<K, V, KR, VR>,
+    options: Named & { readonly stores?: readonly string[] } = {},
+  ): KStream<KR, VR> {
+    const node = this.#graph.name(options.name, 'KSTREAM-PROCESSOR-')
+    this.#graph.topology.addProcessor(node, adaptProcessor(supplier), [this.#node])
+    this.#connect(node, options.stores)
+    return this.#rekeyedStream(node)
+  }
+
+  /** Gives each record to a processor of yours that leaves keys as they are. */
+  processValues<VR = V>(
+    supplier: () => ValuesProcessor<K, V, VR>,
+    options: Named & { readonly stores?: readonly string[] } = {},
+  ): KStream<K, VR> {
+    const node = this.#graph.name(options.name, 'KSTREAM-PROCESSVALUES-')
+    this.#graph.topology.addProcessor(node, adaptValuesProcessor(supplier), [this.#node])
+    this.#connect(node, options.stores)
+    return this.#withValues(node)
+  }
+
+  #split(
+    named: Named,
+    branches: readonly {
+      readonly name: string | undefined
+      readonly predicate: (key: K, value: V) => boolean
+    }[],
+    rest: { readonly name: string | undefined } | undefined,
+  ): KStream<K, V>[] {
+    const work: { name: string; predicate: Unknown<boolean> }[] = []
+    const node = this.#add('KSTREAM-BRANCH-', named, branchProcessor(work))
+    const child = (name: string, predicate: Unknown<boolean>): KStream<K, V> => {
+      this.#graph.newName('')
+      this.#graph.topology.addProcessor(name, passProcessor, [node])
+      work.push({ name, predicate })
+      return this.#same(name)
+    }
+    const streams = branches.map(({ name, predicate }, index) =>
+      child(`${node}${name ?? index + 1}`, predicate as Unknown<boolean>),
+    )
+    if (rest) streams.push(child(`${node}${rest.name ?? 0}`, () => true))
+    return streams
+  }
+
+  #connect(node: string, stores: readonly string[] = []): void {
+    for (const store of stores) this.#graph.topology.connect(node, store)
+  }
+
+  #add(prefix: string, named: Named, work: ProcessorSupplier): string {
+    const node = this.#graph.name(named.name, prefix)
+    this.#graph.topology.addProcessor(node, work, [this.#node])
+    return node
+  }
+
+  #then(prefix: string, named: Named, work: ProcessorSupplier): KStream<K, V> {
+    return this.#same(this.#add(prefix, named, work))
+  }
+
+  #same(node: string): KStream<K, V> {
+    return new KStream<K, V>({
+      graph: this.#graph,
+      node,
+      keySerde: this.#keySerde,
+      valueSerde: this.#valueSerde,
+      rekeyed: this.#rekeyed,
+    })
+  }
+
+  #withValues<VR>(node: string): KStream<K, VR> {
+    return new KStream<K, VR>({
+      graph: this.#graph,
+      node,
+      keySerde: this.#keySerde,
+      valueSerde: undefined,
+      rekeyed: this.#rekeyed,
+    })
+  }
+
+  #withKey<KR>(node: string): KStream<KR, V> {
+    return new KStream<KR, V>({
+      graph: this.#graph,
+      node,
+      keySerde: undefined,
+      valueSerde: this.#valueSerde,
+      rekeyed: true,
+    })
+  }
+
+  #rekeyedStream<KR, VR>(node: string): KStream<KR, VR> {
+    return new KStream<KR, VR>({
+      graph: this.#graph,
+      node,
+      keySerde: undefined,
+      valueSerde: undefined,
+      rekeyed: true,
+    })
+  }
+}

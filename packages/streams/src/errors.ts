@@ -1,0 +1,40 @@
+import { CodedError, type CodedErrorOptions } from '@khlong/core'
+
+/** Codes of {@link StreamsError}. */
+export type StreamsErrorCode =
+  /** The topology cannot be built: a name used twice, an unknown parent, a serde that is missing. */
+  | 'STREAMS_TOPOLOGY_INVALID'
+  /** A record's bytes could not be read by the serde of its topic. */
+  | 'STREAMS_DESERIALIZATION_FAILED'
+  /** A value could not be written by the serde of its topic. */
+  | 'STREAMS_SERIALIZATION_FAILED'
+  /** A function of the topology threw, and the handler said to fail. */
+  | 'STREAMS_PROCESSING_FAILED'
+  /** A record could not be sent, and the handler said to fail. */
+  | 'STREAMS_PRODUCTION_FAILED'
+  /** A record without a usable timestamp met an extractor that refuses it. */
+  | 'STREAMS_TIMESTAMP_INVALID'
+  /** A source topic does not exist. */
+  | 'STREAMS_SOURCE_TOPIC_MISSING'
+  /** An internal topic exists with another number of partitions than the topology needs. */
+  | 'STREAMS_PARTITIONS_CHANGED'
+  /** A module of the applications' folder is not one made by `defineStreams`. */
+  | 'STREAMS_APPLICATION_INVALID'
+  /** A suppress buffer with `shutDownWhenFull` is full. */
+  | 'STREAMS_BUFFER_FULL'
+  /** A changelog record is not what the store can read. */
+  | 'STREAMS_CHANGELOG_INVALID'
+
+/** What goes wrong in a streams application. Callers test `code`. */
+export class StreamsError extends CodedError {
+  declare readonly code: StreamsErrorCode
+
+  constructor(code: StreamsErrorCode, message: string, options: CodedErrorOptions = {}) {
+    super(code, message, options)
+  }
+}
+
+/** Says what a topology lacks. */
+export function topologyError(message: string): StreamsError {
+  return new StreamsError('STREAMS_TOPOLOGY_INVALID', message)
+}

@@ -1,0 +1,93 @@
+import { StreamsError } from '../errors.ts'
+import type { Change } from '../record.ts'
+import type { Buffered, SuppressBuffer } from '../state/suppress-buffer.ts'
+import type { NodeContext, NodeProcessor, ProcessorSupplier } from '../topology/processor-node.ts'
+import type { Windowed } from '../windows.ts'
+
+/** How results are held back. */
+export interface SuppressPlan {
+  readonly storeName: string
+  /** How long after its time a result leaves. */
+  readonly waitMs: number
+  /** Whether a result's time is its window's end, and results are final. */
+  readonly untilWindowCloses: boolean
+  readonly maxRecords: number
+  readonly whenFull: 'emit-early' | 'shut-down'
+}
+
+/** Holds a table's changes back until stream time says that they may leave. */
+export const suppressProcessor =
+  (plan: SuppressPlan): ProcessorSupplier =>
+  (context) =>
+    new SuppressProcessor(context, plan)
+
+class SuppressProcessor implements NodeProcessor {
+  readonly #context: NodeContext
+  readonly #plan: SuppressPlan
+  readonly #buffer: SuppressBuffer<unknown, unknown>
+  #observedMs: number
+  readonly #emit: (result: Buffered<unknown, unknown>) => void
+  readonly #isDue: (timeMs: number) => boolean
+
+  constructor(context: NodeContext, plan: SuppressPlan) {
+    this.#context = context
+    this.#plan = plan
+    this.#buffer = context.store(plan.storeName) as SuppressBuffer<unknown, unknown>
+    this.#observedMs = context.streamTimeMs()
+    this.#emit = (result) => this.#forward(result)
+    this.#isDue = (timeMs) => timeMs <= this.#observedMs - plan.waitMs
+  }
+
+  process(key: unknown, value: unknown, timestampMs: number): void {
+    if (timestampMs > this.#observedMs) this.#observedMs = timestampMs
+    const timeMs = this.#plan.untilWindowCloses
+      ? (key as Windowed<unknown>).window.endMs
+      : timestampMs
+    const { topic, partition, offset, headers } = this.#context.record
+    this.#buffer.put(timeMs, this.#buffer.identity(key), key, value as Change<unknown>, {
+      timestampMs,
+      topic,
+      partition,
+      offset,
+      headers,
+    })
+    this.#release()
+  }
+
+  advanceStreamTime(timeMs: number): void {
+    if (!this.#plan.untilWindowCloses || timeMs <= this.#observedMs) return
+    this.#observedMs = timeMs
+    this.#release()
+  }
+
+  nextEmitMs(): number | undefined {
+    const { minTimeMs } = this.#buffer
+    if (minTimeMs === undefined || !this.#plan.untilWindowCloses) return undefined
+    return minTimeMs + this.#plan.waitMs
+  }
+
+  #release(): void {
+    this.#buffer.evictWhile(this.#isDue, this.#emit)
+    if (this.#buffer.size <= this.#plan.maxRecords) return
+    if (this.#plan.whenFull === 'shut-down')
+      throw new StreamsError(
+        'STREAMS_BUFFER_FULL',
+        `${this.#context.nodeName}: more than ${this.#plan.maxRecords} results wait; raise maxRecords or let the buffer emit early`,
+      )
+    this.#buffer.evictWhile(() => this.#buffer.size > this.#plan.maxRecords, this.#emit)
+  }
+
+  #forward(result: Buffered<unknown, unknown>): void {
+    // A window that ended without a value is not worth a tombstone: nothing came out of it before.
+    if (this.#plan.untilWindowCloses && result.newValue === null) return
+    const { record } = this.#context
+    const current = { ...record }
+    Object.assign(record, result.context, { rawKey: null, rawValue: null })
+    this.#context.forward(
+      result.key,
+      { newValue: result.newValue, oldValue: result.oldValue },
+      result.context.timestampMs,
+    )
+    Object.assign(record, current)
+  }
+}

@@ -1,0 +1,378 @@
+import type { Clock, Logger } from '@khlong/core'
+import { StreamsError, topologyError } from '../errors.ts'
+import { noHeaders, type RawRecord, type RecordContext, type RecordHeaders } from '../record.ts'
+import type { Serde } from '../serdes/serde.ts'
+import type { StateStore, StoreBacking, StoreSpec } from '../state/state-store.ts'
+import type { Cancellable, DropReason, PunctuationType } from '../topology/processor-node.ts'
+import type { NodeSpec, SourceSpec, SubTopology, TimestampExtractor } from '../topology/topology.ts'
+import { deadLetterHeaders, type ErrorHandlers, type ErrorStage } from './error-handlers.ts'
+import { PunctuationQueue } from './punctuation.ts'
+import { sinkProcessor } from './sink.ts'
+import { formatTaskId } from './task-id.ts'
+import { TaskNode } from './task-node.ts'
+
+/** Takes the records that tasks give out. Bytes belong to it from then on; it does not block. */
+export interface RecordCollector {
+  send(
+    topic: string,
+    partition: number | undefined,
+    key: Buffer | null,
+    value: Buffer | null,
+    timestampMs: number | undefined,
+    headers: RecordHeaders,
+  ): void
+  partitionCount(topic: string): number
+}
+
+/** What the tasks of an application share. */
+export interface TaskSettings {
+  readonly applicationId: string
+  readonly keySerde: Serde<unknown> | undefined
+  readonly valueSerde: Serde<unknown> | undefined
+  readonly timestampExtractor: TimestampExtractor | undefined
+  readonly errors: ErrorHandlers
+  readonly cacheBytes: number
+  readonly logger: Logger
+  readonly clock: Clock
+  readonly counts: TaskCounts
+}
+
+/** Counts of an application, shared by its tasks. */
+export interface TaskCounts {
+  recordsIn: number
+  recordsOut: number
+  deadLetters: number
+  readonly dropped: Record<DropReason, number>
+}
+
+export const newTaskCounts = (): TaskCounts => ({
+  recordsIn: 0,
+  recordsOut: 0,
+  deadLetters: 0,
+  dropped: { 'null-key': 0, 'null-value': 0, late: 0, timestamp: 0, error: 0 },
+})
+
+export interface TaskOptions {
+  readonly subTopology: SubTopology
+  readonly partition: number
+  readonly settings: TaskSettings
+  readonly collector: RecordCollector
+  /** Names of internal topics have no application's id in a topology; this gives the real name. */
+  readonly realTopic: (topic: string) => string
+  readonly openBacking: (store: StoreSpec) => StoreBacking | undefined
+}
+
+interface TaskSource {
+  readonly spec: SourceSpec
+  readonly node: TaskNode
+  readonly keySerde: Serde<unknown>
+  readonly valueSerde: Serde<unknown>
+  partitionTimeMs: number
+}
+
+/**
+ * One sub-topology on one partition. Life: constructed (stores open) → restored by its owner →
+ * `start` → records → `close`. Everything in between is synchronous.
+ */
+export class StreamTask {
+  readonly id: string
+  readonly subTopology: SubTopology
+  readonly partition: number
+  readonly applicationId: string
+  readonly context: RecordContext = {
+    topic: '',
+    partition: 0,
+    offset: -1,
+    timestampMs: -1,
+    headers: noHeaders,
+    rawKey: null,
+    rawValue: null,
+  }
+  readonly stores: Map<string, { readonly store: StateStore; readonly spec: StoreSpec }> = new Map<
+    string,
+    { readonly store: StateStore; readonly spec: StoreSpec }
+  >()
+  streamTimeMs = -1
+  readonly #settings: TaskSettings
+  readonly #collector: RecordCollector
+  readonly #realTopic: (topic: string) => string
+  readonly #nodes = new Map<string, TaskNode>()
+  readonly #sources = new Map<string, TaskSource>()
+  readonly #streamTimePunctuations = new PunctuationQueue()
+  readonly #wallClockPunctuations = new PunctuationQueue()
+
+  constructor(options: TaskOptions) {
+    this.subTopology = options.subTopology
+    this.partition = options.partition
+    this.id = formatTaskId(options.subTopology.id, options.partition)
+    this.applicationId = options.settings.applicationId
+    this.#settings = options.settings
+    this.#collector = options.collector
+    this.#realTopic = options.realTopic
+    for (const spec of options.subTopology.stores) {
+      const store = spec.create({
+        keySerde: (given) => this.keySerde(given, spec.name),
+        valueSerde: (given) => this.valueSerde(given, spec.name),
+        backing: spec.persistent ? options.openBacking(spec) : undefined,
+        cacheBytes: options.settings.cacheBytes,
+      })
+      this.stores.set(spec.name, { store, spec })
+    }
+  }
+
+  /** Makes the nodes; the stores hold what they held, and stream time is where it was. */
+  start(streamTimeMs = -1): void {
+    this.streamTimeMs = streamTimeMs
+    const none: ReadonlySet<string> = new Set()
+    const { nodes } = this.subTopology
+    for (const spec of nodes) {
+      const node = new TaskNode(this, spec.name, spec.kind === 'processor' ? spec.stores : none)
+      this.#nodes.set(spec.name, node)
+      for (const parent of spec.parents) this.#nodes.get(parent)!.children.push(node)
+    }
+    for (const spec of nodes) this.#startNode(spec, this.#nodes.get(spec.name)!)
+  }
+
+  /** Sends one record of a source topic through the topology. The record's bytes are borrowed. */
+  process(topic: string, partition: number, record: RawRecord): void {
+    const source = this.#sources.get(topic)
+    if (!source) throw topologyError(`task ${this.id} does not read topic ${topic}`)
+    const { counts } = this.#settings
+    counts.recordsIn++
+    const { context } = this
+    context.topic = topic
+    context.partition = partition
+    context.offset = record.offset
+    context.timestampMs = record.timestamp
+    context.headers = record.headers
+    context.rawKey = record.key
+    context.rawValue = record.value
+    let key: unknown
+    let value: unknown
+    try {
+      key = record.key === null ? null : source.keySerde.deserialize(record.key)
+      value = record.value === null ? null : source.valueSerde.deserialize(record.value)
+    } catch (cause) {
+      this.#onError('deserialization', source.spec.name, cause)
+      return
+    }
+    const timestampMs = this.#timestamp(source, value)
+    if (timestampMs < 0) {
+      this.drop('timestamp')
+      return
+    }
+    context.timestampMs = timestampMs
+    if (timestampMs > source.partitionTimeMs) source.partitionTimeMs = timestampMs
+    if (timestampMs > this.streamTimeMs) this.streamTimeMs = timestampMs
+    source.node.forward(key, value, timestampMs)
+    if (!this.#streamTimePunctuations.isEmpty) this.punctuateStreamTime()
+  }
+
+  /** The highest timestamp seen on a source topic; -1 before the first record. */
+  partitionTimeMs(topic: string): number {
+    return this.#sources.get(topic)?.partitionTimeMs ?? -1
+  }
+
+  /** Calls the stream-time punctuators that are due, and says whether any was. */
+  punctuateStreamTime(): boolean {
+    return this.streamTimeMs >= 0 && this.#streamTimePunctuations.punctuate(this.streamTimeMs)
+  }
+
+  /** Calls the wall-clock punctuators that are due, and says whether any was. */
+  punctuateWallClock(nowMs: number): boolean {
+    return this.#wallClockPunctuations.punctuate(nowMs)
+  }
+
+  /** When the next window closes; undefined where none is open. */
+  nextWindowCloseMs(): number | undefined {
+    let next: number | undefined
+    for (const node of this.#nodes.values()) {
+      const timeMs = node.processor.nextEmitMs?.()
+      if (timeMs !== undefined && (next === undefined || timeMs < next)) next = timeMs
+    }
+    return next
+  }
+
+  /** Moves the time of windows to `timeMs`, as a record of that time would; no other stream time moves. */
+  closeWindowsUntil(timeMs: number): void {
+    const { context } = this
+    context.rawKey = null
+    context.rawValue = null
+    for (const node of this.#nodes.values()) node.processor.advanceStreamTime?.(timeMs)
+    if (timeMs > this.streamTimeMs) this.streamTimeMs = timeMs
+  }
+
+  get dirtyCount(): number {
+    let count = 0
+    for (const { store } of this.stores.values()) count += store.dirtyCount
+    return count
+  }
+
+  /** Writes what changed in the stores to their changelogs and backings. */
+  flush(): void {
+    for (const { store, spec } of this.stores.values()) {
+      const topic = changelogTopic(this.applicationId, spec.name)
+      store.flush({
+        log: (key, value, timestampMs, headers) =>
+          this.#collector.send(topic, this.partition, key, value, timestampMs, headers),
+      })
+    }
+  }
+
+  close(): void {
+    for (const node of this.#nodes.values()) node.processor.close?.()
+    for (const { store } of this.stores.values()) store.close()
+  }
+
+  store(name: string): StateStore {
+    const held = this.stores.get(name)
+    if (!held) throw topologyError(`task ${this.id} has no store ${name}`)
+    return held.store
+  }
+
+  keySerde<K>(given: Serde<K> | undefined, where: string): Serde<K> {
+    return given ?? (serdeOr(this.#settings.keySerde, 'key', where) as Serde<K>)
+  }
+
+  valueSerde<V>(given: Serde<V> | undefined, where: string): Serde<V> {
+    return given ?? (serdeOr(this.#settings.valueSerde, 'value', where) as Serde<V>)
+  }
+
+  nowMs(): number {
+    return this.#settings.clock.nowMs()
+  }
+
+  schedule(
+    nodeName: string,
+    intervalMs: number,
+    type: PunctuationType,
+    callback: (timestampMs: number) => void,
+  ): Cancellable {
+    if (!(intervalMs >= 1)) throw topologyError(`a punctuation's interval is 1 ms or more`)
+    const call = (timestampMs: number): void => {
+      this.context.rawKey = null
+      this.context.rawValue = null
+      try {
+        callback(timestampMs)
+      } catch (error) {
+        this.onProcessingError(nodeName, error)
+      }
+    }
+    return type === 'stream-time'
+      ? this.#streamTimePunctuations.add(0, intervalMs, call)
+      : this.#wallClockPunctuations.add(this.nowMs() + intervalMs, intervalMs, call)
+  }
+
+  drop(reason: DropReason): void {
+    this.#settings.counts.dropped[reason]++
+  }
+
+  /** @throws StreamsError where the handler says so; it passes the nodes above as it is. */
+  onProcessingError(nodeName: string, error: unknown): void {
+    if (error instanceof StreamsError && fatalCodes.has(error.code)) throw error
+    this.#onError('processing', nodeName, error)
+  }
+
+  /** What a sink could not write. */
+  onProductionError(nodeName: string, error: unknown): void {
+    this.#onError('production', nodeName, error)
+  }
+
+  #onError(stage: ErrorStage, nodeName: string, thrown: unknown): void {
+    const { errors, logger, counts } = this.#settings
+    const { topic, partition, offset, timestampMs, rawKey, rawValue } = this.context
+    const error = new StreamsError(
+      errorCodes[stage],
+      `${stage} failed at ${nodeName}, task ${this.id}, record ${topic}/${partition}@${offset}`,
+      { cause: thrown, fields: { stage, nodeName, taskId: this.id, topic, partition, offset } },
+    )
+    const answer = errors[stage]({
+      stage,
+      error,
+      taskId: this.id,
+      nodeName,
+      record: this.context,
+    })
+    counts.dropped.error++
+    if (errors.deadLetterTopic !== undefined) {
+      counts.deadLetters++
+      this.#collector.send(
+        errors.deadLetterTopic,
+        undefined,
+        rawKey && Buffer.from(rawKey),
+        rawValue && Buffer.from(rawValue),
+        timestampMs < 0 ? undefined : timestampMs,
+        deadLetterHeaders(error, this.context),
+      )
+    }
+    const fields = { application: this.applicationId, err: error }
+    if (answer === 'fail') {
+      logger.error(fields, 'record failed')
+      throw error
+    }
+    logger.warn(fields, 'record left out')
+  }
+
+  #timestamp(source: TaskSource, value: unknown): number {
+    const extractor = source.spec.timestampExtractor ?? this.#settings.timestampExtractor
+    if (extractor) return extractor(this.context, value, source.partitionTimeMs)
+    if (this.context.timestampMs >= 0) return this.context.timestampMs
+    const { topic, partition, offset, timestampMs } = this.context
+    throw new StreamsError(
+      'STREAMS_TIMESTAMP_INVALID',
+      `record ${topic}/${partition}@${offset} has timestamp ${timestampMs}; give its stream a timestampExtractor that can cope`,
+    )
+  }
+
+  #startNode(spec: NodeSpec, node: TaskNode): void {
+    switch (spec.kind) {
+      case 'source': {
+        const keySerde = this.keySerde(spec.keySerde, spec.name)
+        const valueSerde = this.valueSerde(spec.valueSerde, spec.name)
+        for (const topic of spec.topics) {
+          const source = { spec, node, keySerde, valueSerde, partitionTimeMs: -1 }
+          this.#sources.set(this.#realTopic(topic), source)
+        }
+        break
+      }
+      case 'processor':
+        node.processor = spec.supplier(node)
+        break
+      case 'sink':
+        node.processor = sinkProcessor(spec, node, {
+          collector: this.#collector,
+          realTopic: this.#realTopic,
+          counts: this.#settings.counts,
+          onError: (error) => this.onProductionError(spec.name, error),
+        })
+    }
+  }
+}
+
+/** The topic that holds a store's changes. */
+export const changelogTopic = (applicationId: string, storeName: string): string =>
+  `${applicationId}-${storeName}-changelog`
+
+const errorCodes = {
+  deserialization: 'STREAMS_DESERIALIZATION_FAILED',
+  processing: 'STREAMS_PROCESSING_FAILED',
+  production: 'STREAMS_SERIALIZATION_FAILED',
+} as const
+
+/** Errors that a handler has judged already, or that no handler may pass over. */
+const fatalCodes: ReadonlySet<string> = new Set([
+  ...Object.values(errorCodes),
+  'STREAMS_TOPOLOGY_INVALID',
+  'STREAMS_BUFFER_FULL',
+])
+
+function serdeOr(
+  serde: Serde<unknown> | undefined,
+  what: 'key' | 'value',
+  where: string,
+): Serde<unknown> {
+  if (serde) return serde
+  throw topologyError(
+    `${where} needs a ${what}Serde: give it to the operator, or set default.${what}.serde`,
+  )
+}

@@ -1,0 +1,84 @@
+import type { RecordHeaders } from '../record.ts'
+import type { Serde } from '../serdes/serde.ts'
+import { Windowed } from '../windows.ts'
+
+/** Takes the changelog records of a flush. Bytes are owned by the writer from then on. */
+export interface ChangelogWriter {
+  log(
+    key: Buffer,
+    value: Buffer | null,
+    timestampMs: number | undefined,
+    headers: RecordHeaders,
+  ): void
+}
+
+/** A store of a task. It writes behind: `flush` says what changed since the last one. */
+export interface StateStore {
+  readonly name: string
+  /** Changes that wait for the next flush. */
+  readonly dirtyCount: number
+  flush(writer: ChangelogWriter): void
+  /** Takes one record of the changelog. Bytes are borrowed. */
+  restore(
+    key: Buffer,
+    value: Buffer | null,
+    timestampMs: number,
+    headers: RecordHeaders,
+    offset: number,
+  ): void
+  close(): void
+}
+
+/** What is kept of a store outside the heap. Keys are ordered by their bytes. */
+export interface StoreBacking {
+  get(key: Buffer): StoredValue | undefined
+  /** Takes effect with the next commit of the folder. */
+  put(key: Buffer, value: Buffer, timestampMs: number): void
+  remove(key: Buffer): void
+  /** Removes the keys from the first (included) to the second (excluded). */
+  removeRange(from: Buffer, to: Buffer): void
+  entries(from?: Buffer, to?: Buffer): Iterable<StoredEntry>
+}
+
+export interface StoredValue {
+  readonly value: Buffer
+  readonly timestampMs: number
+}
+
+export interface StoredEntry extends StoredValue {
+  readonly key: Buffer
+}
+
+/** What a store is made in: the serdes that it falls back to, and where it is kept. */
+export interface StoreEnvironment {
+  keySerde<K>(given: Serde<K> | undefined): Serde<K>
+  valueSerde<V>(given: Serde<V> | undefined): Serde<V>
+  /** Undefined keeps the store in memory only. */
+  readonly backing?: StoreBacking | undefined
+  /** Bytes of unchanged entries that a store with a backing keeps in memory. */
+  readonly cacheBytes: number
+}
+
+/** A store of a topology, before it is made for a task. */
+export interface StoreSpec {
+  readonly name: string
+  readonly kind: 'key-value' | 'window' | 'suppress'
+  readonly persistent: boolean
+  /** Settings of the changelog topic beside the defaults; false keeps no changelog. */
+  readonly logging: Readonly<Record<string, string>> | false
+  readonly retentionMs?: number
+  create(environment: StoreEnvironment): StateStore
+}
+
+/** A key in a form that a Map compares by value. */
+export type KeyIdentity = string | number | bigint
+
+/** Says what identifies a key: itself where it is a primitive, its bytes otherwise. */
+export function keyIdentity<K>(key: K, serde: Serde<K>): KeyIdentity {
+  if (isPrimitive(key)) return key
+  if (key instanceof Windowed && isPrimitive(key.key)) return `${key.window.startMs}@${key.key}`
+  return serde.serialize(key).toString('latin1')
+}
+
+const isPrimitive = (key: unknown): key is KeyIdentity =>
+  typeof key === 'string' || typeof key === 'number' || typeof key === 'bigint'

@@ -1,0 +1,203 @@
+import type { Change, RecordHeaders } from '../record.ts'
+import type { Serde } from '../serdes/serde.ts'
+import {
+  type ChangelogWriter,
+  type KeyIdentity,
+  keyIdentity,
+  type StateStore,
+  type StoreEnvironment,
+  type StoreSpec,
+} from './state-store.ts'
+import {
+  type BufferedContext,
+  decodeBuffered,
+  encodeBuffered,
+  suppressVersionHeaders,
+} from './suppress-codec.ts'
+
+/** A result that is held back. */
+export interface Buffered<K, V> {
+  readonly id: KeyIdentity
+  readonly key: K
+  readonly timeMs: number
+  readonly priorValue: V | null
+  oldValue: V | null
+  newValue: V | null
+  context: BufferedContext
+}
+
+export interface SuppressBufferOptions<K, V> {
+  readonly name: string
+  readonly keySerde: Serde<K> | undefined
+  readonly valueSerde: Serde<V> | undefined
+  readonly logging?: Readonly<Record<string, string>> | false | undefined
+}
+
+/** The store of a suppress operator: in memory, with a changelog, as in Java. */
+export function suppressBuffer<K, V>(options: SuppressBufferOptions<K, V>): StoreSpec {
+  return {
+    name: options.name,
+    kind: 'suppress',
+    persistent: false,
+    logging: options.logging ?? {},
+    create: (environment) => new SuppressBuffer(options, environment),
+  }
+}
+
+/**
+ * Results by key, given back by their time, then by their keys' bytes.
+ *
+ * Invariant: `#times` holds the time of every bucket, in order, and no bucket is empty.
+ */
+export class SuppressBuffer<K, V> implements StateStore {
+  readonly name: string
+  readonly #keySerde: Serde<K>
+  readonly #valueSerde: Serde<V>
+  readonly #logging: boolean
+  readonly #index = new Map<KeyIdentity, Buffered<K, V>>()
+  readonly #buckets = new Map<number, Map<KeyIdentity, Buffered<K, V>>>()
+  readonly #times: number[] = []
+  #dirty = new Map<KeyIdentity, K>()
+
+  constructor(options: SuppressBufferOptions<K, V>, environment: StoreEnvironment) {
+    this.name = options.name
+    this.#keySerde = environment.keySerde(options.keySerde)
+    this.#valueSerde = environment.valueSerde(options.valueSerde)
+    this.#logging = options.logging !== false
+  }
+
+  get dirtyCount(): number {
+    return this.#dirty.size
+  }
+  get size(): number {
+    return this.#index.size
+  }
+  /** The earliest time in the buffer, or undefined where it is empty. */
+  get minTimeMs(): number | undefined {
+    return this.#times[0]
+  }
+
+  put(timeMs: number, id: KeyIdentity, key: K, change: Change<V>, context: BufferedContext): void {
+    this.#dirty.set(id, key)
+    const buffered = this.#index.get(id)
+    if (buffered) {
+      // A key keeps the time at which it came in.
+      buffered.oldValue = change.oldValue
+      buffered.newValue = change.newValue
+      buffered.context = context
+      return
+    }
+    const { oldValue, newValue } = change
+    this.#insert({ id, key, timeMs, priorValue: oldValue, oldValue, newValue, context })
+  }
+
+  /** Takes out results while `until` holds for the time of the next one, in their order. */
+  evictWhile(until: (timeMs: number) => boolean, emit: (result: Buffered<K, V>) => void): void {
+    for (let timeMs = this.#times[0]; timeMs !== undefined; timeMs = this.#times[0]) {
+      if (!until(timeMs)) return
+      for (const result of this.#inOrder(this.#buckets.get(timeMs)!)) {
+        if (!until(timeMs)) return
+        this.#remove(result)
+        this.#dirty.set(result.id, result.key)
+        emit(result)
+      }
+    }
+  }
+
+  identity(key: K): KeyIdentity {
+    return keyIdentity(key, this.#keySerde)
+  }
+
+  flush(writer: ChangelogWriter): void {
+    const dirty = this.#dirty
+    this.#dirty = new Map()
+    if (!this.#logging) return
+    for (const [id, key] of dirty) {
+      const result = this.#index.get(id)
+      const keyBytes = this.#keySerde.serialize(key)
+      if (!result) writer.log(keyBytes, null, undefined, [])
+      else {
+        const priorValue = this.#bytes(result.priorValue)
+        const newValue = this.#bytes(result.newValue)
+        const oldValue =
+          result.oldValue === result.priorValue ? priorValue : this.#bytes(result.oldValue)
+        const { context, timeMs } = result
+        const value = encodeBuffered({ context, priorValue, oldValue, newValue, timeMs })
+        writer.log(keyBytes, value, undefined, suppressVersionHeaders)
+      }
+    }
+  }
+
+  restore(
+    keyBytes: Buffer,
+    value: Buffer | null,
+    _timestampMs: number,
+    headers: RecordHeaders,
+  ): void {
+    const key = this.#keySerde.deserialize(keyBytes)
+    const id = keyIdentity(key, this.#keySerde)
+    const known = this.#index.get(id)
+    if (value === null) {
+      if (known) this.#remove(known)
+      return
+    }
+    const { context, priorValue, oldValue, newValue, timeMs } = decodeBuffered(value, headers)
+    // As with `put`, a key that is there keeps its time.
+    const at = known?.timeMs ?? timeMs
+    if (known) this.#remove(known)
+    this.#insert({
+      id,
+      key,
+      timeMs: at,
+      priorValue: this.#value(priorValue),
+      oldValue: this.#value(oldValue),
+      newValue: this.#value(newValue),
+      context,
+    })
+  }
+
+  close(): void {
+    this.#index.clear()
+    this.#buckets.clear()
+    this.#times.length = 0
+    this.#dirty.clear()
+  }
+
+  #bytes(value: V | null): Buffer | null {
+    return value === null ? null : this.#valueSerde.serialize(value)
+  }
+
+  #value(bytes: Buffer | null): V | null {
+    return bytes === null ? null : this.#valueSerde.deserialize(bytes)
+  }
+
+  #insert(result: Buffered<K, V>): void {
+    this.#index.set(result.id, result)
+    let bucket = this.#buckets.get(result.timeMs)
+    if (!bucket) {
+      bucket = new Map()
+      this.#buckets.set(result.timeMs, bucket)
+      let at = this.#times.length
+      while (at > 0 && this.#times[at - 1]! > result.timeMs) at--
+      this.#times.splice(at, 0, result.timeMs)
+    }
+    bucket.set(result.id, result)
+  }
+
+  #remove(result: Buffered<K, V>): void {
+    this.#index.delete(result.id)
+    const bucket = this.#buckets.get(result.timeMs)!
+    bucket.delete(result.id)
+    if (bucket.size > 0) return
+    this.#buckets.delete(result.timeMs)
+    this.#times.splice(this.#times.indexOf(result.timeMs), 1)
+  }
+
+  #inOrder(bucket: Map<KeyIdentity, Buffered<K, V>>): Buffered<K, V>[] {
+    if (bucket.size === 1) return [...bucket.values()]
+    return [...bucket.values()]
+      .map((result) => ({ result, bytes: this.#keySerde.serialize(result.key) }))
+      .sort((a, b) => Buffer.compare(a.bytes, b.bytes))
+      .map(({ result }) => result)
+  }
+}

@@ -1,0 +1,273 @@
+import type { Clock, TimerHandle } from '@khlong/core'
+import { silentLogger } from '@khlong/core'
+import { resolveStreamsSettings, type StreamsSettings, taskSettings } from '../config.ts'
+import { topologyError } from '../errors.ts'
+import { noHeaders, type RecordHeaders } from '../record.ts'
+import {
+  newTaskCounts,
+  type RecordCollector,
+  StreamTask,
+  type TaskCounts,
+} from '../runtime/task.ts'
+import { internalTopicNamer } from '../runtime/topic-names.ts'
+import type { Serde } from '../serdes/serde.ts'
+import { KeyValueStore, type ReadOnlyKeyValueStore } from '../state/key-value-store.ts'
+import type { StateStore } from '../state/state-store.ts'
+import { type ReadOnlyWindowStore, WindowStore } from '../state/window-store.ts'
+import type { Topology } from '../topology/topology.ts'
+
+/** A record that a topology gave out. */
+export interface TestRecord<K, V> {
+  readonly key: K
+  readonly value: V
+  /** Undefined where the producer would set its own time: deletions in a suppress buffer's changelog. */
+  readonly timestampMs: number | undefined
+  readonly headers: RecordHeaders
+}
+
+/** Records for {@link TestInputTopic.pipeAll}. */
+export interface TestInput<K, V> {
+  readonly key: K
+  readonly value: V
+  /** Default: the driver's wall clock. */
+  readonly timestampMs?: number
+  readonly headers?: RecordHeaders
+}
+
+/** Writes to a topic of the driver. */
+export interface TestInputTopic<K, V> {
+  pipe(key: K, value: V, timestampMs?: number, headers?: RecordHeaders): void
+  /** Pipes all records and flushes the stores once, as one commit. */
+  pipeAll(records: Iterable<TestInput<K, V>>): void
+}
+
+/** Reads what came to a topic of the driver; each record once. */
+export interface TestOutputTopic<K, V> {
+  readonly size: number
+  read(): TestRecord<K, V> | undefined
+  readAll(): TestRecord<K, V>[]
+  /** The newest value of each key, of all records that are left. */
+  readTable(): Map<K, V>
+}
+
+interface Captured {
+  readonly key: Buffer | null
+  readonly value: Buffer | null
+  readonly timestampMs: number | undefined
+  readonly headers: RecordHeaders
+}
+
+class DriverClock implements Clock {
+  timeMs: number
+  constructor(timeMs: number) {
+    this.timeMs = timeMs
+  }
+  nowMs(): number {
+    return this.timeMs
+  }
+  monotonicMs(): number {
+    return this.timeMs
+  }
+  setTimer(): TimerHandle {
+    throw new Error('the driver has no timers; advance its wall clock')
+  }
+  clearTimer(): void {}
+}
+
+export interface TopologyTestDriverOptions {
+  readonly settings?: Partial<StreamsSettings>
+  /** Where the wall clock begins. Default: now. */
+  readonly initialWallClockMs?: number
+}
+
+/**
+ * Runs a topology without a broker, every topic with one partition, each record through to its end.
+ *
+ * @example
+ * const driver = new TopologyTestDriver(topology)
+ * driver.createInputTopic('words', serdes.string, serdes.string).pipe('a', 'one', 1_000)
+ * driver.createOutputTopic('counts', serdes.string, serdes.long).readAll()
+ */
+export class TopologyTestDriver {
+  readonly counts: TaskCounts = newTaskCounts()
+  readonly #clock: DriverClock
+  readonly #tasks: StreamTask[]
+  readonly #taskOf = new Map<string, StreamTask>()
+  readonly #outputs = new Map<string, Captured[]>()
+  readonly #internal: ((topic: string) => string) & object
+  readonly #offsets = new Map<string, number>()
+  #pending: { topic: string; record: Captured }[] = []
+
+  constructor(topology: Topology, options: TopologyTestDriverOptions = {}) {
+    this.#clock = new DriverClock(options.initialWallClockMs ?? Date.now())
+    const settings = taskSettings(
+      resolveStreamsSettings({ 'application.id': 'test', ...options.settings }),
+      { logger: silentLogger, clock: this.#clock, counts: this.counts },
+    )
+    this.#internal = internalTopicNamer(topology, settings.applicationId)
+    const collector: RecordCollector = {
+      send: (topic, _partition, key, value, timestampMs, headers) =>
+        this.#capture(topic, { key, value, timestampMs, headers }),
+      partitionCount: () => 1,
+    }
+    this.#tasks = topology.subTopologies().map((subTopology) => {
+      const task = new StreamTask({
+        subTopology,
+        partition: 0,
+        settings,
+        collector,
+        realTopic: this.#internal,
+        openBacking: () => undefined,
+      })
+      for (const topic of subTopology.sourceTopics) this.#taskOf.set(this.#internal(topic), task)
+      return task
+    })
+    for (const task of this.#tasks) task.start()
+  }
+
+  createInputTopic<K, V>(
+    topic: string,
+    keySerde: Serde<NonNullable<K>>,
+    valueSerde: Serde<NonNullable<V>>,
+  ): TestInputTopic<K, V> {
+    const pipe = (
+      key: K,
+      value: V,
+      timestampMs: number = this.#clock.timeMs,
+      headers: RecordHeaders = noHeaders,
+    ): void =>
+      this.#process(topic, {
+        key: key === null || key === undefined ? null : keySerde.serialize(key),
+        value: value === null || value === undefined ? null : valueSerde.serialize(value),
+        timestampMs,
+        headers,
+      })
+    return {
+      pipe: (key, value, timestampMs, headers) => {
+        pipe(key, value, timestampMs, headers)
+        this.#commit()
+      },
+      pipeAll: (records) => {
+        for (const { key, value, timestampMs, headers } of records)
+          pipe(key, value, timestampMs, headers)
+        this.#commit()
+      },
+    }
+  }
+
+  createOutputTopic<K, V>(
+    topic: string,
+    keySerde: Serde<NonNullable<K>>,
+    valueSerde: Serde<NonNullable<V>>,
+  ): TestOutputTopic<K, V> {
+    const captured = this.#output(topic)
+    const read = (): TestRecord<K, V> | undefined => {
+      const record = captured.shift()
+      if (!record) return undefined
+      const { key, value, timestampMs, headers } = record
+      return {
+        key: (key === null ? null : keySerde.deserialize(key)) as K,
+        value: (value === null ? null : valueSerde.deserialize(value)) as V,
+        timestampMs,
+        headers,
+      }
+    }
+    const readAll = (): TestRecord<K, V>[] => {
+      const records: TestRecord<K, V>[] = []
+      for (let record = read(); record; record = read()) records.push(record)
+      return records
+    }
+    return {
+      get size() {
+        return captured.length
+      },
+      read,
+      readAll,
+      readTable: () => new Map(readAll().map(({ key, value }) => [key, value])),
+    }
+  }
+
+  /** Topics that anything was written to: outputs, repartition topics, changelogs, dead letters. */
+  producedTopicNames(): string[] {
+    return [...this.#outputs].filter(([, records]) => records.length > 0).map(([topic]) => topic)
+  }
+
+  /** Moves the wall clock and calls the punctuators that come due. */
+  advanceWallClock(byMs: number): void {
+    this.#clock.timeMs += byMs
+    for (const task of this.#tasks) task.punctuateWallClock(this.#clock.timeMs)
+    this.#drain()
+    this.#commit()
+  }
+
+  /** Closes windows as `window.close.idle.ms` does when no record has come for long enough. */
+  closeIdleWindows(untilMs: number): void {
+    for (const task of this.#tasks) {
+      task.closeWindowsUntil(untilMs)
+      this.#drain()
+    }
+    this.#commit()
+  }
+
+  getKeyValueStore<K, V>(name: string): ReadOnlyKeyValueStore<K, V> {
+    const store = this.#store(name)
+    if (store instanceof KeyValueStore) return store as KeyValueStore<K, V>
+    throw topologyError(`store ${name} is not a key-value store`)
+  }
+
+  getWindowStore<K, V>(name: string): ReadOnlyWindowStore<K, V> {
+    const store = this.#store(name)
+    if (store instanceof WindowStore) return store as WindowStore<K, V>
+    throw topologyError(`store ${name} is not a window store`)
+  }
+
+  close(): void {
+    for (const task of this.#tasks) task.close()
+  }
+
+  #store(name: string): StateStore {
+    for (const task of this.#tasks) {
+      const held = task.stores.get(name)
+      if (held) return held.store
+    }
+    throw topologyError(`there is no store ${name}`)
+  }
+
+  #process(topic: string, record: Captured): void {
+    this.#pending.push({ topic, record })
+    this.#drain()
+  }
+
+  #drain(): void {
+    while (this.#pending.length > 0) {
+      const pending = this.#pending
+      this.#pending = []
+      for (const { topic, record } of pending) {
+        const task = this.#taskOf.get(topic)
+        if (!task) throw topologyError(`no stream reads topic ${topic}`)
+        const offset = this.#offsets.get(topic) ?? 0
+        this.#offsets.set(topic, offset + 1)
+        const timestamp = record.timestampMs ?? this.#clock.timeMs
+        task.process(topic, 0, { ...record, timestamp, offset })
+      }
+    }
+  }
+
+  #commit(): void {
+    for (const task of this.#tasks) task.flush()
+  }
+
+  #capture(topic: string, record: Captured): void {
+    this.#output(topic).push(record)
+    if (this.#taskOf.has(topic)) this.#pending.push({ topic, record })
+  }
+
+  #output(topic: string): Captured[] {
+    let records = this.#outputs.get(topic)
+    if (!records) {
+      records = []
+      this.#outputs.set(topic, records)
+    }
+    return records
+  }
+}

@@ -1,0 +1,62 @@
+import { compareText, hashOrder, insertSorted } from './java-order.ts'
+import type { NodeSpec, SubTopology } from './topology.ts'
+
+interface Described {
+  readonly spec: NodeSpec
+  /** Nodes on all ways that begin here, this one included. */
+  size: number
+  readonly before: Described[]
+  readonly after: Described[]
+}
+
+const bySizeThenName = (a: Described, b: Described): number =>
+  b.size - a.size || compareText(a.spec.name, b.spec.name)
+
+/** Writes sub-topologies as Java's `TopologyDescription.toString()` does. */
+export function describeTopology(subTopologies: readonly SubTopology[]): string {
+  return `Topologies:\n ${subTopologies.map(describeSubTopology).join('')}`
+}
+
+function describeSubTopology(subTopology: SubTopology): string {
+  const described = new Map<string, Described>()
+  const specs = new Map(subTopology.nodes.map((spec) => [spec.name, spec]))
+  for (const name of hashOrder(specs.keys()))
+    described.set(name, { spec: specs.get(name)!, size: 1, before: [], after: [] })
+  // Neighbours are put in order while sizes still grow; the result depends on it.
+  for (const node of described.values()) {
+    for (const parentName of node.spec.parents) {
+      const parent = described.get(parentName)!
+      insertSorted(node.before, parent, bySizeThenName)
+      insertSorted(parent.after, node, bySizeThenName)
+      grow(parent, node.size)
+    }
+  }
+  const lines = [...described.values()].sort(bySizeThenName).map(describeNode)
+  return `  Sub-topology: ${subTopology.id}\n${lines.join('')}\n`
+}
+
+function grow(node: Described, by: number): void {
+  node.size += by
+  for (const parent of node.before) grow(parent, by)
+}
+
+function describeNode({ spec, before, after }: Described): string {
+  const from = `      <-- ${names(before)}\n`
+  const to = `      --> ${names(after)}\n`
+  switch (spec.kind) {
+    case 'source':
+      return `    Source: ${spec.name} (topics: [${hashOrder(spec.topics).join(', ')}])\n${to}`
+    case 'processor':
+      return `    Processor: ${spec.name} (stores: [${hashOrder(spec.stores).join(', ')}])\n${to}${from}`
+    case 'sink': {
+      const target =
+        typeof spec.topic === 'string'
+          ? `topic: ${spec.topic}`
+          : `extractor class: ${spec.topic.name || 'function'}`
+      return `    Sink: ${spec.name} (${target})\n${from}`
+    }
+  }
+}
+
+const names = (nodes: readonly Described[]): string =>
+  nodes.length === 0 ? 'none' : nodes.map((node) => node.spec.name).join(', ')
