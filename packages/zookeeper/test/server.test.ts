@@ -26,7 +26,8 @@ async function fourLetterWord(address: string, word: string): Promise<string> {
   socket.setEncoding('utf8').on('data', (chunk: string) => {
     answer += chunk
   })
-  socket.write(word)
+  // As `echo ruok | nc` does: the client's side ends with the word.
+  socket.end(word)
   await once(socket, 'close')
   return answer
 }

@@ -25,6 +25,8 @@ const unsentBytesPause = 1 << 20
 // A client that takes nothing while its watches fire is cut off.
 const unsentBytesMax = 64 << 20
 
+const nothing = Buffer.alloc(0)
+
 /** One client: its packets in, its replies and events out in order. It is the watcher of its watches. */
 export class Connection implements Watcher, Caller {
   readonly socket: Socket
@@ -108,6 +110,7 @@ export class Connection implements Watcher, Caller {
 
   /** Takes the bytes that are to be sent together; they wait until {@link transmit}. */
   seal(): Buffer {
+    if (this.#output.position === 0) return nothing
     const bytes = this.#output.take()
     this.#waitingBytes += bytes.byteLength
     return bytes

@@ -204,6 +204,8 @@ export class ZooKeeperServer extends PartBase {
     onCommand: (connection, command) => {
       connection.sendText(server.#answer(command))
       connection.close()
+      // At once: the client may have ended its side, and then this side ends before the next commit.
+      connection.transmit(connection.seal())
     },
     onClose: (connection) => server.#onClose(connection),
   }))(this)

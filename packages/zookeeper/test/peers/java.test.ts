@@ -57,9 +57,8 @@ test('a Kafka 3.9 broker boots on it, serves a topic, and registers again after 
     producing.child.stdin?.end(text)
     await producing
   }
-  t.after(async () => {
-    await kafka('stop', folder)
-  })
+  // Before the folder is removed, and so not as a hook, which would run after that.
+  await using _broker = { [Symbol.asyncDispose]: () => kafka('stop', folder).then(() => {}) }
   await kafka('start', 'zookeeper', folder, String(port))
   const client = await WireClient.connect(address)
   assert.deepEqual(await client.children('/brokers/ids'), ['1'])
