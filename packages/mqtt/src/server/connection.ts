@@ -24,35 +24,19 @@ import {
   publishBytes,
 } from '../protocol/publish.ts'
 import { connectReturnCode, Reason } from '../protocol/reason.ts'
-import { isTopicName } from '../protocol/topic.ts'
-import { Fifo } from '../state/fifo.ts'
+import { TopicAliases } from '../protocol/topic-aliases.ts'
 import type { ClientDescription, ClientPort, Delivered, Session, Will } from '../state/session.ts'
+import { type Answer, Answers } from './answers.ts'
 import type { ConnectionHost } from './connection-host.ts'
+import { graceMs, Liveness } from './liveness.ts'
 import type { Transport } from './transport.ts'
 
 /** Output beyond this is not added to: queued messages wait, QoS 0 is dropped. */
 const outputBytesMax = 524_288
 /** Acknowledgements that may wait for the journal before the client is not read any more. */
 const pendingMax = 2_000
-/** A client that takes nothing for so long while bytes wait for it is disconnected. */
-const stallMs = 60_000
-/** Time for CONNECT to come, and for a connection to end. */
-const graceMs = 10_000
-
 /** Why a client is not read. */
 const Pause = { fullQueue: 1, pending: 2, journal: 4, output: 8 } as const
-
-/** An answer that leaves in its turn, after the journal has reached `position`. */
-interface PendingAnswer {
-  readonly position: number
-  readonly header: number
-  readonly packetId: number
-  readonly reason: number
-  /** Whether it ends the exchange for a message of the client. */
-  readonly isFinal: boolean
-  /** For answers that are more than an acknowledgement. */
-  readonly send: (() => void) | undefined
-}
 
 /**
  * One client: packets in, packets out.
@@ -66,8 +50,9 @@ export class Connection implements ClientPort {
   readonly #listener: string
   readonly #framer: PacketFramer
   readonly #writer = new Writer(512)
-  readonly #pending = new Fifo<PendingAnswer>()
-  readonly #aliases = new Map<number, string>()
+  readonly #answers = new Answers((answer) => this.#send(answer))
+  readonly #aliases: TopicAliases
+  readonly #liveness: Liveness
   readonly #connectedAtMs: number
   #admission: Admission | undefined
   #session: Session | undefined
@@ -81,10 +66,7 @@ export class Connection implements ClientPort {
   #wasCongested = false
   /** QoS 1 and 2 messages from the client that are not answered in full. */
   #unanswered = 0
-  #lastReceivedMs: number
   #closedAtMs = 0
-  #stalledSinceMs = 0
-  #stalledAtBytes = -1
   #messagesIn = 0
   #messagesOut = 0
 
@@ -94,7 +76,8 @@ export class Connection implements ClientPort {
     this.#listener = listener
     this.#framer = new PacketFramer(host.options.max_packet_size)
     this.#connectedAtMs = host.clock.nowMs()
-    this.#lastReceivedMs = host.clock.monotonicMs()
+    this.#aliases = new TopicAliases(host.options.max_topic_alias)
+    this.#liveness = new Liveness(transport, host.clock.monotonicMs())
   }
 
   get version(): ProtocolVersion {
@@ -111,7 +94,7 @@ export class Connection implements ClientPort {
   onData(chunk: Buffer): void {
     if (this.#isClosed) return
     this.#host.state.counters.bytesReceived += chunk.length
-    this.#lastReceivedMs = this.#host.clock.monotonicMs()
+    this.#liveness.received(this.#host.clock.monotonicMs())
     this.#framer.push(chunk)
     this.#process()
   }
@@ -245,7 +228,7 @@ export class Connection implements ClientPort {
     if (qos > options.max_qos) throw new ProtocolError(Reason.qosNotSupported, `QoS ${qos}`)
     if (packet.retain && !options.retain_available)
       throw new ProtocolError(Reason.retainNotSupported, 'a retained message')
-    const topic = this.#topicOf(packet)
+    const topic = this.#aliases.topicOf(packet)
     if (qos === 2 && session.receivedIds.has(packetId)) {
       // Sent again before PUBREC reached the client: it is in already [MQTT-4.3.3-10].
       this.#answer(Acknowledgement.pubrec, packetId, Reason.success, this.#host.journal.appended)
@@ -279,24 +262,6 @@ export class Connection implements ClientPort {
     if (qos === 2 && reason < 0x80) this.#session!.receivedIds.add(packetId)
     const header = qos === 1 ? Acknowledgement.puback : Acknowledgement.pubrec
     this.#answer(header, packetId, reason, position, qos === 1 || reason >= 0x80)
-  }
-
-  #topicOf(packet: PublishPacket): string {
-    const { topic, topicAlias } = packet
-    if (topicAlias > this.#host.options.max_topic_alias)
-      throw new ProtocolError(Reason.topicAliasInvalid, `topic alias ${topicAlias}`)
-    if (topic !== '') {
-      if (!isTopicName(topic)) throw new ProtocolError(Reason.topicNameInvalid, 'a topic name')
-      if (topicAlias > 0) this.#aliases.set(topicAlias, topic)
-      return topic
-    }
-    const known = this.#aliases.get(topicAlias)
-    if (known === undefined)
-      throw new ProtocolError(
-        topicAlias > 0 ? Reason.protocolError : Reason.topicNameInvalid,
-        'no topic',
-      )
-    return known
   }
 
   /** Keeps a publish until the queue that it fills has room, and reads no further meanwhile. */
@@ -450,15 +415,10 @@ export class Connection implements ClientPort {
 
   /** Sends the answers that waited for the journal to reach `durable`. */
   onDurable(durable: number): void {
-    for (;;) {
-      const answer = this.#pending.peek()
-      if (!answer || answer.position > durable || this.#isClosed) break
-      this.#pending.shift()
-      this.#send(answer)
-    }
-    if (this.#pending.length * 2 < pendingMax) this.#unpause(Pause.pending)
+    this.#answers.release(durable)
+    if (this.#answers.length * 2 < pendingMax) this.#unpause(Pause.pending)
     if (!this.#host.isJournalBehind()) this.#unpause(Pause.journal)
-    if (this.#pending.length === 0 && (this.#pauses & Pause.journal) === 0)
+    if (this.#answers.length === 0 && (this.#pauses & Pause.journal) === 0)
       this.#host.waiting.delete(this)
   }
 
@@ -488,24 +448,16 @@ export class Connection implements ClientPort {
       if (monotonicMs - this.#closedAtMs > graceMs) this.#transport.destroy()
       return
     }
-    const silentMs = monotonicMs - this.#lastReceivedMs
-    if (!this.#session) {
-      if (silentMs > graceMs) this.#end()
-      return
-    }
-    const { keepAliveSeconds } = this.#admission!
-    // A client that is not read cannot be silent [MQTT-3.1.2-22].
-    if (this.#pauses !== 0) this.#lastReceivedMs = monotonicMs
-    else if (keepAliveSeconds > 0 && silentMs > keepAliveSeconds * 1_500)
+    const { clientId, keepAliveSeconds } = this.#admission ?? { clientId: '', keepAliveSeconds: 0 }
+    // A client that is not read cannot be silent.
+    if (this.#pauses !== 0) this.#liveness.received(monotonicMs)
+    if (!this.#session && this.#liveness.isLate(monotonicMs)) this.#end()
+    else if (this.#liveness.isSilent(keepAliveSeconds, monotonicMs))
       this.close(Reason.keepAliveTimeout)
-    const sentBytes = this.#transport.sentBytes
-    if (this.#transport.bufferedBytes === 0 || sentBytes !== this.#stalledAtBytes) {
-      this.#stalledAtBytes = sentBytes
-      this.#stalledSinceMs = monotonicMs
-    } else if (monotonicMs - this.#stalledSinceMs > stallMs) {
-      this.#host.logger.warn({ clientId: this.#admission!.clientId }, 'client reads nothing; cut')
-      this.#transport.destroy()
+    else if (this.#liveness.isStalled(monotonicMs)) {
+      this.#host.logger.warn({ clientId }, 'client reads nothing; cut')
       this.#detach()
+      this.#transport.destroy()
     }
   }
 
@@ -518,19 +470,15 @@ export class Connection implements ClientPort {
     send?: () => void,
   ): void {
     const { journal } = this.#host
-    const answer: PendingAnswer = { position, header, packetId, reason, isFinal, send }
-    if (position <= journal.durable && this.#pending.length === 0) {
-      this.#send(answer)
-      return
-    }
-    this.#pending.push(answer)
+    const answer: Answer = { position, header, packetId, reason, isFinal, send }
+    if (this.#answers.give(answer, journal.durable)) return
     this.#host.waiting.add(this)
     if (position > journal.durable) journal.demand(position)
-    if (this.#pending.length >= pendingMax) this.#pause(Pause.pending)
+    if (this.#answers.length >= pendingMax) this.#pause(Pause.pending)
     if (this.#host.isJournalBehind()) this.#pause(Pause.journal)
   }
 
-  #send({ header, packetId, reason, isFinal, send }: PendingAnswer): void {
+  #send({ header, packetId, reason, isFinal, send }: Answer): void {
     if (send) {
       send()
       return
@@ -575,7 +523,7 @@ export class Connection implements ClientPort {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#closedAtMs = this.#host.clock.monotonicMs()
-    this.#pending.clear()
+    this.#answers.clear()
     this.#host.waiting.delete(this)
     this.#waitsFor?.session.waiters.delete(this.#waitsFor.wake)
     // A paused transport would not notice its end.

@@ -1,0 +1,270 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type Clock, silentLogger } from '@khlong/core'
+import { SeededRandom } from '@khlong/core/testing'
+import { Journal } from '../../src/journal/journal.ts'
+import { Recovery } from '../../src/journal/recovery.ts'
+import { rewriteSegment } from '../../src/journal/rewrite-segment.ts'
+import { SegmentLog } from '../../src/journal/segment-log.ts'
+import { neverExpires } from '../../src/state/session.ts'
+import { Bench } from '../helpers.ts'
+import { FakeFolder } from './fake-folder.ts'
+
+/** Commits happen when a test asks for them. */
+const stillClock: Clock = {
+  nowMs: () => 0,
+  monotonicMs: () => 0,
+  setTimer: () => ({}),
+  clearTimer: () => {},
+}
+
+/** A state machine with its journal in a folder that can lose power. */
+class Journaled extends Bench {
+  readonly journal: Journal
+  readonly log: SegmentLog
+  readonly folder: FakeFolder
+  failure: unknown
+
+  private constructor(journal: Journal, log: SegmentLog, folder: FakeFolder) {
+    super({}, journal)
+    this.journal = journal
+    this.log = log
+    this.folder = folder
+  }
+
+  static async open(folder: FakeFolder, segmentBytes = 4_096): Promise<Journaled> {
+    const journal: Journal = new Journal(
+      (message) => bench.state.retained.get(message.topic) === message,
+    )
+    const recovery = new Recovery()
+    const log = await SegmentLog.open(
+      {
+        folder,
+        segmentBytes,
+        clock: stillClock,
+        logger: silentLogger,
+        beforeCommit: () => journal.writeProgress(),
+        onDurable: (durable) => bench.state.delivery.onDurable(durable),
+        rewrite: (segment) => rewriteSegment(segment, bench.state, journal),
+        onFailure: (error) => {
+          bench.failure = error
+        },
+      },
+      (type, body, segment, bytes) => recovery.apply(type, body, segment, bytes),
+    )
+    journal.attach(log)
+    const bench: Journaled = new Journaled(journal, log, folder)
+    recovery.finish(bench.state, bench.nowMs)
+    return bench
+  }
+
+  /** Comes back when the journal is durable up to `position`; false where it never will be. */
+  async durable(position: number): Promise<boolean> {
+    this.log.demand(position)
+    while (this.log.durable < position && this.failure === undefined)
+      await new Promise((resolve) => setImmediate(resolve))
+    return this.log.durable >= position
+  }
+}
+
+test('sessions, subscriptions, queues and retained messages are there after a restart', async () => {
+  const folder = new FakeFolder()
+  const before = await Journaled.open(folder)
+  const { session, client } = before.connect('c', { expirySeconds: neverExpires })
+  before.subscribe(session, 'a/+', 2)
+  const publisher = before.connect('p').session
+  before.publish(publisher, 'a/1', 'done')
+  before.publish(publisher, 'a/1', 'in flight', { properties: Buffer.from([1, 1]) })
+  before.publish(publisher, 'a/2', 'exactly once', { qos: 2 })
+  before.publish(publisher, 'r', 'kept', { retain: true })
+  before.publish(publisher, 'r', 'kept last', { retain: true })
+  before.state.delivery.acknowledged(session, client.got[0]!.packetId, before.nowMs)
+  before.state.detach(session, undefined, before.nowMs)
+  before.publish(publisher, 'a/3', 'offline')
+  await before.log.close()
+  const after = await Journaled.open(folder)
+  const again = after.connect('c', { expirySeconds: neverExpires })
+  assert.equal(again.isPresent, true)
+  assert.deepEqual([...again.session.subscriptions.keys()], ['a/+'])
+  assert.deepEqual(again.client.texts.sort(), ['exactly once', 'in flight', 'offline'])
+  const duplicates = again.client.got.filter(({ isDuplicate }) => isDuplicate)
+  assert.deepEqual(duplicates.map(({ message }) => message.payload.toString()).sort(), [
+    'exactly once',
+    'in flight',
+  ])
+  assert.deepEqual(
+    [...after.state.retained].map(({ payload }) => payload.toString()),
+    ['kept last'],
+  )
+  await after.log.close()
+})
+
+test('a QoS 2 identifier that was not released is still known after a restart', async () => {
+  const folder = new FakeFolder()
+  const before = await Journaled.open(folder)
+  const { session } = before.connect('c', { expirySeconds: neverExpires })
+  before.subscribe(session, 't')
+  for (const packetId of [7, 8]) {
+    before.publish(session, 't', 'x', { qos: 2, packetId })
+    session.receivedIds.add(packetId)
+  }
+  session.receivedIds.delete(8)
+  before.journal.released(session, 8)
+  await before.log.close()
+  const after = await Journaled.open(folder)
+  assert.deepEqual([...after.state.sessions.get('c')!.receivedIds], [7])
+})
+
+test('one topic with a new retained message each second does not let the journal grow', async () => {
+  const folder = new FakeFolder()
+  const bench = await Journaled.open(folder)
+  const { session, client } = bench.connect('connector', { expirySeconds: neverExpires })
+  bench.subscribe(session, 'iot-frames')
+  const publisher = bench.connect('sensor').session
+  const frame = 'x'.repeat(200)
+  let largest = 0
+  for (let count = 0; count < 1_000; count++) {
+    const position = bench.publish(publisher, 'iot-frames', frame, { retain: true })
+    assert.ok(await bench.durable(position))
+    bench.state.delivery.acknowledged(session, client.got.at(-1)!.packetId, bench.nowMs)
+    largest = Math.max(largest, bench.log.diskBytes)
+  }
+  assert.ok(folder.writtenBytes > 200_000)
+  assert.ok(largest < 5 * 4_096, `the journal grew to ${largest} bytes`)
+  assert.equal(bench.state.retained.count, 1)
+  await bench.log.close()
+  const after = await Journaled.open(folder)
+  assert.equal(after.state.retained.count, 1)
+  assert.equal(after.state.delivery.queuedCount, 0)
+})
+
+test('a session that is away for long does not keep what others are done with', async () => {
+  const folder = new FakeFolder()
+  const bench = await Journaled.open(folder)
+  const away = bench.connect('away', { expirySeconds: neverExpires }).session
+  bench.subscribe(away, 'rare')
+  const { session, client } = bench.connect('busy', { expirySeconds: neverExpires })
+  bench.subscribe(session, 'often')
+  bench.state.detach(away, undefined, bench.nowMs)
+  const publisher = bench.connect('p').session
+  bench.publish(publisher, 'rare', 'wait for me', { retain: true })
+  for (let count = 0; count < 500; count++) {
+    const position = bench.publish(publisher, 'often', 'x'.repeat(300))
+    assert.ok(await bench.durable(position))
+    bench.state.delivery.acknowledged(session, client.got.at(-1)!.packetId, bench.nowMs)
+  }
+  assert.ok(bench.log.diskBytes < 6 * 4_096, `${bench.log.diskBytes} bytes`)
+  await bench.log.close()
+  const after = await Journaled.open(folder)
+  assert.deepEqual(after.connect('away', { expirySeconds: neverExpires }).client.texts, [
+    'wait for me',
+  ])
+})
+
+test('after a power loss at any operation, everything that was acknowledged is there', async () => {
+  const random = new SeededRandom(20_261_123)
+  const run = async (folder: FakeFolder): Promise<{ acked: string[]; completed: Set<string> }> => {
+    const acked: string[] = []
+    const completed = new Set<string>()
+    try {
+      const bench = await Journaled.open(folder)
+      const { session, client } = bench.connect('c', { expirySeconds: neverExpires })
+      bench.subscribe(session, 't', 2)
+      if (!(await bench.durable(bench.log.appended))) return { acked, completed }
+      const publisher = bench.connect('p').session
+      for (let count = 0; count < 60; count++) {
+        const text = `${count} `.padEnd(200, '.')
+        const qos = count % 3 === 0 ? 2 : 1
+        const position = bench.publish(publisher, 't', text, { qos, retain: count % 5 === 0 })
+        if (!(await bench.durable(position))) break
+        acked.push(text)
+        for (const { packetId, message } of client.got.splice(0, count % 2)) {
+          const entry = session.inFlight.get(packetId)!
+          if (entry.qos === 1) bench.state.delivery.acknowledged(session, packetId, bench.nowMs)
+          else {
+            bench.state.delivery.received(session, packetId, false, bench.nowMs)
+            bench.state.delivery.completed(session, packetId, bench.nowMs)
+          }
+          completed.add(message.payload.toString())
+        }
+      }
+      await bench.log.close()
+    } catch (error) {
+      assert.match(String(error), /power is lost/)
+    }
+    return { acked, completed }
+  }
+  const whole = new FakeFolder()
+  await run(whole)
+  assert.ok(whole.operations > 100)
+  for (let stop = 1; stop < whole.operations; stop += 1 + Math.floor(random.next() * 4)) {
+    const folder = new FakeFolder()
+    folder.operationsLeft = stop
+    const { acked, completed } = await run(folder)
+    const torn = random.next() < 0.5 ? 0 : Math.floor(random.next() * 300)
+    const after = await Journaled.open(folder.afterPowerLoss(torn))
+    const session = after.state.sessions.get('c')
+    const left = new Set(
+      [...(session?.inFlight.values() ?? []), ...(session?.queue ?? [])].map(({ message }) =>
+        message.payload.toString(),
+      ),
+    )
+    for (const text of acked)
+      assert.ok(left.has(text) || completed.has(text), `stop ${stop}: ${text} is lost`)
+    // Another start must find the same.
+    await after.log.close()
+    const third = await Journaled.open(after.folder)
+    assert.equal(third.state.delivery.queuedCount, after.state.delivery.queuedCount)
+  }
+})
+
+async function filled(): Promise<FakeFolder> {
+  const folder = new FakeFolder()
+  const bench = await Journaled.open(folder, 1_000_000)
+  const { session } = bench.connect('c', { expirySeconds: neverExpires })
+  bench.subscribe(session, 't')
+  for (let count = 0; count < 10; count++)
+    await bench.durable(bench.publish(session, 't', 'x'.repeat(100)))
+  await bench.log.close()
+  return folder
+}
+
+test('a record that is damaged though later ones were flushed is an error with its place', async () => {
+  const folder = await filled()
+  const content = folder.files.get('00000001.journal')!
+  content.bytes[400]! ^= 1
+  await assert.rejects(Journaled.open(folder), (error: { code: string; message: string }) => {
+    assert.equal(error.code, 'MQTT_JOURNAL_DAMAGED')
+    assert.match(error.message, /00000001\.journal: a record is damaged at byte \d+/)
+    return true
+  })
+})
+
+test('a torn tail is cut', async () => {
+  const folder = await filled()
+  const content = folder.files.get('00000001.journal')!
+  content.bytes = Buffer.concat([content.bytes, Buffer.from('half a record')])
+  const after = await Journaled.open(folder)
+  assert.equal(after.state.delivery.queuedCount, 10)
+})
+
+test('a journal of a newer version is refused by name', async () => {
+  const folder = await filled()
+  folder.files.get('00000001.journal')!.bytes.writeUInt16BE(2, 8)
+  await assert.rejects(Journaled.open(folder), { code: 'MQTT_JOURNAL_VERSION' })
+})
+
+test('any bytes in a journal are records, a torn tail or an error', async () => {
+  const random = new SeededRandom(7)
+  for (let round = 0; round < 300; round++) {
+    const folder = await filled()
+    const content = folder.files.get('00000001.journal')!
+    for (let flips = 1 + Math.floor(random.next() * 3); flips > 0; flips--)
+      content.bytes[Math.floor(random.next() * content.bytes.length)] = random.next() * 256
+    try {
+      await (await Journaled.open(folder)).log.close()
+    } catch (error) {
+      assert.match((error as { code: string }).code, /^MQTT_JOURNAL_/)
+    }
+  }
+})
