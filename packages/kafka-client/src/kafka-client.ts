@@ -19,7 +19,7 @@ import {
  * Brokers serve the requests of one connection one after another, so a request that is held back
  * (a long poll, a join) has a connection of its own kind.
  */
-export type Lane = 'main' | 'fetch' | 'group'
+export type Lane = 'main' | `fetch-${number}` | `group-${number}`
 export type CoordinatorType = 'group' | 'transaction'
 
 interface ConnectionSlot {
@@ -42,6 +42,7 @@ export class KafkaClient implements AsyncDisposable {
   readonly #coordinators = new Map<string, Promise<number>>()
   #wanted = new Set<string>()
   #refreshing: Promise<void> | undefined
+  #laneCount = 0
   #isClosed = false
   readonly #closing = new AbortController()
 
@@ -150,6 +151,17 @@ export class KafkaClient implements AsyncDisposable {
   }
 
   // ---- Connections
+
+  /** A lane of the caller's own. */
+  newLane<Kind extends 'fetch' | 'group'>(kind: Kind): `${Kind}-${number}` {
+    return `${kind}-${this.#laneCount++}`
+  }
+
+  /** Closes the connections of a lane; what waits there fails. */
+  closeLane(lane: Lane): void {
+    for (const [key, { connection }] of [...this.#slots])
+      if (key.endsWith(`:${lane}`)) connection?.close()
+  }
 
   /** The connection to a broker, opened by need. */
   async connection(nodeId: number, lane: Lane = 'main'): Promise<BrokerConnection> {

@@ -1,0 +1,160 @@
+import type { AbortedTransaction } from '@khlong/kafka-protocol/messages/fetch'
+import {
+  type BatchHeader,
+  batchHeaders,
+  checkBatch,
+  decodeControlRecord,
+  decodeRecordsOf,
+  type KafkaRecord,
+} from '@khlong/kafka-protocol/records'
+import type { ConsumerRecord } from './record.ts'
+
+/** A batch as it was fetched: its header, and the bytes that it is part of. */
+export interface RawBatch {
+  readonly header: BatchHeader
+  readonly bytes: Buffer
+}
+
+const noHeaders: ConsumerRecord['headers'] = Object.freeze([])
+
+/** What one fetch brought of one partition: batches, decoded one after another as they are asked for. */
+export class FetchedChunk {
+  readonly topic: string
+  readonly partition: number
+  readonly byteCount: number
+  readonly highWatermark: number
+  readonly #bytes: Buffer
+  readonly #headers: Iterator<BatchHeader, void>
+  readonly #aborted: AbortedTransaction[] | undefined
+  readonly #abortedIds = new Set<bigint>()
+  readonly #isChecked: boolean
+  /** Records of the batch under way, and how many of them were given. */
+  #records: readonly KafkaRecord[] = []
+  #recordAt = 0
+  /** The offset behind the batch under way. */
+  #batchEnd = 0
+  /** The offset behind all that was given. */
+  position: number
+  #isEnded = false
+
+  constructor(options: {
+    topic: string
+    partition: number
+    bytes: Buffer
+    position: number
+    highWatermark: number
+    /** Given where records of aborted transactions are left out. */
+    abortedTransactions: readonly AbortedTransaction[] | undefined
+    isChecked: boolean
+  }) {
+    this.topic = options.topic
+    this.partition = options.partition
+    this.#bytes = options.bytes
+    this.byteCount = options.bytes.byteLength
+    this.position = options.position
+    this.highWatermark = options.highWatermark
+    this.#aborted = options.abortedTransactions
+      ?.slice()
+      .sort((a, b) => a.firstOffset - b.firstOffset)
+    this.#isChecked = options.isChecked
+    this.#headers = batchHeaders(options.bytes)
+  }
+
+  get isEnded(): boolean {
+    return this.#isEnded && this.#recordAt >= this.#records.length
+  }
+
+  /**
+   * Moves up to `count` records to `target` and gives how many it moved. Where the chunk ends,
+   * `position` is behind its last batch, whatever of that was left out.
+   */
+  read(target: ConsumerRecord[], count: number): number {
+    let moved = 0
+    while (moved < count) {
+      if (this.#recordAt >= this.#records.length) {
+        this.position = Math.max(this.position, this.#batchEnd)
+        if (!this.#nextBatch()) break
+        continue
+      }
+      const { topic, partition } = this
+      const records = this.#records
+      const end = Math.min(records.length, this.#recordAt + count - moved)
+      for (; this.#recordAt < end; this.#recordAt++) {
+        const { offset, timestamp, key, value, headers } = records[this.#recordAt]!
+        if (offset < this.position) continue
+        target.push({
+          topic,
+          partition,
+          offset,
+          timestamp,
+          key,
+          value,
+          headers: headers.length === 0 ? noHeaders : headers.map((one) => [one.key, one.value]),
+        })
+        moved++
+      }
+      this.position = Math.max(this.position, records[end - 1]!.offset + 1)
+      if (end === records.length) this.position = Math.max(this.position, this.#batchEnd)
+    }
+    return moved
+  }
+
+  /** The data batches, checked and without those of aborted transactions, but not decoded. */
+  *rawBatches(): Generator<RawBatch, void, undefined> {
+    for (let header = this.#advance(); header; header = this.#advance()) {
+      this.position = Math.max(this.position, header.lastOffset + 1)
+      yield { header, bytes: this.#bytes }
+    }
+  }
+
+  #nextBatch(): boolean {
+    const header = this.#advance()
+    if (!header) return false
+    this.#records = decodeRecordsOf(this.#bytes, header)
+    this.#recordAt = 0
+    this.#batchEnd = header.lastOffset + 1
+    return true
+  }
+
+  /** The next batch that holds data for the reader. */
+  #advance(): BatchHeader | undefined {
+    for (;;) {
+      const next = this.#headers.next()
+      if (next.done) {
+        this.#isEnded = true
+        this.#records = []
+        this.#recordAt = 0
+        return undefined
+      }
+      const header = next.value
+      if (header.lastOffset < this.position) continue
+      if (this.#isChecked) checkBatch(this.#bytes, header)
+      if (!header.isControl && !this.#isAborted(header)) return header
+      if (header.isControl) this.#endTransaction(header)
+      this.position = header.lastOffset + 1
+      this.#batchEnd = this.position
+    }
+  }
+
+  /**
+   * Whether a batch belongs to a transaction that was aborted: one of those that the broker listed
+   * has begun at or before it, and its marker has not come yet.
+   */
+  #isAborted(header: BatchHeader): boolean {
+    const aborted = this.#aborted
+    if (!aborted || !header.isTransactional) return false
+    while (aborted.length > 0 && aborted[0]!.firstOffset <= header.lastOffset)
+      this.#abortedIds.add(aborted.shift()!.producerId)
+    return this.#abortedIds.has(header.producerId)
+  }
+
+  #endTransaction(header: BatchHeader): void {
+    if (!this.#aborted) return
+    const [record] = decodeRecordsOf(this.#bytes, header)
+    if (!record || decodeControlRecord(record)?.type !== 'abort') return
+    const aborted = this.#aborted
+    while (aborted.length > 0 && aborted[0]!.firstOffset <= header.lastOffset)
+      this.#abortedIds.add(aborted.shift()!.producerId)
+    this.#abortedIds.delete(header.producerId)
+  }
+}
