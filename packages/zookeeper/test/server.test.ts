@@ -332,6 +332,28 @@ test('limits hold: connections per address, bytes per packet, zxids from elsewhe
   await client.ended
 })
 
+test('a client that takes no replies is not served further than a bound, and then to the end', async (t) => {
+  const { address, server } = await startServer(t)
+  const [lazy, other] = await Promise.all([
+    WireClient.connect(address),
+    WireClient.connect(address),
+  ])
+  const size = 500_000
+  await lazy.create('/large', 'x'.repeat(size))
+  lazy.pause()
+  const before = server.vitals().recordsIn
+  const replies = Array.from({ length: 300 }, () => lazy.read(OpCode.getData, '/large'))
+  for (let times = 0; times < 20; times++) await other.ping()
+  const served = server.vitals().recordsIn - before - 20
+  assert.ok(served < 100, `${served} of 300 requests were served to a client that takes nothing`)
+  lazy.resume()
+  for (const { code, body } of await Promise.all(replies)) {
+    assert.equal(code, 0)
+    assert.equal(body.int32(), size)
+  }
+  await Promise.all([lazy.close(), other.close()])
+})
+
 test('arbitrary bytes end a connection or get an answer, and harm nobody else', async (t) => {
   const { address } = await startServer(t, { maxClientCnxns: 0 })
   const witness = await WireClient.connect(address)

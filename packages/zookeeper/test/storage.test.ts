@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { appendFile, readdir, readFile, truncate, writeFile } from 'node:fs/promises'
+import { appendFile, readdir, readFile, rename, truncate, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import test from 'node:test'
 import { silentLogger } from '@khlong/core'
@@ -143,4 +143,23 @@ test('a file of a newer version is refused by name', async (t) => {
   bytes.writeUInt32BE(2, 8)
   await writeFile(log, bytes)
   await assert.rejects(open(folder), { code: 'ZOOKEEPER_FORMAT_UNKNOWN', message: /version 2/ })
+})
+
+test('after a flush that failed nothing more is written, and the files open as they were before it', async (t) => {
+  const folder = await temporaryFolder(t)
+  await filled(folder)
+  const { storage, state } = await open(folder)
+  await storage.snapshot(state, secret)
+  // The next flush begins a new log, whose folder is not there now.
+  await rename(folder, `${folder}.away`)
+  create(state, '/lost')
+  await assert.rejects(storage.flush(), { code: 'ENOENT' })
+  await rename(`${folder}.away`, folder)
+  create(state, '/later')
+  assert.equal(storage.hasPending, false)
+  await storage.flush()
+  await storage.close()
+  const again = await open(folder)
+  assert.equal(again.state.lastZxid, 5)
+  await again.storage.close()
 })

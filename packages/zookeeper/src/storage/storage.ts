@@ -51,6 +51,8 @@ export class Storage {
   #transactionsSinceSnapshot = 0
   /** The log goes on in a new file, named by the next zxid. */
   #isRollDue = true
+  /** A flush failed: what it had is in no file, so nothing that follows it may get into one. */
+  #isBroken = false
 
   private constructor(options: StorageOptions) {
     this.#options = options
@@ -83,6 +85,7 @@ export class Storage {
   }
 
   append(transaction: Transaction): void {
+    if (this.#isBroken) return
     if (this.#pendingCount === 0) {
       this.#frameAt = beginFrame(this.#pending)
       this.#firstPendingZxid = transaction.zxid
@@ -91,18 +94,27 @@ export class Storage {
     this.#pendingCount++
   }
 
-  /** Makes all that was appended durable. Not to be called while another flush is under way. */
+  /**
+   * Makes all that was appended durable. Not to be called while another flush is under way. After one
+   * that failed nothing is taken any more: the files have to be opened anew.
+   */
   async flush(): Promise<void> {
     if (this.#pendingCount === 0) return
     endFrame(this.#pending, this.#frameAt)
     const bytes = this.#pending.take()
     this.#transactionsSinceSnapshot += this.#pendingCount
     this.#pendingCount = 0
-    if (this.#isRollDue) await this.#roll(this.#firstPendingZxid)
-    const log = this.#log!
-    await writeFully(log, bytes, this.#logPosition)
-    this.#logPosition += bytes.byteLength
-    if (this.#options.forceSync) await log.datasync()
+    try {
+      if (this.#isRollDue) await this.#roll(this.#firstPendingZxid)
+      const log = this.#log!
+      await writeFully(log, bytes, this.#logPosition)
+      this.#logPosition += bytes.byteLength
+      if (this.#options.forceSync) await log.datasync()
+    } catch (error) {
+      this.#isBroken = true
+      this.#pendingCount = 0
+      throw error
+    }
   }
 
   /**

@@ -251,6 +251,13 @@ export class WireClient {
     this.#socket.destroy()
     await this.ended
   }
+  /** Takes nothing from the server until {@link resume}. */
+  pause(): void {
+    this.#socket.pause()
+  }
+  resume(): void {
+    this.#socket.resume()
+  }
   takeEvents(): Event[] {
     return this.events.splice(0)
   }
