@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { MqttBroker, resolveMqttOptions } from '../../src/index.ts'
+
+const data = '/nowhere'
+
+test('defaults listen on loopback and are frozen', () => {
+  const options = resolveMqttOptions({ data })
+  assert.deepEqual(options.listenAddress, { host: '127.0.0.1', port: 1883 })
+  assert.equal(options.websocketAddress, undefined)
+  assert.equal(options.max_packet_size, 2_000_000)
+  assert.ok(Object.isFrozen(options))
+})
+
+test('settings of Mosquitto that are not supported yet are refused by name and line', () => {
+  const source = { name: 'khlong.yml', line: () => 7 }
+  assert.throws(() => resolveMqttOptions({ data, password_file: 'x' }, source), {
+    code: 'SETTINGS_INVALID',
+    message: 'khlong.yml:7: password_file: not supported yet',
+  })
+  assert.throws(() => resolveMqttOptions({ data, persistence_location: 'x' }), /use data/)
+})
+
+test('an unknown setting is refused with the nearest one', () => {
+  assert.throws(
+    () => resolveMqttOptions({ data, max_inflight_mesages: 5 }),
+    /max_inflight_messages/,
+  )
+})
+
+test('listening beyond loopback needs allow_anonymous', () => {
+  for (const key of ['listen', 'websocket'])
+    assert.throws(
+      () => resolveMqttOptions({ data, [key]: '0.0.0.0:1883' }),
+      /allow_anonymous: true/,
+    )
+  const open = resolveMqttOptions({ data, listen: '0.0.0.0:1883', allow_anonymous: true })
+  assert.equal(open.listenAddress.host, '0.0.0.0')
+  assert.throws(
+    () => resolveMqttOptions({ data, 'internal.listen': '0.0.0.0:1', allow_anonymous: true }),
+    /loopback/,
+  )
+})
+
+test('a broker without a folder is one whose owner has said so', () => {
+  assert.throws(() => new MqttBroker({ listen: 0 }), /persistence: false/)
+  assert.equal(resolveMqttOptions({ persistence: false }).data, undefined)
+})
+
+test('persistent_client_expiration is read as Mosquitto reads it', () => {
+  const seconds = (written: string): number =>
+    resolveMqttOptions({ data, persistent_client_expiration: written }).sessionExpirySecondsMax
+  assert.equal(seconds('2h'), 7_200)
+  assert.equal(seconds('14d'), 14 * 86_400)
+  assert.throws(() => seconds('14'), /expected a number with/)
+})
