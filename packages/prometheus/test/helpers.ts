@@ -6,11 +6,14 @@ import type { TestContext } from 'node:test'
 import { temporaryFolder } from '@khlong/core/testing'
 import { PrometheusServer, resolvePrometheusOptions } from '../src/index.ts'
 
-/** A target that exposes whatever `text` gives. */
-export async function startTarget(t: TestContext, text: () => string): Promise<string> {
-  const server = http.createServer((_request, response) => {
+/** A target that exposes whatever `text` gives to the user agent that asks. */
+export async function startTarget(
+  t: TestContext,
+  text: (userAgent: string) => string,
+): Promise<string> {
+  const server = http.createServer((request, response) => {
     response.setHeader('content-type', 'text/plain; version=0.0.4')
-    response.end(text())
+    response.end(text(request.headers['user-agent'] ?? ''))
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.after(() => server.closeAllConnections())

@@ -30,6 +30,8 @@ export function parseError(query: string, position: number, what: string): Prome
 export function tokenize(query: string): Token[] {
   const tokens: Token[] = []
   let position = 0
+  // Between brackets a colon parts range and step; elsewhere it may begin a name.
+  let inBrackets = false
   const match = (pattern: RegExp): string | undefined => {
     pattern.lastIndex = position
     return pattern.exec(query)?.[0]
@@ -52,7 +54,8 @@ export function tokenize(query: string): Token[] {
     let found = false
     for (const kind of ['duration', 'number', 'identifier', 'symbol'] as const) {
       const text = match(patterns[kind])
-      if (text === undefined) continue
+      if (text === undefined || (inBrackets && kind === 'identifier' && first === ':')) continue
+      if (text === '[' || text === ']') inBrackets = text === '['
       tokens.push({ kind, text, value: text, position })
       position += text.length
       found = true
