@@ -25,6 +25,7 @@ import {
 } from '../protocol/publish.ts'
 import { connectReturnCode, Reason } from '../protocol/reason.ts'
 import { TopicAliases } from '../protocol/topic-aliases.ts'
+import { Fifo } from '../state/fifo.ts'
 import type { ClientDescription, ClientPort, Delivered, Session, Will } from '../state/session.ts'
 import { type Answer, Answers } from './answers.ts'
 import type { ConnectionHost } from './connection-host.ts'
@@ -33,6 +34,9 @@ import type { Transport } from './transport.ts'
 
 /** Output beyond this is not added to: queued messages wait, QoS 0 is dropped. */
 const outputBytesMax = 524_288
+/** Publishes that wait for a full queue, before the client is not read any more. */
+const heldBytesMax = 262_144
+const heldOverheadBytes = 200
 /** Acknowledgements that may wait for the journal before the client is not read any more. */
 const pendingMax = 2_000
 /** Why a client is not read. */
@@ -57,8 +61,9 @@ export class Connection implements ClientPort {
   #admission: Admission | undefined
   #session: Session | undefined
   #will: Will | undefined
-  /** A publish that waits for room in a queue, and who calls when there is some. */
-  #held: PublishPacket | undefined
+  /** Publishes that wait for room in a queue, and who calls when there is some. */
+  readonly #held = new Fifo<PublishPacket>()
+  #heldBytes = 0
   #waitsFor: { session: Session; wake: () => void } | undefined
   #pauses = 0
   #isClosed = false
@@ -218,37 +223,41 @@ export class Connection implements ClientPort {
 
   #published(packet: PublishPacket): void {
     const { state, options } = this.#host
-    const { packetId, qos } = packet
-    const session = this.#session!
-    if (this.#held === undefined) {
-      state.counters.publishReceived++
-      state.counters.publishBytesReceived += packet.payload.length
-      this.#messagesIn++
-    }
+    const { qos, retain } = packet
+    state.counters.publishReceived++
+    state.counters.publishBytesReceived += packet.payload.length
+    this.#messagesIn++
     if (qos > options.max_qos) throw new ProtocolError(Reason.qosNotSupported, `QoS ${qos}`)
-    if (packet.retain && !options.retain_available)
+    if (retain && !options.retain_available)
       throw new ProtocolError(Reason.retainNotSupported, 'a retained message')
     const topic = this.#aliases.topicOf(packet)
+    const named = topic === packet.topic ? packet : { ...packet, topic }
+    // Behind one that waits, the others of the client wait too [MQTT-4.6.0-6].
+    if ((qos > 0 && this.#held.length > 0) || !this.#route(named)) this.#hold(named)
+  }
+
+  /** Gives a message to the state; false where it has to wait for a full queue. */
+  #route(packet: PublishPacket): boolean {
+    const { state, journal } = this.#host
+    const { qos, packetId } = packet
+    const session = this.#session!
     if (qos === 2 && session.receivedIds.has(packetId)) {
       // Sent again before PUBREC reached the client: it is in already [MQTT-4.3.3-10].
-      this.#answer(Acknowledgement.pubrec, packetId, Reason.success, this.#host.journal.appended)
-      return
+      this.#answer(Acknowledgement.pubrec, packetId, Reason.success, journal.appended)
+      return true
     }
-    if (topic.startsWith('$SYS/')) {
+    if (packet.topic.startsWith('$SYS/')) {
       this.#acknowledge(packet, Reason.notAuthorized, 0)
-      return
+      return true
     }
-    const publication = topic === packet.topic ? packet : { ...packet, topic }
-    const position = state.publish(publication, session, this.#nowMs)
+    const position = state.publish(packet, session, this.#nowMs)
     if (position < 0) {
-      this.#hold({ ...packet, topic, topicAlias: 0 }, state.blockedOn!)
-      return
+      this.#waitFor(state.blockedOn!)
+      return false
     }
-    this.#acknowledge(
-      packet,
-      state.matched > 0 ? Reason.success : Reason.noMatchingSubscribers,
-      position,
-    )
+    const reason = state.matched > 0 ? Reason.success : Reason.noMatchingSubscribers
+    this.#acknowledge(packet, reason, position)
+    return true
   }
 
   #acknowledge({ qos, packetId }: PublishPacket, reason: number, position: number): void {
@@ -264,10 +273,19 @@ export class Connection implements ClientPort {
     this.#answer(header, packetId, reason, position, qos === 1 || reason >= 0x80)
   }
 
-  /** Keeps a publish until the queue that it fills has room, and reads no further meanwhile. */
-  #hold(packet: PublishPacket, session: Session): void {
+  /**
+   * Keeps a publish until the queue that it fills has room. What else the client sends is still
+   * read up to a limit: its acknowledgements may be the very thing that makes room, a client that
+   * leaves must be noticed, and its pings want answers.
+   */
+  #hold(packet: PublishPacket): void {
+    this.#held.push({ ...packet, payload: Buffer.from(packet.payload) })
+    this.#heldBytes += packet.payload.length + heldOverheadBytes
+    if (this.#heldBytes > heldBytesMax) this.#pause(Pause.fullQueue)
+  }
+
+  #waitFor(session: Session): void {
     this.#host.state.counters.publisherWaits++
-    this.#held = packet
     const wake = (): void => {
       this.#waitsFor = undefined
       // Not from within the acknowledgement that made room.
@@ -275,21 +293,21 @@ export class Connection implements ClientPort {
     }
     this.#waitsFor = { session, wake }
     session.waiters.add(wake)
-    this.#pause(Pause.fullQueue)
   }
 
   #unhold(): void {
-    const packet = this.#held
-    if (!packet || this.#isClosed) return
     try {
-      this.#pauses &= ~Pause.fullQueue
-      this.#published(packet)
-      if (!this.#waitsFor) this.#held = undefined
+      while (!this.#isClosed) {
+        const packet = this.#held.peek()
+        if (!packet || !this.#route(packet)) break
+        this.#held.shift()
+        this.#heldBytes -= packet.payload.length + heldOverheadBytes
+      }
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
       this.#refuse(error)
     }
-    if (this.#pauses === 0) this.#resume()
+    if (this.#heldBytes * 2 < heldBytesMax) this.#unpause(Pause.fullQueue)
   }
 
   #received(session: Session, packetId: number, reason: number): void {
@@ -409,7 +427,7 @@ export class Connection implements ClientPort {
       connectedAt: this.#connectedAtMs,
       messagesIn: this.#messagesIn,
       messagesOut: this.#messagesOut,
-      isBlocked: (this.#pauses & Pause.fullQueue) !== 0,
+      isBlocked: this.#held.length > 0,
     }
   }
 
@@ -524,6 +542,7 @@ export class Connection implements ClientPort {
     this.#isClosed = true
     this.#closedAtMs = this.#host.clock.monotonicMs()
     this.#answers.clear()
+    this.#held.clear()
     this.#host.waiting.delete(this)
     this.#waitsFor?.session.waiters.delete(this.#waitsFor.wake)
     // A paused transport would not notice its end.

@@ -10,6 +10,7 @@ import {
   type Vitals,
 } from '@khlong/core'
 import type { WebSocket } from 'ws'
+import { MqttError } from '../errors.ts'
 import { diskFolder } from '../journal/folder.ts'
 import { Journal } from '../journal/journal.ts'
 import { Recovery } from '../journal/recovery.ts'
@@ -89,6 +90,7 @@ export class MqttBroker extends PartBase {
   /** Opens the public listeners of a broker with `hold: true`; called again, it waits for the same. */
   async openPublicListeners(): Promise<void> {
     const { listenAddress, websocketAddress } = this.#options
+    if (!this.#host) throw new MqttError('MQTT_NOT_STARTED', 'start the broker first')
     this.#opening ??= (async () => {
       await this.#open('mqtt', () =>
         listenMqtt(listenAddress, (socket) => this.#tcp(socket, 'mqtt')),
@@ -170,10 +172,9 @@ export class MqttBroker extends PartBase {
     this.#opening = undefined
     const listeners = [...this.#listeners.values()]
     this.#listeners.clear()
-    const closed = listeners.map((listener) => listener.close(deadlineMs))
     // Wills are published as the clients go, and kept for persistent sessions.
     for (const connection of this.#connections) connection.close(Reason.serverShuttingDown)
-    await Promise.all(closed)
+    await Promise.all(listeners.map((listener) => listener.close(deadlineMs)))
     this.#connections.clear()
     try {
       await this.#log?.close()

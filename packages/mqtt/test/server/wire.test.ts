@@ -242,6 +242,66 @@ test('a full queue of a persistent session delays PUBACK and loses nothing', asy
     assert.equal((await publisher.next())?.messageId, messageId)
 })
 
+test('a client that fills its own queue gets out by its own acknowledgements', async (t) => {
+  const broker = await startBroker(t, { max_queued_messages: 3 })
+  const client = await rawClient(t, broker, 'both', { connect: { clean: false } })
+  await client.subscribe('t', 1)
+  for (let messageId = 1; messageId <= 50; messageId++)
+    client.publish('t', `m${messageId}`, { qos: 1, messageId })
+  const got: string[] = []
+  let ackCount = 0
+  while (got.length < 50 || ackCount < 50) {
+    const packet = await client.next()
+    if (packet?.cmd === 'puback') ackCount++
+    else {
+      got.push(String(packet?.payload))
+      client.send({ cmd: 'puback', messageId: packet!.messageId })
+    }
+  }
+  assert.deepEqual(
+    got,
+    Array.from({ length: 50 }, (_, index) => `m${index + 1}`),
+  )
+})
+
+test('a publisher that waits still gets an answer to its ping', async (t) => {
+  const broker = await startBroker(t, { max_queued_messages: 1 })
+  const away = await rawClient(t, broker, 'away', { connect: { clean: false } })
+  await away.subscribe('t', 1)
+  await away.end()
+  const publisher = await rawClient(t, broker, 'p')
+  for (const messageId of [1, 2]) publisher.publish('t', 'x', { qos: 1, messageId })
+  assert.equal((await publisher.next())?.messageId, 1)
+  await publisher.settled()
+  assert.equal(broker.describe().clients[0]?.isBlocked, true)
+})
+
+test('UNSUBSCRIBE ends a subscription, and says whether there was one', async (t) => {
+  const broker = await startBroker(t)
+  for (const [version, codes] of [
+    [4, undefined],
+    [5, [0, 0x11]],
+  ] as const) {
+    const client = await rawClient(t, broker, 'c', { version })
+    await client.subscribe('t', 1)
+    client.send({ cmd: 'unsubscribe', messageId: 4, unsubscriptions: ['t', 'u'] })
+    const answer = await client.next()
+    assert.equal(answer?.cmd, 'unsuback')
+    if (codes) assert.deepEqual(answer.granted, codes)
+    client.publish('t', 'x')
+    await client.settled()
+    await client.end()
+  }
+})
+
+test('clients of MQTT 5 are told when the broker stops', async (t) => {
+  const broker = await startBroker(t)
+  const client = await rawClient(t, broker, 'c', { version: 5 })
+  await broker.stop()
+  assert.equal((await client.next())?.reasonCode, 0x8b)
+  assert.equal(await client.next(), undefined)
+})
+
 test('held listeners open when they are told to; the internal one is open from the start', async (t) => {
   const broker = await startBroker(t, { hold: true, 'internal.listen': 0 })
   assert.deepEqual(Object.keys(broker.addresses), ['internal'])
