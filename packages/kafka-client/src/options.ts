@@ -5,7 +5,9 @@ import {
   clientKeys,
   clientSchema,
   consumerSchema,
+  fetcherKeys,
   fetcherSchema,
+  groupKeys,
   groupSchema,
   producerSchema,
 } from './settings-schema.ts'
@@ -121,10 +123,21 @@ export const resolveConsumerOptions = (
 ): ResolvedConsumerOptions => checkSettings(consumerSchema, settings, source)
 
 /** The part of any options that the client below it takes. */
-export function clientOptionsOf(options: ResolvedClientOptions): ResolvedClientOptions {
-  return Object.freeze(
-    Object.fromEntries(
-      clientKeys.filter((key) => options[key] !== undefined).map((key) => [key, options[key]]),
-    ),
-  ) as unknown as ResolvedClientOptions
+export const clientOptionsOf = (options: ResolvedClientOptions): ResolvedClientOptions =>
+  pick<ResolvedClientOptions>(options, clientKeys)
+export const fetcherOptionsOf = (options: ResolvedFetcherOptions): ResolvedFetcherOptions =>
+  pick<ResolvedFetcherOptions>(options, fetcherKeys)
+export const groupOptionsOf = (
+  options: ResolvedConsumerOptions,
+  groupId: string,
+): ResolvedGroupOptions => ({
+  ...pick<Omit<ResolvedGroupOptions, 'group.id'>>(options, groupKeys),
+  'group.id': groupId,
+})
+
+function pick<Part extends object>(options: Part, keys: readonly string[]): Part {
+  const entries = Object.entries(options).filter(
+    ([key, value]) => value !== undefined && keys.includes(key),
+  )
+  return Object.fromEntries(entries) as Part
 }

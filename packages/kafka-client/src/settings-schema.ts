@@ -110,7 +110,7 @@ export const consumerSchema: z.ZodType<ResolvedConsumerOptions> = z.strictObject
   'auto.commit.interval.ms': milliseconds.default(5_000),
 })
 
-/** The settings that every client has. */
-export const clientKeys: readonly (keyof ResolvedClientOptions)[] = Object.keys(
-  clientShape,
-) as (keyof ResolvedClientOptions)[]
+/** The settings that every client has, and those of each kind. */
+export const clientKeys: readonly string[] = Object.keys(clientShape)
+export const fetcherKeys: readonly string[] = Object.keys(fetcherShape)
+export const groupKeys: readonly string[] = Object.keys({ ...clientShape, ...groupShape })
