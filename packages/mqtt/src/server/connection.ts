@@ -20,23 +20,20 @@ import {
   encodePublish,
   type OutgoingPublish,
   type ProtocolVersion,
-  type PublishPacket,
   publishBytes,
 } from '../protocol/publish.ts'
 import { connectReturnCode, Reason } from '../protocol/reason.ts'
-import { TopicAliases } from '../protocol/topic-aliases.ts'
-import { Fifo } from '../state/fifo.ts'
 import type { ClientDescription, ClientPort, Delivered, Session, Will } from '../state/session.ts'
 import { type Answer, Answers } from './answers.ts'
 import type { ConnectionHost } from './connection-host.ts'
 import { graceMs, Liveness } from './liveness.ts'
+import { Publisher, type PublisherPort } from './publisher.ts'
 import type { Transport } from './transport.ts'
 
 /** Output beyond this is not added to: queued messages wait, QoS 0 is dropped. */
 const outputBytesMax = 524_288
-/** Publishes that wait for a full queue, before the client is not read any more. */
-const heldBytesMax = 262_144
-const heldOverheadBytes = 200
+/** A client with more output than this is not read until it has taken what it asked for. */
+const unreadBytesMax = 4 * outputBytesMax
 /** Acknowledgements that may wait for the journal before the client is not read any more. */
 const pendingMax = 2_000
 /** Why a client is not read. */
@@ -48,31 +45,24 @@ const Pause = { fullQueue: 1, pending: 2, journal: 4, output: 8 } as const
  * Invariants: answers leave in the order of the packets that they answer; what is written in one
  * tick leaves as one; the session is attached from CONNECT to the end and detached exactly once.
  */
-export class Connection implements ClientPort {
+export class Connection implements ClientPort, PublisherPort {
   readonly #host: ConnectionHost
   readonly #transport: Transport
   readonly #listener: string
   readonly #framer: PacketFramer
   readonly #writer = new Writer(512)
   readonly #answers = new Answers((answer) => this.#send(answer))
-  readonly #aliases: TopicAliases
   readonly #liveness: Liveness
   readonly #connectedAtMs: number
   #admission: Admission | undefined
   #session: Session | undefined
   #will: Will | undefined
-  /** Publishes that wait for room in a queue, and who calls when there is some. */
-  readonly #held = new Fifo<PublishPacket>()
-  #heldBytes = 0
-  #waitsFor: { session: Session; wake: () => void } | undefined
+  #publisher: Publisher | undefined
   #pauses = 0
   #isClosed = false
   #isFlushDue = false
   #wasCongested = false
-  /** QoS 1 and 2 messages from the client that are not answered in full. */
-  #unanswered = 0
   #closedAtMs = 0
-  #messagesIn = 0
   #messagesOut = 0
 
   constructor(host: ConnectionHost, transport: Transport, listener: string) {
@@ -81,7 +71,6 @@ export class Connection implements ClientPort {
     this.#listener = listener
     this.#framer = new PacketFramer(host.options.max_packet_size)
     this.#connectedAtMs = host.clock.nowMs()
-    this.#aliases = new TopicAliases(host.options.max_topic_alias)
     this.#liveness = new Liveness(transport, host.clock.monotonicMs())
   }
 
@@ -117,7 +106,7 @@ export class Connection implements ClientPort {
       }
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
-      this.#refuse(error)
+      this.refuse(error)
     }
   }
 
@@ -132,7 +121,7 @@ export class Connection implements ClientPort {
     }
     switch (type) {
       case 3:
-        this.#published(decodePublish(header, body, this.version))
+        this.#publisher!.published(decodePublish(header, body, this.version))
         return
       case 4:
         checkFlags(header, 0)
@@ -144,7 +133,7 @@ export class Connection implements ClientPort {
         return
       case 6:
         checkFlags(header, 2)
-        this.#released(session, decodePacketId(body))
+        this.#publisher!.released(decodePacketId(body))
         return
       case 7:
         checkFlags(header, 0)
@@ -198,6 +187,7 @@ export class Connection implements ClientPort {
     this.#admission = admission
     this.#session = session
     this.#will = admission.will
+    this.#publisher = new Publisher(this.#host, this, session, admission.version)
     this.#connack(admission.version, Reason.success, isPresent, admission.properties)
     this.#host.logger.debug(
       { clientId: admission.clientId, address: this.#transport.remoteAddress, isPresent },
@@ -221,112 +211,12 @@ export class Connection implements ClientPort {
     )
   }
 
-  #published(packet: PublishPacket): void {
-    const { state, options } = this.#host
-    const { qos, retain } = packet
-    state.counters.publishReceived++
-    state.counters.publishBytesReceived += packet.payload.length
-    this.#messagesIn++
-    if (qos > options.max_qos) throw new ProtocolError(Reason.qosNotSupported, `QoS ${qos}`)
-    if (retain && !options.retain_available)
-      throw new ProtocolError(Reason.retainNotSupported, 'a retained message')
-    const topic = this.#aliases.topicOf(packet)
-    const named = topic === packet.topic ? packet : { ...packet, topic }
-    // Behind one that waits, the others of the client wait too [MQTT-4.6.0-6].
-    if ((qos > 0 && this.#held.length > 0) || !this.#route(named)) this.#hold(named)
-  }
-
-  /** Gives a message to the state; false where it has to wait for a full queue. */
-  #route(packet: PublishPacket): boolean {
-    const { state, journal } = this.#host
-    const { qos, packetId } = packet
-    const session = this.#session!
-    if (qos === 2 && session.receivedIds.has(packetId)) {
-      // Sent again before PUBREC reached the client: it is in already [MQTT-4.3.3-10].
-      this.#answer(Acknowledgement.pubrec, packetId, Reason.success, journal.appended)
-      return true
-    }
-    if (packet.topic.startsWith('$SYS/')) {
-      this.#acknowledge(packet, Reason.notAuthorized, 0)
-      return true
-    }
-    const position = state.publish(packet, session, this.#nowMs)
-    if (position < 0) {
-      this.#waitFor(state.blockedOn!)
-      return false
-    }
-    const reason = state.matched > 0 ? Reason.success : Reason.noMatchingSubscribers
-    this.#acknowledge(packet, reason, position)
-    return true
-  }
-
-  #acknowledge({ qos, packetId }: PublishPacket, reason: number, position: number): void {
-    if (qos === 0) return
-    this.#unanswered++
-    if (
-      this.#unanswered > (this.#host.options.max_inflight_messages || 65_535) &&
-      this.version === 5
-    )
-      throw new ProtocolError(Reason.receiveMaximumExceeded, 'more in flight than was granted')
-    if (qos === 2 && reason < 0x80) this.#session!.receivedIds.add(packetId)
-    const header = qos === 1 ? Acknowledgement.puback : Acknowledgement.pubrec
-    this.#answer(header, packetId, reason, position, qos === 1 || reason >= 0x80)
-  }
-
-  /**
-   * Keeps a publish until the queue that it fills has room. What else the client sends is still
-   * read up to a limit: its acknowledgements may be the very thing that makes room, a client that
-   * leaves must be noticed, and its pings want answers.
-   */
-  #hold(packet: PublishPacket): void {
-    this.#held.push({ ...packet, payload: Buffer.from(packet.payload) })
-    this.#heldBytes += packet.payload.length + heldOverheadBytes
-    if (this.#heldBytes > heldBytesMax) this.#pause(Pause.fullQueue)
-  }
-
-  #waitFor(session: Session): void {
-    this.#host.state.counters.publisherWaits++
-    const wake = (): void => {
-      this.#waitsFor = undefined
-      // Not from within the acknowledgement that made room.
-      setImmediate(() => this.#unhold())
-    }
-    this.#waitsFor = { session, wake }
-    session.waiters.add(wake)
-  }
-
-  #unhold(): void {
-    try {
-      while (!this.#isClosed) {
-        const packet = this.#held.peek()
-        if (!packet || !this.#route(packet)) break
-        this.#held.shift()
-        this.#heldBytes -= packet.payload.length + heldOverheadBytes
-      }
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error
-      this.#refuse(error)
-    }
-    if (this.#heldBytes * 2 < heldBytesMax) this.#unpause(Pause.fullQueue)
-  }
-
   #received(session: Session, packetId: number, reason: number): void {
     const isRefused = reason >= 0x80
     const position = this.#host.state.delivery.received(session, packetId, isRefused, this.#nowMs)
-    if (position >= 0) this.#answer(Acknowledgement.pubrel, packetId, Reason.success, position)
+    if (position >= 0) this.answer(Acknowledgement.pubrel, packetId, Reason.success, position)
     else if (!isRefused)
-      this.#answer(Acknowledgement.pubrel, packetId, Reason.packetIdentifierNotFound, 0)
-  }
-
-  #released(session: Session, packetId: number): void {
-    const wasKnown = session.receivedIds.delete(packetId)
-    if (wasKnown) {
-      this.#unanswered = Math.max(0, this.#unanswered - 1)
-      if (session.isDurable) this.#host.journal.released(session, packetId)
-    }
-    const position = session.isDurable && wasKnown ? this.#host.journal.appended : 0
-    const reason = wasKnown ? Reason.success : Reason.packetIdentifierNotFound
-    this.#answer(Acknowledgement.pubcomp, packetId, reason, position)
+      this.answer(Acknowledgement.pubrel, packetId, Reason.packetIdentifierNotFound, 0)
   }
 
   #subscribing(session: Session, packet: Buffer): void {
@@ -342,7 +232,7 @@ export class Connection implements ClientPort {
         state,
       )
       const messageId = decoded.messageId!
-      this.#answer(0, messageId, 0, position(), false, () => {
+      this.answer(0, messageId, 0, position(), false, () => {
         this.#control({ cmd: 'suback', messageId, granted: codes })
         for (const subscription of withRetained)
           if (session.subscriptions.get(subscription.written) === subscription)
@@ -352,7 +242,7 @@ export class Connection implements ClientPort {
     } else if (decoded.cmd === 'unsubscribe') {
       const granted = unsubscribe(decoded, session, state)
       const messageId = decoded.messageId!
-      this.#answer(0, messageId, 0, position(), false, () =>
+      this.answer(0, messageId, 0, position(), false, () =>
         this.#control({ cmd: 'unsuback', messageId, granted }),
       )
     }
@@ -425,9 +315,9 @@ export class Connection implements ClientPort {
       ...(admission?.username === undefined ? {} : { username: admission.username }),
       keepAlive: admission?.keepAliveSeconds ?? 0,
       connectedAt: this.#connectedAtMs,
-      messagesIn: this.#messagesIn,
+      messagesIn: this.#publisher?.messageCount ?? 0,
       messagesOut: this.#messagesOut,
-      isBlocked: this.#held.length > 0,
+      isBlocked: this.#publisher?.isWaiting ?? false,
     }
   }
 
@@ -456,7 +346,7 @@ export class Connection implements ClientPort {
     this.#host.state.counters.bytesSent += bytes.length
     this.#transport.write(bytes)
     if (!this.#wasCongested) return
-    if (this.isCongested) this.#pause(Pause.output)
+    if (this.#transport.bufferedBytes > unreadBytesMax) this.#pause(Pause.output)
     else this.onDrain()
   }
 
@@ -479,7 +369,7 @@ export class Connection implements ClientPort {
     }
   }
 
-  #answer(
+  answer(
     header: number,
     packetId: number,
     reason: number,
@@ -501,7 +391,7 @@ export class Connection implements ClientPort {
       send()
       return
     }
-    if (isFinal) this.#unanswered = Math.max(0, this.#unanswered - 1)
+    if (isFinal) this.#publisher?.answered()
     encodeAcknowledgement(this.#writer, header, packetId, reason, this.version)
     this.#wrote()
   }
@@ -522,7 +412,7 @@ export class Connection implements ClientPort {
 
   // ── ends ──
 
-  #refuse(error: ProtocolError): void {
+  refuse(error: ProtocolError): void {
     this.#host.logger.debug(
       { address: this.#transport.remoteAddress, reason: error.reason, what: error.message },
       'protocol error',
@@ -542,12 +432,16 @@ export class Connection implements ClientPort {
     this.#isClosed = true
     this.#closedAtMs = this.#host.clock.monotonicMs()
     this.#answers.clear()
-    this.#held.clear()
+    this.#publisher?.close()
     this.#host.waiting.delete(this)
-    this.#waitsFor?.session.waiters.delete(this.#waitsFor.wake)
     // A paused transport would not notice its end.
     if (this.#pauses !== 0) this.#transport.resume()
     if (this.#session) this.#host.state.detach(this.#session, this.#will, this.#nowMs)
+  }
+
+  setBlocked(isBlocked: boolean): void {
+    if (isBlocked) this.#pause(Pause.fullQueue)
+    else this.#unpause(Pause.fullQueue)
   }
 
   #pause(reason: number): void {
