@@ -1,1 +1,8 @@
-export {}
+export { ErrorCode, MongoError } from './errors.ts'
+export {
+  type MongodbOptions,
+  type MongodbSettings,
+  resolveMongodbOptions,
+  type UserSettings,
+} from './options.ts'
+export { MongodbServer } from './server/mongodb-server.ts'

@@ -1,0 +1,186 @@
+import { randomBytes } from 'node:crypto'
+import { type Database, open, type RootDatabase } from 'lmdb'
+import { codeError, MongoError } from '../errors.ts'
+
+/** A named table of the environment: bytes by bytes, in the order of the keys. */
+export type Table = Database<Buffer, Buffer>
+
+interface WriteJob {
+  run(): unknown
+  resolve(result: unknown): void
+  reject(error: unknown): void
+}
+
+const FORMAT_KEY = Buffer.from('format')
+const FORMAT = 'khlong-mongodb 1'
+const binary = { encoding: 'binary', keyEncoding: 'binary' } as const
+const TABLES_MAX = 8_192
+// A transaction takes jobs until it has run this long, so that replies do not wait for a long queue.
+const TRANSACTION_MS = 25
+// While one transaction is being flushed the next one may run.
+const IN_FLIGHT_MAX = 2
+
+/**
+ * One LMDB environment with group commit: jobs that arrive while a transaction is under way share
+ * the next one, and each promise is resolved when its transaction has reached the disk.
+ *
+ * Invariants: jobs run one after another and each sees what those before it wrote; a job that
+ * throws a MongoError has written nothing; any other error takes back the whole transaction.
+ */
+export class StorageEngine {
+  readonly #root: RootDatabase<Buffer, Buffer>
+  /** What is to be written at the end of each transaction. */
+  readonly #beforeCommit: () => void
+  readonly #onAbort: () => void
+  readonly #onFailure: (error: unknown) => void
+  #queue: WriteJob[] = []
+  #scheduled = false
+  #inFlight = 0
+  #failure: unknown
+  #idle: (() => void) | undefined
+  readonly #tables = new Map<string, Table>()
+  /** How many transactions were committed, and what they held. */
+  readonly counts: { transactions: number; jobs: number } = { transactions: 0, jobs: 0 }
+
+  private constructor(root: RootDatabase<Buffer, Buffer>, hooks: EngineHooks) {
+    this.#root = root
+    this.#beforeCommit = hooks.beforeCommit
+    this.#onAbort = hooks.onAbort
+    this.#onFailure = hooks.onFailure
+  }
+
+  /** Opens or makes the environment in `folder`. */
+  static async open(folder: string, hooks: EngineHooks): Promise<StorageEngine> {
+    const root = open<Buffer, Buffer>({
+      path: folder,
+      noSubdir: false,
+      maxDbs: TABLES_MAX,
+      cache: false,
+      ...binary,
+    })
+    const engine = new StorageEngine(root, hooks)
+    try {
+      const format = root.get(FORMAT_KEY)?.toString()
+      if (format === undefined) {
+        await root.put(FORMAT_KEY, Buffer.from(FORMAT))
+        await root.put(Buffer.from('salt'), randomBytes(16))
+      } else if (format !== FORMAT)
+        throw new Error(`${folder} holds documents in the format "${format}"; this is ${FORMAT}`)
+    } catch (error) {
+      await root.close()
+      throw error
+    }
+    return engine
+  }
+
+  /** The table of this name, made where it is missing. */
+  table(name: string): Table {
+    let table = this.#tables.get(name)
+    if (!table) {
+      if (this.#tables.size >= TABLES_MAX - 8)
+        throw codeError(
+          'OperationFailed',
+          `there are ${TABLES_MAX} collections and indexes already`,
+        )
+      table = this.#root.openDB<Buffer, Buffer>(name, { ...binary, cache: false })
+      this.#tables.set(name, table)
+    }
+    return table
+  }
+
+  /** Runs `job` in a write transaction; resolves with its result once that is on the disk. */
+  write<T>(job: () => T): Promise<T> {
+    if (this.#failure !== undefined) return Promise.reject(unavailable())
+    return new Promise<T>((resolve, reject) => {
+      this.#queue.push({ run: job, resolve: resolve as (result: unknown) => void, reject })
+      this.#schedule()
+    })
+  }
+
+  get queueLength(): number {
+    return this.#queue.length
+  }
+
+  /** Waits for what is under way and closes the environment. */
+  async close(): Promise<void> {
+    if (this.#inFlight > 0 || this.#queue.length > 0)
+      await new Promise<void>((resolve) => {
+        this.#idle = resolve
+        this.#schedule()
+      })
+    await this.#root.close()
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#inFlight >= IN_FLIGHT_MAX) return
+    this.#scheduled = true
+    setImmediate(() => {
+      this.#scheduled = false
+      if (this.#queue.length > 0) void this.#runTransaction()
+      else if (this.#inFlight === 0) this.#idle?.()
+    })
+  }
+
+  async #runTransaction(): Promise<void> {
+    this.#inFlight++
+    const done: { job: WriteJob; result: unknown; error: unknown }[] = []
+    let current: WriteJob | undefined
+    let hasRun = false
+    try {
+      await this.#root.childTransaction(() => {
+        const untilMs = performance.now() + TRANSACTION_MS
+        do {
+          current = this.#queue.shift()
+          if (!current) break
+          const outcome = {
+            job: current,
+            result: undefined as unknown,
+            error: undefined as unknown,
+          }
+          done.push(outcome)
+          try {
+            outcome.result = current.run()
+          } catch (error) {
+            if (!(error instanceof MongoError)) throw error
+            outcome.error = error
+          }
+        } while (performance.now() < untilMs)
+        this.#beforeCommit()
+        hasRun = true
+      })
+      await this.#root.flushed
+      this.counts.transactions++
+      this.counts.jobs += done.length
+      for (const { job, result, error } of done) {
+        if (error === undefined) job.resolve(result)
+        else job.reject(error)
+      }
+    } catch (error) {
+      for (const { job } of done) job.reject(error)
+      // A job of ours threw: the transaction is gone and so must be what it changed in memory.
+      if (!hasRun) this.#onAbort()
+      else {
+        // The disk refused the commit: nothing that runs on can be trusted to be stored.
+        this.#failure = error
+        for (const { reject } of this.#queue.splice(0)) reject(unavailable())
+        this.#onFailure(error)
+      }
+    }
+    this.#inFlight--
+    if (this.#queue.length > 0) this.#schedule()
+    else if (this.#inFlight === 0) this.#idle?.()
+  }
+}
+
+/** What the engine calls around transactions. */
+export interface EngineHooks {
+  beforeCommit(): void
+  /** A transaction was taken back: state in memory is to be read again. */
+  onAbort(): void
+  /** A commit failed; no further write is accepted. */
+  onFailure(error: unknown): void
+}
+
+function unavailable(): MongoError {
+  return codeError('InternalError', 'the disk refused a commit; the server restarts its storage')
+}
