@@ -32,8 +32,11 @@ const schema = z.strictObject({
   'web.enable-lifecycle': z.boolean().default(true),
 })
 
-/** Settings of {@link PrometheusServer}, by the names of Prometheus's own flags. */
-export interface PrometheusOptions {
+/** Settings of {@link PrometheusServer}, by the names of Prometheus's own flags; all but `data` have defaults. */
+export type PrometheusOptions = Partial<ResolvedPrometheusOptions> & { readonly data: string }
+
+/** {@link PrometheusOptions} with every default filled in. */
+export interface ResolvedPrometheusOptions {
   readonly listen: number | string
   readonly data: string
   readonly 'config.file'?: string | undefined
@@ -52,6 +55,6 @@ export interface PrometheusOptions {
 export function resolvePrometheusOptions(
   settings: unknown,
   source?: SettingsSource,
-): PrometheusOptions {
+): ResolvedPrometheusOptions {
   return checkSettings(schema, settings, source)
 }

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import type { TestContext } from 'node:test'
 import { temporaryFolder } from '@khlong/core/testing'
-import { PrometheusServer, resolvePrometheusOptions } from '../src/index.ts'
+import { PrometheusServer } from '../src/index.ts'
 
 /** A target that exposes whatever `text` gives to the user agent that asks. */
 export async function startTarget(
@@ -40,13 +40,11 @@ export async function startPrometheus(
     await mkdir(path.dirname(path.join(root, name)), { recursive: true })
     await writeFile(path.join(root, name), text)
   }
-  const server = new PrometheusServer(
-    resolvePrometheusOptions({
-      listen: 0,
-      data: path.join(root, 'data'),
-      'config.file': path.join(root, 'prometheus.yml'),
-    }),
-  )
+  const server = new PrometheusServer({
+    listen: 0,
+    data: path.join(root, 'data'),
+    'config.file': path.join(root, 'prometheus.yml'),
+  })
   t.after(() => server.stop())
   await server.start()
   const url = `http://${server.addresses.http}`

@@ -33,6 +33,11 @@ export interface Snapshot {
   readonly parts: readonly PartSnapshot[]
 }
 
+/** The listener that is named as the part's protocol, not one that is for other parts only. */
+function mainAddress({ name, addresses }: PartState): string | undefined {
+  return addresses[name] || addresses.http || undefined
+}
+
 interface ExternalPart {
   readonly name: PartName
   readonly address: string
@@ -96,7 +101,7 @@ export class SnapshotSource {
       name: state.name,
       kind: 'embedded',
       status: state.status,
-      address: Object.values(state.addresses).find((address) => address !== ''),
+      address: mainAddress(state),
       addresses: state.addresses,
       thread: state.thread,
       restarts: state.restarts,

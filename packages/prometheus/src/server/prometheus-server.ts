@@ -14,7 +14,11 @@ import fastify, { type FastifyInstance } from 'fastify'
 import packageJson from '../../package.json' with { type: 'json' }
 import { type PrometheusConfig, readConfig } from '../config.ts'
 import { parseDuration } from '../duration.ts'
-import type { PrometheusOptions } from '../options.ts'
+import {
+  type PrometheusOptions,
+  type ResolvedPrometheusOptions,
+  resolvePrometheusOptions,
+} from '../options.ts'
 import { Engine } from '../promql/engine.ts'
 import { RuleManager } from '../rules/rule-manager.ts'
 import { ScrapeManager } from '../scrape/scrape-manager.ts'
@@ -42,7 +46,7 @@ const noConfig: PrometheusConfig = {
 export class PrometheusServer extends PartBase {
   readonly name = 'prometheus'
   #addresses: Record<string, string> = {}
-  readonly #options: PrometheusOptions
+  readonly #options: ResolvedPrometheusOptions
   readonly #metrics = new MetricsRegistry()
   #folder: DataFolder | undefined
   #tsdb: Tsdb | undefined
@@ -55,9 +59,10 @@ export class PrometheusServer extends PartBase {
   #samplesOutOfOrder = 0
   #samplesQueried = 0
 
+  /** @throws SettingsError `SETTINGS_INVALID` */
   constructor(options: PrometheusOptions, context: PartContext = {}) {
     super(context)
-    this.#options = options
+    this.#options = resolvePrometheusOptions(options)
     this.#addMetrics()
   }
 

@@ -1,0 +1,58 @@
+// npm run bench -- NAME [--small]: figures of whole pipelines and of hot structures, kept in
+// benchmarks/results/NAME.json. `--small` runs on tiny inputs, so that no benchmark can rot.
+
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { availableParallelism, cpus, totalmem } from 'node:os'
+import path from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { measurePipeline } from '../benchmarks/pipeline.ts'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const [name = '', ...flags] = process.argv.slice(2)
+const small = flags.includes('--small')
+
+const benchmarks: Record<string, { runs: number; run(): Promise<object> }> = {
+  pipeline: {
+    runs: small ? 1 : 3,
+    run: () =>
+      measurePipeline(
+        small
+          ? { rate: 100, latencySeconds: 1, flatOutFrames: 500 }
+          : { rate: 1_000, latencySeconds: 15, flatOutFrames: 60_000 },
+      ),
+  },
+}
+
+const benchmark = benchmarks[name]
+if (benchmark) await measure(benchmark)
+else {
+  process.stderr.write(`usage: npm run bench -- ${Object.keys(benchmarks).join('|')} [--small]\n`)
+  process.exitCode = 2
+}
+
+async function measure({ runs, run }: { runs: number; run(): Promise<object> }): Promise<void> {
+  const results: object[] = []
+  for (let index = 0; index < runs; index++) {
+    const result = await run()
+    results.push(result)
+    process.stdout.write(`${name} ${index + 1}/${runs}: ${JSON.stringify(result)}\n`)
+  }
+  if (small) return
+  const { version } = JSON.parse(
+    await readFile(path.join(root, 'packages/khlong/package.json'), 'utf8'),
+  )
+  const folder = path.join(root, 'benchmarks/results')
+  await mkdir(folder, { recursive: true })
+  const machine = {
+    cores: availableParallelism(),
+    processor: cpus()[0]?.model ?? 'unknown',
+    memoryGiB: Math.round(totalmem() / 2 ** 30),
+    platform: `${process.platform}-${process.arch}`,
+    node: process.versions.node,
+  }
+  const file = path.join(folder, `${name}.json`)
+  await writeFile(
+    file,
+    `${JSON.stringify({ name, khlong: version, machine, date: new Date().toISOString().slice(0, 10), runs: results }, null, 2)}\n`,
+  )
+}
