@@ -1,9 +1,11 @@
 // The first thing that runs: plain JavaScript for Node 20, with nothing installed.
 //
-//   node tools/launch.mjs setup             brings Node 24, the packages, the built console
-//   node tools/launch.mjs run SCRIPT ARG…   runs a script of ours on the right Node
+//   node tools/launch.mjs setup                   brings Node 24, the packages, the built console
+//   node tools/launch.mjs run SCRIPT ARG…         runs a script of ours on the right Node
+//   node tools/launch.mjs setup run SCRIPT ARG…   both; quick where nothing is to be brought
 //
-// Both are quick where nothing is to be done.
+// npm's own pre-scripts cannot do this: `ignore-scripts`, which keeps packages from running code when
+// they are installed, switches them off too.
 
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
@@ -16,10 +18,14 @@ const nodeFolder = path.join(root, 'tools', 'node')
 // Node keeps compiled code here, so that a start does not compile again.
 process.env.NODE_COMPILE_CACHE ??= path.join(root, 'node_modules', '.cache', 'compiled')
 
-const [command, ...rest] = process.argv.slice(2)
-if (command === 'setup') setup()
-else if (command === 'run' && rest.length > 0) await run(rest)
-else stop('usage: node tools/launch.mjs setup | run SCRIPT [ARG…]')
+const words = process.argv.slice(2)
+const wantsSetup = words[0] === 'setup'
+if (wantsSetup) words.shift()
+const wantsRun = words.shift() === 'run'
+if (!wantsSetup && !(wantsRun && words.length > 0))
+  stop('usage: node tools/launch.mjs [setup] [run SCRIPT [ARG…]]')
+if (wantsSetup) setup()
+if (wantsRun) await run(words)
 
 function setup() {
   if (!isNewEnough(process.versions.node) && !existsSync(nodePackageBinary())) {
