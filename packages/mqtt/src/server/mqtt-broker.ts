@@ -7,6 +7,7 @@ import {
   type PartContext,
   systemRandom,
   type TimerHandle,
+  type VitalItem,
   type Vitals,
 } from '@khlong/core'
 import type { WebSocket } from 'ws'
@@ -135,14 +136,7 @@ export class MqttBroker extends PartBase {
         retained: state?.retained.count ?? 0,
         ...(counters && counters.publishDropped > 0 ? { dropped: counters.publishDropped } : {}),
       },
-      items: [...this.#listeners].map(([name, { address }]) => ({
-        kind: 'listener',
-        name: `${name} ${address}`,
-        state: note ? 'paused' : 'running',
-        recordsIn: counters?.publishReceived ?? 0,
-        recordsOut: counters?.publishSent ?? 0,
-        ...(note ? { note } : {}),
-      })),
+      items: [...this.#listenerItems(note), ...this.#topicItems()],
     }
   }
 
@@ -186,6 +180,34 @@ export class MqttBroker extends PartBase {
       await this.#folder?.release()
       this.#folder = undefined
     }
+  }
+
+  #listenerItems(note: string | undefined): VitalItem[] {
+    const counters = this.#state?.counters
+    return [...this.#listeners].map(([name, { address }]) => ({
+      kind: 'listener',
+      name: `${name} ${address}`,
+      state: note ? 'paused' : 'running',
+      recordsIn: counters?.publishReceived ?? 0,
+      recordsOut: counters?.publishSent ?? 0,
+      ...(note ? { note } : {}),
+    }))
+  }
+
+  #topicItems(): VitalItem[] {
+    const state = this.#state
+    if (!state) return []
+    return [...state.topics.values()].map(({ topic, recordsIn, recordsOut }) => ({
+      kind: 'topic',
+      name: topic,
+      state: 'running',
+      recordsIn,
+      recordsOut,
+      to: state.subscriptions
+        .match(topic)
+        .targets.slice(0, 8)
+        .map(({ session }) => session.clientId),
+    }))
   }
 
   async #recover(): Promise<JournalPort> {

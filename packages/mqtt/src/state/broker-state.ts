@@ -13,6 +13,7 @@ import {
   SubscriptionTrie,
   withoutOwn,
 } from './subscription-trie.ts'
+import { TopicCounts } from './topic-counts.ts'
 
 /** A message on its way into the broker. Its buffers are borrowed. */
 export interface Publication {
@@ -50,6 +51,7 @@ export class BrokerState {
   readonly sessions: Map<string, Session> = new Map()
   readonly subscriptions: SubscriptionTrie = new SubscriptionTrie()
   readonly retained: RetainedStore = new RetainedStore()
+  readonly topics: TopicCounts = new TopicCounts()
   connectedCount = 0
   #lastSessionNumber = 0
   #lastMessageId = 0
@@ -298,6 +300,7 @@ export class BrokerState {
     else if (retain) this.#retain(message)
     const { targets, groups } = this.subscriptions.match(topic)
     this.matched = targets.length + groups.length
+    if (!isSystem) this.topics.add(topic, this.matched)
     const holders: Holder[] = []
     const queued: Session[] = []
     const give = (

@@ -366,9 +366,11 @@ test('vitals and metrics count what went through', async (t) => {
   client.publish('t', 'x', { qos: 1, messageId: 1, retain: true })
   const answers = [await client.next(), await client.next()].map((packet) => packet?.cmd)
   assert.deepEqual(answers.sort(), ['puback', 'publish'])
-  const { recordsIn, recordsOut, lag, facts } = broker.vitals()
+  const { recordsIn, recordsOut, lag, facts, items } = broker.vitals()
   assert.deepEqual([recordsIn, recordsOut, lag], [1, 1, 1])
   assert.equal(facts.clients, 1)
+  const counted = { recordsIn: 1, recordsOut: 1, to: ['c'] }
+  assert.partialDeepStrictEqual(items, [{ kind: 'topic', name: 't', ...counted }])
   assert.match(broker.metrics(), /^broker_publish_messages_received 1$/m)
   assert.match(broker.metrics(), /^broker_clients_connected 1$/m)
 })
