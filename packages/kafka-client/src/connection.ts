@@ -112,6 +112,12 @@ export class BrokerConnection {
     )
   }
 
+  /** Whether both sides know some version of an API. */
+  supports(api: Api<never, unknown>): boolean {
+    const range = this.#versions.get(api.key)
+    return range !== undefined && range[0] <= api.maxVersion && range[1] >= api.minVersion
+  }
+
   /** Sends a request and gives its response. Buffers in it borrow the received bytes. */
   request<Request, Response>(
     api: Api<Request, Response>,

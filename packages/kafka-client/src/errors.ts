@@ -1,5 +1,5 @@
 import { CodedError, type CodedErrorOptions } from '@khlong/core'
-import { errorInfo } from '@khlong/kafka-protocol'
+import { ErrorCode, errorInfo } from '@khlong/kafka-protocol'
 
 /**
  * What goes wrong in the client. An error that a broker answered has the code `KAFKA_` and Kafka's
@@ -52,6 +52,14 @@ export function brokerError(
     retriable,
     fields: { ...fields, errorCode },
   })
+}
+
+/** The same error, not to be tried again: a missing topic is retriable for who waits for it only. */
+export function final(error: KafkaClientError): KafkaClientError {
+  const isWaitedFor = error.errorCode === ErrorCode.unknownTopicOrPartition
+  return isWaitedFor
+    ? new KafkaClientError(error.code, error.message, { fields: error.fields })
+    : error
 }
 
 /** Any thrown thing as an error of this package. */

@@ -1,3 +1,74 @@
+export {
+  Admin,
+  type AdminContext,
+  type ClusterDescription,
+  type ConfigChange,
+  type ConfigEntry,
+  type ConfigResource,
+  type ConfigSource,
+  type NewTopic,
+  type TopicDescription,
+} from './admin.ts'
+export type { GroupDescription, GroupListing, GroupMemberDescription } from './admin-groups.ts'
+export {
+  type Assignor,
+  cooperativeStickyAssignor,
+  rangeAssignor,
+  roundRobinAssignor,
+  type SubscribedMember,
+} from './assignors.ts'
+export { Consumer, type ConsumerContext } from './consumer.ts'
+export {
+  decodeAssignment,
+  decodeSubscription,
+  encodeAssignment,
+  encodeSubscription,
+  type MemberAssignment,
+  type Subscription,
+} from './consumer-protocol.ts'
 export { KafkaClientError, type KafkaClientErrorCode } from './errors.ts'
+export type { RawBatch } from './fetched-chunk.ts'
+export {
+  type FetchAssignment,
+  Fetcher,
+  type FetcherContext,
+  type PartitionBatches,
+  type PartitionRecords,
+} from './fetcher.ts'
+export {
+  type Generation,
+  type GroupHandlers,
+  GroupMember,
+  type GroupMemberContext,
+  type GroupProtocol,
+  type JoinedMember,
+} from './group-member.ts'
+export type { CommittedOffset } from './group-offsets.ts'
 export { KafkaClient } from './kafka-client.ts'
+export type {
+  BrokerMetadata,
+  MetadataCache,
+  PartitionMetadata,
+  TopicMetadata,
+} from './metadata.ts'
+export type { ListedOffset, OffsetSpec } from './offsets.ts'
+export type {
+  ConsumerOptions,
+  FetcherOptions,
+  GroupMemberOptions,
+  KafkaClientContext,
+  KafkaClientOptions,
+  ProducerOptions,
+} from './options.ts'
+export { keyPartition, murmur2 } from './partitioner.ts'
 export { Producer, type ProducerContext } from './producer.ts'
+export type { Acknowledge } from './receipts.ts'
+export type {
+  ConsumerRecord,
+  ProducerRecord,
+  RecordBytes,
+  RecordMetadata,
+  TopicPartition,
+} from './record.ts'
+export type { RebalanceListener } from './subscription-member.ts'
+export type { GroupMetadata, OffsetToCommit } from './transactions.ts'

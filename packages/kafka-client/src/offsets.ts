@@ -17,7 +17,7 @@ export interface ListedOffset extends TopicPartition {
 
 const specTimestamps = { latest: -1, earliest: -2, 'max-timestamp': -3 } as const
 
-/** Asks the leaders for offsets, in the order of `partitions`. */
+/** Asks the leaders for offsets, in the order of `partitions`; none may be named twice. */
 export async function listOffsets(
   client: KafkaClient,
   partitions: readonly (TopicPartition & { readonly spec: OffsetSpec })[],
