@@ -55,11 +55,12 @@ async function runPart(name: PartName, flags: PartFlags): Promise<void> {
     { logger, onFailure: failed.reject },
   )
   await part.start()
-  for (const [listener, address] of Object.entries(part.addresses))
-    process.stdout.write(`${name} ${listener} ${address}\n`)
+  // Before the addresses are said: whoever reads them may ask to stop at once.
   const stopped = new Promise<void>((resolve) => {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
   })
+  for (const [listener, address] of Object.entries(part.addresses))
+    process.stdout.write(`${name} ${listener} ${address}\n`)
   try {
     await Promise.race([stopped, failed.promise])
   } finally {

@@ -74,13 +74,9 @@ export function addPipelineCommands(program: Command): void {
     })
 }
 
-/** The reference pipeline: beside the packages in a checkout, inside the package when installed. */
+/** The reference pipeline: inside the package when installed, beside the packages in a checkout. */
 async function findTemplate(): Promise<string> {
-  for (const candidate of [
-    '../../../../pipelines/iot',
-    '../../pipelines/iot',
-    '../pipelines/iot',
-  ]) {
+  for (const candidate of ['../../pipelines/iot', '../../../../pipelines/iot']) {
     const folder = fileURLToPath(new URL(candidate, import.meta.url))
     if (await stat(folder).catch(() => undefined)) return folder
   }
