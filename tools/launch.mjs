@@ -38,11 +38,11 @@ function setup() {
     say(
       `Node ${process.versions.node} is older than ${NODE_WANTED.join('.')}: getting Node 24 for this project only…`,
     )
-    npm('ci', '--prefix', nodeFolder)
+    npm(process.execPath, 'ci', '--prefix', nodeFolder)
   }
   if (!packagesAreInstalled()) {
     say('Getting the packages (once; a minute or so)…')
-    npm('ci', '--prefix', root)
+    npm(rightNode(), 'ci', '--prefix', root)
   }
   const consoleBuild = path.join(root, 'packages', 'grafana', 'web', 'build.ts')
   if (existsSync(consoleBuild)) runSync(rightNode(), [consoleBuild])
@@ -102,10 +102,11 @@ function isNewEnough(version) {
   return major > NODE_WANTED[0] || (major === NODE_WANTED[0] && minor >= NODE_WANTED[1])
 }
 
-function npm(...args) {
+/** Runs npm on the Node given. */
+function npm(node, ...args) {
   // npm says where it is, which spares looking for npm.cmd on Windows.
   const script = process.env.npm_execpath
-  if (script) runSync(process.execPath, [script, ...args])
+  if (script) runSync(node, [script, ...args])
   else runSync('npm', args, { shell: process.platform === 'win32' })
 }
 

@@ -246,7 +246,8 @@ class Parser {
       if (this.#is('[')) expression = this.#range(expression)
       else if (this.#isWord('offset')) {
         this.#at++
-        const sign = this.#accept('-') ? -1 : (this.#accept('+'), 1)
+        const sign = this.#accept('-') ? -1 : 1
+        if (sign === 1) this.#accept('+')
         expression = this.#shift(expression, { offsetMs: sign * this.#duration('offset') })
       } else if (this.#is('@')) {
         this.#at++
