@@ -1,1 +1,20 @@
-export {}
+export type { ConfigMap } from './config/fields.ts'
+export { ConfigSpec } from './config/spec.ts'
+export type { Header, KafkaRecord, SinkRecord, SourceRecord } from './data/record.ts'
+export type { ConnectObject, ConnectValue, Schema } from './data/schema.ts'
+export { ConnectError, type ConnectErrorCode } from './errors.ts'
+export {
+  type ConnectOptions,
+  type ResolvedConnectOptions,
+  resolveConnectOptions,
+} from './options.ts'
+export type {
+  ConnectorPlugin,
+  SinkPlugin,
+  SinkTask,
+  SinkTaskContext,
+  SourcePlugin,
+  SourceTask,
+  SourceTaskContext,
+} from './plugin.ts'
+export { type ConnectContext, ConnectWorker } from './worker.ts'

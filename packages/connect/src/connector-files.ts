@@ -1,0 +1,97 @@
+import { createHash } from 'node:crypto'
+import { readdir, readFile, rename, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import { describeError, type Logger } from '@khlong/core'
+import type { ConfigMap } from './config/fields.ts'
+import { ConnectError } from './errors.ts'
+import { readConfig } from './rest/bodies.ts'
+import type { Herder } from './runtime/herder.ts'
+
+/** A file of the connectors folder that could not be applied. */
+export interface FileProblem {
+  readonly file: string
+  readonly name: string
+  readonly problem: string
+}
+
+const digestFileName = 'connector-files.json'
+
+/**
+ * Applies the `*.json` files of a folder: a connector that is missing is made; one whose file changed
+ * since it was last applied gets the file's configuration; otherwise what was changed over REST stays.
+ * Subfolders are not looked at.
+ */
+export async function applyConnectorFiles(
+  folder: string,
+  dataFolder: string,
+  herder: Herder,
+  logger: Logger,
+): Promise<FileProblem[]> {
+  const problems: FileProblem[] = []
+  const digestFile = path.join(dataFolder, digestFileName)
+  const digests = await readDigests(digestFile)
+  for (const file of await filesOf(folder)) {
+    let name = path.basename(file, '.json')
+    try {
+      const connector = readConnector(await readFile(file, 'utf8'), name)
+      name = connector.name
+      const digest = digestOf(connector.config)
+      const isPresent = herder.has(name)
+      if (!isPresent || digests[name] !== digest) {
+        await herder.put(name, connector.config)
+        logger.info({ connector: name, file }, isPresent ? 'connector changed' : 'connector made')
+      }
+      digests[name] = digest
+    } catch (error) {
+      problems.push({ file, name, problem: `${path.basename(file)}: ${describeError(error)}` })
+      logger.error({ file, err: error }, 'connector file cannot be applied')
+    }
+  }
+  await writeFile(`${digestFile}.new`, `${JSON.stringify({ version: 1, digests }, null, 2)}\n`)
+  await rename(`${digestFile}.new`, digestFile)
+  return problems
+}
+
+/**
+ * Reads `{"name": …, "config": {…}}`, or the flat form of `connect-standalone`. Without a name it is
+ * the file's.
+ *
+ * @throws ConnectError `CONNECT_CONFIG`
+ */
+export function readConnector(text: string, fileName: string): { name: string; config: ConfigMap } {
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch (error) {
+    throw new ConnectError('CONNECT_CONFIG', `not JSON: ${(error as Error).message}`)
+  }
+  const { name, config } = (json ?? {}) as { name?: unknown; config?: unknown }
+  const flat = readConfig(config !== null && typeof config === 'object' ? config : json)
+  return { name: typeof name === 'string' ? name : (flat.name ?? fileName), config: flat }
+}
+
+async function filesOf(folder: string): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true })
+  return entries
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.json'))
+    .map((entry) => path.join(folder, entry.name))
+    .sort()
+}
+
+function digestOf(config: ConfigMap): string {
+  const entries = Object.entries(config).sort(([a], [b]) => (a < b ? -1 : 1))
+  return createHash('sha256').update(JSON.stringify(entries)).digest('hex')
+}
+
+async function readDigests(file: string): Promise<Record<string, string>> {
+  try {
+    const { version, digests } = JSON.parse(await readFile(file, 'utf8')) as {
+      version: number
+      digests: Record<string, string>
+    }
+    return version === 1 ? digests : {}
+  } catch {
+    // Without it every file counts as changed, which only puts its own configuration back.
+    return {}
+  }
+}

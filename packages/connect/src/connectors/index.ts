@@ -1,0 +1,44 @@
+import { ConnectError } from '../errors.ts'
+import type { ConnectorPlugin } from '../plugin.ts'
+import { fileSink } from './file/sink.ts'
+import { fileSource } from './file/source.ts'
+import { mongodbSink } from './mongodb/sink.ts'
+import { mqttSource } from './mqtt/source.ts'
+import { prometheusSink } from './prometheus/sink.ts'
+
+/** Every connector that a worker has, in the order of REST. */
+export const builtInConnectors: readonly ConnectorPlugin[] = [
+  mongodbSink,
+  prometheusSink,
+  fileSink,
+  mqttSource,
+  fileSource,
+]
+
+/** `FileStreamSinkConnector`, `FileStreamSink` and the full name mean the same. */
+export function findConnector(
+  plugins: readonly ConnectorPlugin[],
+  name: string,
+): ConnectorPlugin | undefined {
+  return plugins.find(({ className }) => {
+    const simple = className.slice(className.lastIndexOf('.') + 1)
+    return className === name || simple === name || simple.replace(/Connector$/, '') === name
+  })
+}
+
+/** @throws ConnectError `CONNECT_BAD_REQUEST` with what Java's worker says. */
+export function requireConnector(
+  plugins: readonly ConnectorPlugin[],
+  name: string,
+): ConnectorPlugin {
+  const found = findConnector(plugins, name)
+  if (found) return found
+  const available = plugins.map(
+    ({ className, version, kind }) =>
+      `PluginDesc{klass=class ${className}, name='${className}', version='${version}', encodedVersion=${version}, type=${kind}, typeName='${kind}', location='classpath'}`,
+  )
+  throw new ConnectError(
+    'CONNECT_BAD_REQUEST',
+    `Failed to find any class that implements Connector and which name matches ${name}, available connectors are: ${available.join(', ')}`,
+  )
+}

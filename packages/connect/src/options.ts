@@ -1,0 +1,116 @@
+import { checkSettings, type SettingsSource } from '@khlong/core'
+import { z } from 'zod'
+
+const milliseconds = z.coerce.number().int().min(0)
+const converter = 'org.apache.kafka.connect.json.JsonConverter'
+const flag = z.union([z.boolean(), z.stringbool()])
+
+const schema = z.strictObject({
+  /** Where REST listens: PORT or HOST:PORT. */
+  listen: z.union([z.number(), z.string()]).default(8083),
+  /** A folder that remembers which connector files were applied. */
+  data: z.string().default('./data/connect'),
+  'bootstrap.servers': z.string().default('127.0.0.1:9092'),
+  'group.id': z.string().min(1).default('connect-cluster'),
+  'config.storage.topic': z.string().min(1).default('connect-configs'),
+  'offset.storage.topic': z.string().min(1).default('connect-offsets'),
+  'status.storage.topic': z.string().min(1).default('connect-status'),
+  'config.storage.replication.factor': z.coerce.number().int().default(-1),
+  'offset.storage.replication.factor': z.coerce.number().int().default(-1),
+  'status.storage.replication.factor': z.coerce.number().int().default(-1),
+  'offset.storage.partitions': z.coerce.number().int().min(1).default(5),
+  'status.storage.partitions': z.coerce.number().int().min(1).default(1),
+  'key.converter': z.string().default(converter),
+  'key.converter.schemas.enable': flag.default(true),
+  'value.converter': z.string().default(converter),
+  'value.converter.schemas.enable': flag.default(true),
+  'header.converter': z.string().default('org.apache.kafka.connect.storage.SimpleHeaderConverter'),
+  'offset.flush.interval.ms': milliseconds.default(60_000),
+  'task.shutdown.graceful.timeout.ms': milliseconds.default(5_000),
+  'rest.advertised.host.name': z.string().optional(),
+  'rest.advertised.port': z.coerce.number().int().optional(),
+  'config.providers': z.string().default('env'),
+  'config.providers.env.class': z
+    .literal('org.apache.kafka.common.config.provider.EnvVarConfigProvider')
+    .optional(),
+  /** Which variables `env` may show. Java shows all; ours begin with KHLONG_ unless told otherwise. */
+  'config.providers.env.param.allowlist.pattern': z.string().optional(),
+  'security.protocol': z.enum(['PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL']).optional(),
+  'sasl.mechanism': z.enum(['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512']).optional(),
+  'sasl.username': z.string().optional(),
+  'sasl.password': z.string().optional(),
+  /** A folder of Kafka Connect JSON files that are applied at start. */
+  connectors: z.string().optional(),
+  /** The variables that `env` shows; default: those of the process. */
+  env: z.record(z.string(), z.string()).optional(),
+  /** Host names that configurations use → the address that is meant: HOST or HOST:PORT. */
+  hosts: z.record(z.string(), z.string()).default({}),
+})
+
+/** Options with their defaults filled in. */
+export interface ResolvedConnectOptions {
+  readonly listen: number | string
+  readonly data: string
+  readonly 'bootstrap.servers': string
+  readonly 'group.id': string
+  readonly 'config.storage.topic': string
+  readonly 'offset.storage.topic': string
+  readonly 'status.storage.topic': string
+  readonly 'config.storage.replication.factor': number
+  readonly 'offset.storage.replication.factor': number
+  readonly 'status.storage.replication.factor': number
+  readonly 'offset.storage.partitions': number
+  readonly 'status.storage.partitions': number
+  readonly 'key.converter': string
+  readonly 'key.converter.schemas.enable': boolean
+  readonly 'value.converter': string
+  readonly 'value.converter.schemas.enable': boolean
+  readonly 'header.converter': string
+  readonly 'offset.flush.interval.ms': number
+  readonly 'task.shutdown.graceful.timeout.ms': number
+  readonly 'rest.advertised.host.name'?: string | undefined
+  readonly 'rest.advertised.port'?: number | undefined
+  readonly 'config.providers': string
+  readonly 'config.providers.env.class'?: string | undefined
+  readonly 'config.providers.env.param.allowlist.pattern'?: string | undefined
+  readonly 'security.protocol'?: 'PLAINTEXT' | 'SSL' | 'SASL_PLAINTEXT' | 'SASL_SSL' | undefined
+  readonly 'sasl.mechanism'?: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512' | undefined
+  readonly 'sasl.username'?: string | undefined
+  readonly 'sasl.password'?: string | undefined
+  readonly connectors?: string | undefined
+  readonly env?: Readonly<Record<string, string>> | undefined
+  readonly hosts: Readonly<Record<string, string>>
+}
+
+/** What a caller may give. Keys are those of `connect-distributed.properties`, and ours. */
+export type ConnectOptions = Partial<ResolvedConnectOptions>
+
+const notSupported = new Set([
+  'exactly.once.source.support',
+  'listeners',
+  'plugin.path',
+  'rest.extension.classes',
+  'topic.creation.enable',
+  'connector.client.config.override.policy',
+])
+
+/** @throws SettingsError `SETTINGS_INVALID` with file, line and key. */
+export function resolveConnectOptions(
+  settings: unknown,
+  source?: SettingsSource,
+): ResolvedConnectOptions {
+  const known =
+    settings !== null && typeof settings === 'object'
+      ? Object.keys(settings).find((key) => notSupported.has(key))
+      : undefined
+  const checked: z.ZodType<ResolvedConnectOptions> = known === undefined ? schema : refusing(known)
+  return checkSettings(checked, settings, source)
+}
+
+/** The schema with one key that is known and refused by name. */
+function refusing(key: string): z.ZodType<ResolvedConnectOptions> {
+  const hint = key === 'listeners' ? '; use listen' : ''
+  return schema.extend({
+    [key]: z.never({ error: `not supported yet${hint}` }),
+  }) as unknown as z.ZodType<ResolvedConnectOptions>
+}

@@ -1,0 +1,317 @@
+import { findConnector, requireConnector } from '../connectors/index.ts'
+import { simpleHeaderConverterName } from '../converters/headers.ts'
+import { converterPlugins } from '../converters/index.ts'
+import { ConnectError } from '../errors.ts'
+import type { Herder } from '../runtime/herder.ts'
+import { definitionsOf } from '../runtime/validation.ts'
+import type { StatusStore } from '../storage/status-store.ts'
+import { transformPlugins } from '../transforms/chain.ts'
+import { predicatePlugins } from '../transforms/predicates.ts'
+import { checkName, readConfig, readCreation, readPatch } from './bodies.ts'
+import type { Offsets } from './offsets.ts'
+
+/** What the routes need. */
+export interface RestContext {
+  readonly herder: Herder
+  readonly statuses: StatusStore
+  readonly offsets: Offsets
+  readonly clusterId: string
+  readonly version: string
+}
+
+export interface RestRequest {
+  readonly params: Readonly<Record<string, string>>
+  readonly query: Readonly<Record<string, string | string[] | undefined>>
+  readonly body: unknown
+}
+
+export interface RestAnswer {
+  readonly status: number
+  /** Undefined: no content. */
+  readonly body?: unknown
+}
+
+export interface Route {
+  readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  readonly path: string
+  handle(request: RestRequest, context: RestContext): RestAnswer | Promise<RestAnswer>
+}
+
+const ok = (body: unknown): RestAnswer => ({ status: 200, body })
+const accepted: RestAnswer = { status: 202 }
+const noContent: RestAnswer = { status: 204 }
+
+const isTrue = (value: string | string[] | undefined): boolean => value === 'true'
+const nameOf = (request: RestRequest): string => request.params.name ?? ''
+
+function taskId(request: RestRequest): number {
+  const id = Number(request.params.task)
+  if (Number.isInteger(id)) return id
+  throw new ConnectError('CONNECT_NOT_FOUND', 'HTTP 404 Not Found')
+}
+
+const connectorRoutes: readonly Route[] = [
+  {
+    method: 'GET',
+    path: '/connectors',
+    handle({ query }, { herder }) {
+      const expand = [query.expand ?? []].flat()
+      if (expand.length === 0) return ok(herder.names())
+      const all = herder.connectors.map(({ name }) => [
+        name,
+        {
+          ...(expand.includes('status') ? { status: herder.status(name) } : {}),
+          ...(expand.includes('info') ? { info: herder.info(name) } : {}),
+        },
+      ])
+      return ok(Object.fromEntries(all))
+    },
+  },
+  {
+    method: 'POST',
+    path: '/connectors',
+    async handle({ body }, { herder }) {
+      const { name, config, target } = readCreation(body)
+      checkName(name, config)
+      return { status: 201, body: await herder.create(name, config, target) }
+    },
+  },
+  {
+    method: 'GET',
+    path: '/connectors/:name',
+    handle: (request, { herder }) => ok(herder.info(nameOf(request))),
+  },
+  {
+    method: 'DELETE',
+    path: '/connectors/:name',
+    async handle(request, { herder }) {
+      await herder.delete(nameOf(request))
+      return noContent
+    },
+  },
+  {
+    method: 'GET',
+    path: '/connectors/:name/config',
+    handle: (request, { herder }) => ok(herder.info(nameOf(request)).config),
+  },
+  {
+    method: 'PUT',
+    path: '/connectors/:name/config',
+    async handle(request, { herder }) {
+      const config = readConfig(request.body)
+      checkName(nameOf(request), config)
+      const { info, isNew } = await herder.put(nameOf(request), config)
+      return { status: isNew ? 201 : 200, body: info }
+    },
+  },
+  {
+    method: 'PATCH',
+    path: '/connectors/:name/config',
+    handle: async (request, { herder }) =>
+      ok(await herder.patch(nameOf(request), readPatch(request.body))),
+  },
+  {
+    method: 'GET',
+    path: '/connectors/:name/status',
+    handle: (request, { herder }) => ok(herder.status(nameOf(request))),
+  },
+  {
+    method: 'PUT',
+    path: '/connectors/:name/pause',
+    async handle(request, { herder }) {
+      await herder.setTargetState(nameOf(request), 'PAUSED')
+      return accepted
+    },
+  },
+  {
+    method: 'PUT',
+    path: '/connectors/:name/resume',
+    async handle(request, { herder }) {
+      await herder.setTargetState(nameOf(request), 'STARTED')
+      return accepted
+    },
+  },
+  {
+    method: 'PUT',
+    path: '/connectors/:name/stop',
+    async handle(request, { herder }) {
+      await herder.setTargetState(nameOf(request), 'STOPPED')
+      return noContent
+    },
+  },
+  {
+    method: 'POST',
+    path: '/connectors/:name/restart',
+    async handle(request, { herder }) {
+      const { includeTasks, onlyFailed } = request.query
+      const { plan, done } = herder.restart(nameOf(request), {
+        includeTasks: isTrue(includeTasks),
+        onlyFailed: isTrue(onlyFailed),
+      })
+      await done
+      return isTrue(includeTasks) || isTrue(onlyFailed) ? { status: 202, body: plan } : noContent
+    },
+  },
+  {
+    method: 'GET',
+    path: '/connectors/:name/tasks',
+    handle(request, { herder }) {
+      const name = nameOf(request)
+      const configs = herder.require(name).taskConfigs()
+      return ok(configs.map((config, task) => ({ id: { connector: name, task }, config })))
+    },
+  },
+  {
+    method: 'GET',
+    path: '/connectors/:name/tasks/:task/status',
+    handle: (request, { herder }) => ok(herder.taskStatus(nameOf(request), taskId(request))),
+  },
+  {
+    method: 'POST',
+    path: '/connectors/:name/tasks/:task/restart',
+    async handle(request, { herder }) {
+      await herder.restartTask(nameOf(request), taskId(request))
+      return noContent
+    },
+  },
+  {
+    method: 'GET',
+    path: '/connectors/:name/topics',
+    handle(request, { statuses }) {
+      const name = nameOf(request)
+      return ok({ [name]: { topics: statuses.topics(name) } })
+    },
+  },
+  {
+    method: 'PUT',
+    path: '/connectors/:name/topics/reset',
+    async handle(request, { statuses }) {
+      await statuses.resetTopics(nameOf(request))
+      return accepted
+    },
+  },
+  {
+    method: 'GET',
+    path: '/connectors/:name/offsets',
+    handle: async (request, { offsets, herder }) =>
+      ok({ offsets: await offsets.list(herder.require(nameOf(request))) }),
+  },
+  {
+    method: 'PATCH',
+    path: '/connectors/:name/offsets',
+    handle: async (request, { offsets, herder }) =>
+      ok({ message: await offsets.alter(herder.require(nameOf(request)), request.body) }),
+  },
+  {
+    method: 'DELETE',
+    path: '/connectors/:name/offsets',
+    handle: async (request, { offsets, herder }) =>
+      ok({ message: await offsets.reset(herder.require(nameOf(request))) }),
+  },
+]
+
+const pluginRoutes: readonly Route[] = [
+  {
+    method: 'GET',
+    path: '/connector-plugins',
+    handle({ query }, { herder, version }) {
+      const connectors = herder.plugins.map(({ className, kind, version: own }) => ({
+        class: className,
+        type: kind as string,
+        version: own,
+      }))
+      if (query.connectorsOnly !== 'false') return ok(connectors)
+      const others = (type: string, plugins: readonly { className: string }[]) =>
+        plugins
+          .map(({ className }) => ({ class: className, type, version }))
+          .sort((a, b) => (a.class < b.class ? -1 : 1))
+      return ok([
+        ...connectors,
+        ...others('transformation', transformPlugins),
+        ...others('predicate', predicatePlugins),
+        ...others('converter', converterPlugins),
+        ...others('header_converter', [
+          ...converterPlugins,
+          { className: simpleHeaderConverterName },
+        ]),
+      ])
+    },
+  },
+  {
+    method: 'GET',
+    path: '/connector-plugins/:name/config',
+    handle(request, { herder }) {
+      const name = nameOf(request)
+      const connector = findConnector(herder.plugins, name)
+      if (connector) return ok(definitionsOf(connector))
+      const other = [...transformPlugins, ...predicatePlugins, ...converterPlugins].find(
+        ({ className }) => className === name,
+      )
+      if (other) return ok(other.spec.definitions())
+      throw new ConnectError('CONNECT_NOT_FOUND', `Unknown plugin ${name}.`)
+    },
+  },
+  {
+    method: 'PUT',
+    path: '/connector-plugins/:name/config/validate',
+    handle(request, { herder }) {
+      const config = readConfig(request.body)
+      const name = nameOf(request)
+      const written = config['connector.class']
+      const plugin = requireConnector(herder.plugins, written ?? name)
+      if (findConnector(herder.plugins, name) !== plugin)
+        throw new ConnectError(
+          'CONNECT_BAD_REQUEST',
+          `Included connector type ${written} does not match request type ${name}`,
+        )
+      return ok(herder.validate(plugin, config))
+    },
+  },
+]
+
+const level = { level: 'INFO', last_modified: null }
+
+const workerRoutes: readonly Route[] = [
+  {
+    method: 'GET',
+    path: '/',
+    handle: (_request, { clusterId, version }) =>
+      ok({ version, commit: 'khlong', kafka_cluster_id: clusterId }),
+  },
+  {
+    method: 'GET',
+    path: '/health',
+    handle: () =>
+      ok({
+        status: 'healthy',
+        message: 'Worker has completed startup and is ready to handle requests.',
+      }),
+  },
+  { method: 'GET', path: '/admin/loggers', handle: () => ok({ root: level }) },
+  {
+    method: 'GET',
+    path: '/admin/loggers/:name',
+    handle(request) {
+      const name = nameOf(request)
+      if (name === 'root') return ok(level)
+      throw new ConnectError('CONNECT_NOT_FOUND', `Logger ${name} not found.`)
+    },
+  },
+  {
+    method: 'PUT',
+    path: '/admin/loggers/:name',
+    handle(request) {
+      const wanted = String((request.body as { level?: unknown } | undefined)?.level ?? '')
+      if (!/^(OFF|FATAL|ERROR|WARN|INFO|DEBUG|TRACE|ALL)$/i.test(wanted))
+        throw new ConnectError('CONNECT_NOT_FOUND', `invalid log level '${wanted}'.`)
+      if (wanted.toUpperCase() === level.level) return ok([])
+      throw new ConnectError(
+        'CONNECT_NOT_SUPPORTED',
+        'changing log levels while the worker runs is not supported yet',
+      )
+    },
+  },
+]
+
+/** All paths of Kafka Connect's REST API. */
+export const routes: readonly Route[] = [...workerRoutes, ...connectorRoutes, ...pluginRoutes]

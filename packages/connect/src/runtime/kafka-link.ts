@@ -1,0 +1,263 @@
+import type { Logger } from '@khlong/core'
+import {
+  Admin,
+  Consumer,
+  KafkaClient,
+  KafkaClientError,
+  type NewTopic,
+  Producer,
+  type RebalanceListener,
+} from '@khlong/kafka-client'
+import type { KafkaRecord } from '../data/record.ts'
+import type { ResolvedConnectOptions } from '../options.ts'
+import type {
+  ConnectKafka,
+  GroupOffset,
+  OutgoingRecord,
+  ReaderEvents,
+  RecordReader,
+  RecordWriter,
+  TableTopic,
+  WriteFailure,
+  WriteOutcome,
+} from './kafka.ts'
+
+type Settings = Readonly<Record<string, string>>
+
+const clientSettings = [
+  'bootstrap.servers',
+  'security.protocol',
+  'sasl.mechanism',
+  'sasl.username',
+  'sasl.password',
+  'hosts',
+] as const
+
+/** The worker's way to Kafka: one client with its connections, shared by all connectors. */
+export class KafkaLink implements ConnectKafka {
+  readonly #logger: Logger
+  readonly #settings: { readonly 'bootstrap.servers': string }
+  #client: KafkaClient | undefined
+  #producer: Producer | undefined
+
+  constructor(options: ResolvedConnectOptions, logger: Logger) {
+    this.#logger = logger
+    const settings: Record<string, unknown> = {}
+    for (const name of clientSettings)
+      if (options[name] !== undefined) settings[name] = options[name]
+    this.#settings = settings as { 'bootstrap.servers': string }
+  }
+
+  async start(): Promise<void> {
+    this.#client = new KafkaClient(
+      { ...this.#settings, 'client.id': 'khlong-connect' },
+      { logger: this.#logger },
+    )
+    const client = this.#client
+    await client.retrying('reaching Kafka', () => client.refreshMetadata([]))
+    this.#producer = this.#newProducer('connect-worker', {})
+  }
+
+  async clusterId(): Promise<string> {
+    return (await this.#admin.describeCluster()).clusterId ?? ''
+  }
+
+  async ensureTopics(topics: Parameters<ConnectKafka['ensureTopics']>[0]): Promise<void> {
+    for (const { name, partitions, replicationFactor, configs } of topics)
+      try {
+        await this.#createTopic({
+          name,
+          ...(partitions < 0 ? {} : { partitions }),
+          ...(replicationFactor < 0 ? {} : { replicationFactor }),
+          ...(configs ? { configs } : {}),
+        })
+      } catch (error) {
+        if (codeOf(error) !== 'KAFKA_TOPIC_ALREADY_EXISTS') throw error
+      }
+  }
+
+  async groupOffsets(groupId: string): Promise<readonly GroupOffset[]> {
+    return this.#admin.listConsumerGroupOffsets(groupId)
+  }
+
+  async deleteGroup(groupId: string): Promise<void> {
+    try {
+      await this.#admin.deleteGroups([groupId])
+    } catch (error) {
+      if (codeOf(error) !== 'KAFKA_GROUP_ID_NOT_FOUND') throw error
+    }
+  }
+
+  async writer(clientId: string, overrides: Settings): Promise<RecordWriter> {
+    // Tasks that ask for nothing of their own share a producer: fewer requests, fewer buffers.
+    const own =
+      Object.keys(overrides).length === 0 ? undefined : this.#newProducer(clientId, overrides)
+    const producer = own ?? this.#producer!
+    return {
+      write: (records) => writeAll(producer, records),
+      close: async () => {
+        await own?.close()
+      },
+    }
+  }
+
+  async reader(
+    options: {
+      groupId: string
+      clientId: string
+      topics: readonly string[]
+      topicsRegex: string
+      overrides: Settings
+    },
+    events: ReaderEvents,
+  ): Promise<RecordReader> {
+    const consumer = new Consumer(
+      {
+        ...this.#settings,
+        'auto.offset.reset': 'earliest',
+        'max.poll.records': 2_000,
+        ...(options.overrides as object),
+        'client.id': options.clientId,
+        'group.id': options.groupId,
+      },
+      { client: this.#client!, logger: this.#logger },
+    )
+    const listener: RebalanceListener = {
+      onPartitionsRevoked: (partitions) => events.onRevoked(partitions),
+    }
+    const topics =
+      options.topics.length > 0 ? options.topics : new RegExp(`^(?:${options.topicsRegex})$`, 'u')
+    consumer.subscribe(topics, listener)
+    return {
+      poll: async (timeoutMs) => {
+        const found = await consumer.poll(timeoutMs)
+        return found.length === 1 ? found[0]!.records : found.flatMap((one) => one.records)
+      },
+      commit: (positions) => consumer.commit(positions),
+      lag: () =>
+        consumer.assignment.reduce((sum, partition) => sum + (consumer.lag(partition) ?? 0), 0),
+      close: () => consumer.close(),
+    }
+  }
+
+  table(topic: string): TableTopic {
+    let apply: (record: KafkaRecord) => void = () => {}
+    return {
+      open: async (onRecord) => {
+        apply = onRecord
+        await this.#readAll(topic, onRecord)
+      },
+      put: async (entries) => {
+        if (entries.length === 0) return
+        const records = entries.map(([key, value]) => ({
+          key: Buffer.from(key),
+          value: value === null ? null : Buffer.from(value),
+        }))
+        const written = await this.#producer!.sendBatch(topic, records)
+        for (const [index, { partition, offset, timestamp }] of written.entries())
+          apply({ topic, partition, offset, timestamp, headers: [], ...records[index]! })
+      },
+      close: async () => {},
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#producer?.close({ timeoutMs: 5_000 })
+    this.#producer = undefined
+    await this.#client?.close()
+    this.#client = undefined
+  }
+
+  get #admin(): Admin {
+    return new Admin(this.#settings, { client: this.#client!, logger: this.#logger })
+  }
+
+  /** Makes a topic; a replication factor that the cluster cannot give becomes the broker's default. */
+  async #createTopic(topic: NewTopic): Promise<void> {
+    try {
+      await this.#admin.createTopics([topic])
+    } catch (error) {
+      if (codeOf(error) !== 'KAFKA_INVALID_REPLICATION_FACTOR') throw error
+      const { replicationFactor: _tooMany, ...rest } = topic
+      await this.#admin.createTopics([rest])
+    }
+  }
+
+  #newProducer(clientId: string, overrides: Settings): Producer {
+    return new Producer(
+      {
+        ...this.#settings,
+        // Batches come from tasks ready made: waiting for more would only add to the latency.
+        'linger.ms': 0,
+        ...(overrides as object),
+        'client.id': clientId,
+      },
+      { client: this.#client!, logger: this.#logger },
+    )
+  }
+
+  /** Reads a topic from its beginning to the end that it has now. */
+  async #readAll(topic: string, onRecord: (record: KafkaRecord) => void): Promise<void> {
+    const { partitions } = await this.#client!.topic(topic)
+    const consumer = new Consumer(this.#settings, { client: this.#client!, logger: this.#logger })
+    const places = Array.from(partitions, (_item, partition) => ({ topic, partition }))
+    consumer.assign(places.map((place) => ({ ...place, offset: 'earliest' as const })))
+    try {
+      while (places.some((place) => consumer.lag(place) !== 0))
+        for (const { records } of await consumer.poll(100))
+          for (const record of records) onRecord(record)
+    } finally {
+      await consumer.close()
+    }
+  }
+}
+
+/** Writes records and gives what became of each; waits for room in between. */
+function writeAll(
+  producer: Producer,
+  records: readonly OutgoingRecord[],
+): Promise<readonly WriteOutcome[]> {
+  return new Promise((resolve) => {
+    const outcomes = new Array<WriteOutcome>(records.length)
+    let left = records.length
+    const settle = (index: number, error: KafkaClientError | undefined): void => {
+      outcomes[index] = error && failureOf(error)
+      if (--left === 0) resolve(outcomes)
+    }
+    const enqueueAll = async (): Promise<void> => {
+      for (let index = 0; index < records.length; index++) {
+        const hasRoom = producer.enqueue(records[index]!, (error) => settle(index, error))
+        if (hasRoom || index === records.length - 1) continue
+        try {
+          await producer.ready()
+        } catch (error) {
+          for (let rest = index + 1; rest < records.length; rest++)
+            settle(rest, error as KafkaClientError)
+          return
+        }
+      }
+    }
+    if (left === 0) resolve(outcomes)
+    else void enqueueAll()
+  })
+}
+
+function codeOf(error: unknown): string | undefined {
+  return error instanceof KafkaClientError ? error.code : undefined
+}
+
+const tooLarge = new Set([
+  'KAFKA_CLIENT_RECORD_TOO_LARGE',
+  'KAFKA_MESSAGE_TOO_LARGE',
+  'KAFKA_RECORD_LIST_TOO_LARGE',
+])
+// The client gave up on these; the broker may take the record later.
+const passing = new Set(['KAFKA_CLIENT_DELIVERY_TIMEOUT', 'KAFKA_CLIENT_TIMEOUT'])
+
+function failureOf(error: KafkaClientError): WriteFailure {
+  return {
+    isTooLarge: tooLarge.has(error.code),
+    isRetriable: error.retriable || passing.has(error.code),
+    error,
+  }
+}

@@ -1,0 +1,98 @@
+import type { KafkaHeader, KafkaRecord } from '../data/record.ts'
+
+// What the worker needs of Kafka. `kafka-link.ts` gives it with our client; tests give it in memory.
+
+/** A record to write. */
+export interface OutgoingRecord {
+  readonly topic: string
+  readonly partition?: number
+  readonly key: Uint8Array | null
+  readonly value: Uint8Array | null
+  readonly headers: readonly KafkaHeader[]
+  readonly timestamp?: number
+}
+
+/** Why a record was not written, or undefined where it is durable. */
+export type WriteOutcome = WriteFailure | undefined
+
+export interface WriteFailure {
+  /** Kafka never takes it: it is larger than the client, the topic or the broker allow. */
+  readonly isTooLarge: boolean
+  readonly isRetriable: boolean
+  readonly error: Error
+}
+
+export interface RecordWriter {
+  /**
+   * Writes records, those of a partition in their order; one outcome for each. Never rejects. Waits
+   * with its answer while Kafka is slow, so that a source which waits for it slows down too.
+   */
+  write(records: readonly OutgoingRecord[]): Promise<readonly WriteOutcome[]>
+  close(): Promise<void>
+}
+
+export interface TopicPartition {
+  readonly topic: string
+  readonly partition: number
+}
+
+export interface Position extends TopicPartition {
+  /** The next offset to read. */
+  readonly offset: number
+}
+
+export interface ReaderEvents {
+  /** Awaited before the partitions go to another member. */
+  onRevoked(partitions: readonly TopicPartition[]): Promise<void>
+}
+
+/** One member of a sink's consumer group. */
+export interface RecordReader {
+  /** The next records, in order within each partition; none after `timeoutMs`. */
+  poll(timeoutMs: number): Promise<readonly KafkaRecord[]>
+  commit(positions: readonly Position[]): Promise<void>
+  /** Records that wait behind what was polled, as far as known. */
+  lag(): number
+  close(): Promise<void>
+}
+
+/** A compacted topic of the worker's own, read as a whole. */
+export interface TableTopic {
+  /** Reads what is there, then calls `onRecord` for each record as it comes. */
+  open(onRecord: (record: KafkaRecord) => void): Promise<void>
+  /** Resolved when it is durable and was given to `onRecord`. */
+  put(entries: readonly (readonly [key: string, value: string | null])[]): Promise<void>
+  close(): Promise<void>
+}
+
+export interface GroupOffset extends Position {}
+
+export interface ConnectKafka {
+  start(): Promise<void>
+  clusterId(): Promise<string>
+  /** Makes topics that are missing; -1 stands for the broker's default. */
+  ensureTopics(
+    topics: readonly {
+      name: string
+      partitions: number
+      replicationFactor: number
+      configs?: Readonly<Record<string, string>>
+    }[],
+  ): Promise<void>
+  writer(clientId: string, overrides: Readonly<Record<string, string>>): Promise<RecordWriter>
+  reader(
+    options: {
+      groupId: string
+      clientId: string
+      topics: readonly string[]
+      topicsRegex: string
+      overrides: Readonly<Record<string, string>>
+    },
+    events: ReaderEvents,
+  ): Promise<RecordReader>
+  table(topic: string): TableTopic
+  /** Committed offsets of a group. */
+  groupOffsets(groupId: string): Promise<readonly GroupOffset[]>
+  deleteGroup(groupId: string): Promise<void>
+  close(): Promise<void>
+}

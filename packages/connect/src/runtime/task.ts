@@ -1,0 +1,262 @@
+import type { Clock, Logger, Random } from '@khlong/core'
+import { commonSpec } from '../config/common.ts'
+import type { ConfigMap } from '../config/fields.ts'
+import { converterFor, headerConverterFor, optionsUnder } from '../converters/index.ts'
+import { traceOf } from '../errors.ts'
+import type { ConnectorPlugin, SinkPlugin, SourcePlugin, TaskContext } from '../plugin.ts'
+import type { OffsetStore } from '../storage/offset-store.ts'
+import type { RunState, StatusStore } from '../storage/status-store.ts'
+import { transformChain } from '../transforms/chain.ts'
+import { Backoff } from './backoff.ts'
+import { ErrorPolicy } from './error-policy.ts'
+import type { ConnectKafka } from './kafka.ts'
+import { newCounters, type TaskCounters } from './metrics.ts'
+import { SinkRunner } from './sink-runner.ts'
+import { SourceRunner } from './source-runner.ts'
+
+/** What all tasks of a worker share. */
+export interface TaskEnvironment {
+  readonly kafka: ConnectKafka
+  readonly offsets: OffsetStore
+  readonly statuses: StatusStore
+  /** Converters and clients of the worker, for connectors that name none. */
+  readonly workerConfig: ConfigMap
+  readonly flushIntervalMs: number
+  readonly shutdownTimeoutMs: number
+  readonly resolveHost: (host: string) => string
+  readonly clock: Clock
+  readonly random: Random
+  readonly logger: Logger
+}
+
+interface Run {
+  readonly runner: SinkRunner | SourceRunner
+  readonly addresses: () => Readonly<Record<string, string>>
+  readonly ended: Promise<void>
+}
+
+/** One task of a connector: its state, and the runner while it runs. */
+export class ConnectorTask {
+  readonly id: number
+  /** Counts run on over restarts of the task. */
+  readonly counters: TaskCounters = newCounters()
+  readonly #connector: string
+  readonly #plugin: ConnectorPlugin
+  readonly #config: ConfigMap
+  readonly #environment: TaskEnvironment
+  readonly #onChange: () => void
+  #state: RunState = 'UNASSIGNED'
+  #trace: string | undefined
+  #run: Run | undefined
+  #isStopping = false
+
+  constructor(
+    place: { connector: string; id: number },
+    plugin: ConnectorPlugin,
+    config: ConfigMap,
+    environment: TaskEnvironment,
+    onChange: () => void,
+  ) {
+    this.id = place.id
+    this.#connector = place.connector
+    this.#plugin = plugin
+    this.#config = config
+    this.#environment = environment
+    this.#onChange = onChange
+  }
+
+  get state(): RunState {
+    return this.#state
+  }
+  get trace(): string | undefined {
+    return this.#trace
+  }
+  /** Why it does not move, while it tries again by itself. */
+  get note(): string | undefined {
+    return this.#run?.runner.note
+  }
+  get addresses(): Readonly<Record<string, string>> {
+    return this.#run?.addresses() ?? {}
+  }
+  /** Whether it gets what its source sends; sinks are ready once they run. */
+  get isReady(): boolean {
+    if (this.#state !== 'RUNNING' || !this.#run) return false
+    return this.#run.runner instanceof SourceRunner ? this.#run.runner.isReady : true
+  }
+
+  start(): void {
+    this.#isStopping = false
+    this.#trace = undefined
+    try {
+      this.#run =
+        this.#plugin.kind === 'sink' ? this.#runSink(this.#plugin) : this.#runSource(this.#plugin)
+      this.setState('RUNNING')
+    } catch (error) {
+      this.#fail(error)
+    }
+  }
+
+  /** Ends the run; what it took is written first, as far as that is possible in time. */
+  async stop(): Promise<void> {
+    const run = this.#run
+    if (!run) return
+    this.#isStopping = true
+    run.runner.stop()
+    const { clock, shutdownTimeoutMs, logger } = this.#environment
+    let timer: object | undefined
+    const timeout = new Promise<'late'>((resolve) => {
+      timer = clock.setTimer(() => resolve('late'), shutdownTimeoutMs)
+    })
+    const outcome = await Promise.race([run.ended, timeout])
+    if (timer) clock.clearTimer(timer)
+    if (outcome === 'late')
+      logger.warn({ connector: this.#connector, task: this.id }, 'task did not stop in time')
+    this.#run = undefined
+  }
+
+  setState(state: RunState): void {
+    this.#state = state
+    const { statuses, logger } = this.#environment
+    statuses
+      .putTask(
+        this.#connector,
+        this.id,
+        state === 'DESTROYED' ? null : { state, trace: this.#trace },
+      )
+      .catch((error: unknown) => logger.warn({ err: error }, 'status could not be written'))
+    this.#onChange()
+  }
+
+  #fail(error: unknown): void {
+    const { logger } = this.#environment
+    this.#trace = traceOf(error)
+    logger.error({ connector: this.#connector, task: this.id, err: error }, 'task failed')
+    this.setState('FAILED')
+  }
+
+  #watch(runner: Run['runner'], running: Promise<void>): Promise<void> {
+    return running.catch((error: unknown) => {
+      if (this.#isStopping || this.#run?.runner !== runner)
+        this.#environment.logger.warn(
+          { connector: this.#connector, task: this.id, err: error },
+          'task did not end cleanly',
+        )
+      else {
+        this.#run = undefined
+        this.#fail(error)
+      }
+    })
+  }
+
+  #runSink(plugin: SinkPlugin): Run {
+    const runner = new SinkRunner({
+      ...this.#parts('connector-consumer'),
+      groupId: this.#config['consumer.override.group.id'] ?? `connect-${this.#connector}`,
+      topics: listOf(this.#config.topics),
+      topicsRegex: this.#config['topics.regex'] ?? '',
+      consumerOverrides: this.#overrides('consumer'),
+    })
+    const task = plugin.createTask(this.#config, {
+      ...this.#context(),
+      reportErrant: (record, error) => runner.reportErrant(record, error),
+    })
+    const ended = this.#watch(runner, runner.run(task))
+    return { runner, ended, addresses: () => task.addresses ?? {} }
+  }
+
+  #runSource(plugin: SourcePlugin): Run {
+    const { offsets } = this.#environment
+    const connector = this.#connector
+    const runner = new SourceRunner({
+      ...this.#parts('connector-producer'),
+      producerOverrides: this.#overrides('producer'),
+      writeOffsets: (entries) => offsets.put(connector, entries),
+    })
+    const task = plugin.createTask(this.#config, {
+      ...this.#context(),
+      onReadyChange: this.#onChange,
+      readOffset: (partition) => offsets.get(connector, partition),
+      writeOffset: (partition, offset) => offsets.put(connector, [[partition, offset]]),
+    })
+    const ended = this.#watch(runner, this.#runWithTopics(plugin, runner, task))
+    return { runner, ended, addresses: () => ({}) }
+  }
+
+  /** A source's topics are made before its first record, so that none waits for a topic. */
+  async #runWithTopics(
+    plugin: SourcePlugin,
+    runner: SourceRunner,
+    task: ReturnType<SourcePlugin['createTask']>,
+  ): Promise<void> {
+    const option = (name: string): number =>
+      Number(this.#config[`topic.creation.default.${name}`] ?? -1)
+    // Transforms may route records elsewhere; such topics are made by the broker as they come.
+    if (!this.#config.transforms)
+      await this.#environment.kafka.ensureTopics(
+        plugin.topics(this.#config).map((name) => ({
+          name,
+          partitions: option('partitions'),
+          replicationFactor: option('replication.factor'),
+        })),
+      )
+    await runner.run(task)
+  }
+
+  #parts(role: string) {
+    const { kafka, workerConfig, flushIntervalMs, clock, random, logger, statuses } =
+      this.#environment
+    const connector = this.#connector
+    const common = commonSpec.parse(this.#config)
+    return {
+      kafka,
+      clientId: `${role}-${connector}-${this.id}`,
+      keyConverter: converterFor('key.converter', this.#config, workerConfig),
+      valueConverter: converterFor('value.converter', this.#config, workerConfig),
+      headerConverter: headerConverterFor(this.#config, workerConfig),
+      converterNames: {
+        key: this.#named('key.converter'),
+        value: this.#named('value.converter'),
+        header: this.#named('header.converter'),
+      },
+      transforms: transformChain(this.#config),
+      policy: new ErrorPolicy(common, { connector, task: this.id }, logger, this.counters),
+      counters: this.counters,
+      backoff: new Backoff({
+        minMs: 300,
+        maxMs: Math.min(common['errors.retry.delay.max.ms'], 10_000),
+        random,
+      }),
+      flushIntervalMs,
+      clock,
+      logger,
+      onTopic: (topic: string) => {
+        statuses
+          .addTopic(connector, this.id, topic, clock.nowMs())
+          .catch((error: unknown) => logger.warn({ err: error }, 'status could not be written'))
+      },
+    }
+  }
+
+  #context(): TaskContext {
+    const { clock, random, logger, resolveHost } = this.#environment
+    return { connector: this.#connector, task: this.id, clock, random, logger, resolveHost }
+  }
+
+  #named(option: string): string {
+    return this.#config[option] ?? this.#environment.workerConfig[option] ?? option
+  }
+
+  #overrides(client: 'producer' | 'consumer'): ConfigMap {
+    return {
+      ...optionsUnder(this.#environment.workerConfig, `${client}.`),
+      ...optionsUnder(this.#config, `${client}.override.`),
+    }
+  }
+}
+
+function listOf(text: string | undefined): string[] {
+  return (text ?? '')
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '')
+}

@@ -1,0 +1,332 @@
+import {
+  type DataFolder,
+  type Logger,
+  MetricsRegistry,
+  openDataFolder,
+  PartBase,
+  type PartContext,
+  parseListen,
+  systemRandom,
+  type VitalItem,
+  type Vitals,
+} from '@khlong/core'
+import type { ConfigMap } from './config/fields.ts'
+import type { Variables } from './config/variables.ts'
+import { applyConnectorFiles, type FileProblem } from './connector-files.ts'
+import { builtInConnectors } from './connectors/index.ts'
+import {
+  type ConnectOptions,
+  type ResolvedConnectOptions,
+  resolveConnectOptions,
+} from './options.ts'
+import type { ConnectorPlugin } from './plugin.ts'
+import { Offsets } from './rest/offsets.ts'
+import { RestServer } from './rest/server.ts'
+import type { Connector } from './runtime/connector.ts'
+import { Herder } from './runtime/herder.ts'
+import type { ConnectKafka } from './runtime/kafka.ts'
+import { registerMetrics, type TaskView } from './runtime/metrics.ts'
+import { ConfigStore } from './storage/config-store.ts'
+import { OffsetStore } from './storage/offset-store.ts'
+import { StatusStore } from './storage/status-store.ts'
+
+/** What a worker is given beside its options and the usual context. */
+export interface ConnectContext extends PartContext {
+  /** Connectors of the user's own, beside those that are built in. */
+  readonly plugins?: readonly ConnectorPlugin[]
+  /** Another way to Kafka than our client, for tests. */
+  readonly kafka?: ConnectKafka
+}
+
+/** What REST says that it speaks: the release of Kafka Connect whose API it is. */
+const apiVersion = '4.3.1-khlong'
+
+/**
+ * Kafka Connect: a worker with its REST API, connectors, converters and transforms.
+ *
+ * ```ts
+ * await using worker = new ConnectWorker({ listen: 8083, 'bootstrap.servers': '127.0.0.1:9092', data: './data/connect' })
+ * await worker.start()
+ * console.log(worker.addresses.http)
+ * ```
+ */
+export class ConnectWorker extends PartBase {
+  readonly name: string = 'connect'
+  readonly options: ResolvedConnectOptions
+  readonly #plugins: readonly ConnectorPlugin[]
+  readonly #givenKafka: ConnectKafka | undefined
+  readonly #registry = new MetricsRegistry()
+  #address: string | undefined
+  #folder: DataFolder | undefined
+  #rest: RestServer | undefined
+  #kafka: ConnectKafka | undefined
+  #stores: { open(): Promise<void>; close(): Promise<void> }[] = []
+  #herder: Herder | undefined
+  #problems: FileProblem[] = []
+
+  constructor(options: ConnectOptions = {}, context: ConnectContext = {}) {
+    super(context)
+    this.options = resolveConnectOptions(options)
+    this.#plugins = [...(context.plugins ?? []), ...builtInConnectors]
+    this.#givenKafka = context.kafka
+    registerMetrics(this.#registry, () => ({
+      connectors: this.#connectors.map(({ name, state }) => ({ name, state })),
+      tasks: this.#connectors.flatMap(tasksOf),
+    }))
+  }
+
+  /** `http` is REST; connectors that listen add theirs under their own names. */
+  get addresses(): Readonly<Record<string, string>> {
+    const own = this.#address === undefined ? {} : { http: this.#address }
+    const others = this.#connectors.flatMap(({ tasks }) => tasks.map((task) => task.addresses))
+    return Object.assign({}, ...others, own) as Record<string, string>
+  }
+
+  get #connectors(): readonly Connector[] {
+    return this.#herder?.connectors ?? []
+  }
+
+  /**
+   * Whether every source that is meant to run gets what it asks for: an MQTT source has its
+   * subscription, so that what is published now reaches Kafka.
+   */
+  sourcesSubscribed(): boolean {
+    return this.#connectors
+      .filter(({ plugin, state }) => plugin.kind === 'source' && state === 'RUNNING')
+      .every(({ tasks }) => tasks.every((task) => task.isReady))
+  }
+
+  /** Resolved when every connector runs and every source is subscribed, or has failed, or is paused. */
+  async settled(): Promise<void> {
+    const herder = this.#herder
+    if (!herder) return
+    const isSettled = (): boolean =>
+      herder.connectors.every(
+        ({ state, tasks }) =>
+          state !== 'RUNNING' || tasks.every((task) => task.isReady || task.state === 'FAILED'),
+      )
+    await new Promise<void>((resolve) => {
+      if (isSettled()) {
+        resolve()
+        return
+      }
+      const end = herder.watch(() => {
+        if (!isSettled()) return
+        end()
+        resolve()
+      })
+    })
+  }
+
+  vitals(): Vitals {
+    const items: VitalItem[] = this.#connectors.map(itemOf)
+    for (const { name, problem } of this.#problems)
+      items.push({
+        kind: 'connector',
+        name,
+        state: 'failed',
+        recordsIn: 0,
+        recordsOut: 0,
+        note: problem,
+      })
+    const sum = (read: (item: VitalItem) => number | undefined): number =>
+      items.reduce((total, item) => total + (read(item) ?? 0), 0)
+    const tasks = this.#connectors.flatMap((connector) => connector.tasks)
+    const failed = tasks.filter((task) => task.state === 'FAILED').length
+    return {
+      recordsIn: sum((item) => item.recordsIn),
+      recordsOut: sum((item) => item.recordsOut),
+      lag: sum((item) => item.lag),
+      deadLetters: sum((item) => item.deadLetters),
+      facts: { connectors: items.length, tasks: tasks.length, ...(failed > 0 ? { failed } : {}) },
+      items,
+    }
+  }
+
+  metrics(): string {
+    return this.#registry.render()
+  }
+
+  protected async onStart(): Promise<void> {
+    const { options } = this
+    this.#folder = await openDataFolder(options.data)
+    const rest = new RestServer()
+    this.#rest = rest
+    rest.text('/-/metrics', 'text/plain; version=0.0.4; charset=utf-8', () => this.metrics())
+    this.#address = await rest.listen(parseListen(options.listen))
+    const kafka = this.#givenKafka ?? (await openKafka(options, this.logger))
+    this.#kafka = kafka
+    await kafka.start()
+
+    const workerId = this.#workerId(this.#address)
+    const { configs, offsets, statuses } = await this.#openStores(kafka, workerId)
+    const environment = {
+      kafka,
+      offsets,
+      statuses,
+      workerConfig: workerConfig(options),
+      flushIntervalMs: options['offset.flush.interval.ms'],
+      shutdownTimeoutMs: options['task.shutdown.graceful.timeout.ms'],
+      resolveHost: (host: string) => mapHost(options.hosts, host),
+      clock: this.clock,
+      random: systemRandom,
+      logger: this.logger,
+    }
+    const herder = new Herder({
+      environment,
+      configs,
+      plugins: this.#plugins,
+      workerId,
+      providers: new Set(options['config.providers'].split(',').map((name) => name.trim())),
+      variables: variablesOf(options),
+    })
+    this.#herder = herder
+    await herder.start()
+    this.#problems =
+      options.connectors === undefined
+        ? []
+        : await applyConnectorFiles(options.connectors, this.#folder.path, herder, this.logger)
+    rest.open({
+      herder,
+      statuses,
+      offsets: new Offsets(kafka, offsets),
+      clusterId: await kafka.clusterId(),
+      version: apiVersion,
+    })
+  }
+
+  protected async onStop(): Promise<void> {
+    await this.#rest?.close()
+    this.#rest = undefined
+    await this.#herder?.stop()
+    for (const store of this.#stores) await store.close()
+    this.#stores = []
+    await this.#kafka?.close()
+    this.#kafka = undefined
+    await this.#folder?.release()
+    this.#folder = undefined
+    this.#address = undefined
+  }
+
+  async #openStores(
+    kafka: ConnectKafka,
+    workerId: string,
+  ): Promise<{ configs: ConfigStore; offsets: OffsetStore; statuses: StatusStore }> {
+    const { options } = this
+    const configTopic = options['config.storage.topic']
+    const offsetTopic = options['offset.storage.topic']
+    const statusTopic = options['status.storage.topic']
+    const compacted = { 'cleanup.policy': 'compact' }
+    const offsetPartitions = options['offset.storage.partitions']
+    const statusPartitions = options['status.storage.partitions']
+    await kafka.ensureTopics([
+      {
+        name: configTopic,
+        partitions: 1,
+        replicationFactor: options['config.storage.replication.factor'],
+        configs: compacted,
+      },
+      {
+        name: offsetTopic,
+        partitions: offsetPartitions,
+        replicationFactor: options['offset.storage.replication.factor'],
+        configs: compacted,
+      },
+      {
+        name: statusTopic,
+        partitions: statusPartitions,
+        replicationFactor: options['status.storage.replication.factor'],
+        configs: compacted,
+      },
+    ])
+    const configs = new ConfigStore(kafka.table(configTopic))
+    const offsets = new OffsetStore(kafka.table(offsetTopic))
+    const statuses = new StatusStore(kafka.table(statusTopic), workerId)
+    this.#stores = [configs, offsets, statuses]
+    await Promise.all(this.#stores.map((store) => store.open()))
+    return { configs, offsets, statuses }
+  }
+
+  #workerId(address: string): string {
+    const { host, port } = parseListen(address)
+    const { 'rest.advertised.host.name': name, 'rest.advertised.port': advertised } = this.options
+    return `${name ?? host}:${advertised ?? port}`
+  }
+}
+
+async function openKafka(options: ResolvedConnectOptions, logger: Logger): Promise<ConnectKafka> {
+  const { KafkaLink } = await import('./runtime/kafka-link.ts')
+  return new KafkaLink(options, logger)
+}
+
+/** The options that connectors inherit. */
+function workerConfig(options: ResolvedConnectOptions): ConfigMap {
+  const config: Record<string, string> = {}
+  for (const name of [
+    'key.converter',
+    'key.converter.schemas.enable',
+    'value.converter',
+    'value.converter.schemas.enable',
+    'header.converter',
+  ] as const)
+    config[name] = String(options[name])
+  return config
+}
+
+function variablesOf(options: ResolvedConnectOptions): Variables {
+  const written = options['config.providers.env.param.allowlist.pattern']
+  const pattern = new RegExp(`^(?:${written ?? (options.env ? '.*' : 'KHLONG_.*')})$`)
+  return Object.fromEntries(
+    Object.entries(options.env ?? process.env).filter(([name]) => pattern.test(name)),
+  )
+}
+
+/** `mosquitto:1883` → what `hosts` says of it, or itself. */
+function mapHost(hosts: Readonly<Record<string, string>>, address: string): string {
+  if (hosts[address] !== undefined) return hosts[address]
+  const match = /^(.*?)(:\d+)?$/.exec(address)
+  const mapped = hosts[match?.[1] ?? '']
+  if (mapped === undefined) return address
+  return /:\d+$/.test(mapped) ? mapped : `${mapped}${match?.[2] ?? ''}`
+}
+
+function tasksOf({ name: connector, plugin, tasks }: Connector): TaskView[] {
+  return tasks.map(({ id, state, counters }) => ({
+    connector,
+    task: id,
+    kind: plugin.kind,
+    state,
+    counters,
+  }))
+}
+
+function itemOf(connector: Connector): VitalItem {
+  const { name, plugin, tasks, state } = connector
+  const isFailed = state === 'FAILED' || tasks.some((task) => task.state === 'FAILED')
+  const trace = connector.trace ?? tasks.find((task) => task.trace !== undefined)?.trace
+  const note = isFailed
+    ? trace?.split('\n')[0]
+    : tasks.find((task) => task.note !== undefined)?.note
+  const sum = (read: (counters: TaskView['counters']) => number): number =>
+    tasks.reduce((total, task) => total + read(task.counters), 0)
+  const isStarting = state === 'RUNNING' && !tasks.every((task) => task.isReady)
+  return {
+    kind: 'connector',
+    name,
+    state: isFailed
+      ? 'failed'
+      : state === 'PAUSED'
+        ? 'paused'
+        : state === 'RUNNING'
+          ? isStarting
+            ? 'starting'
+            : 'running'
+          : 'idle',
+    recordsIn: sum((counters) => counters.recordsIn),
+    recordsOut: sum((counters) => counters.recordsOut),
+    ...(plugin.kind === 'sink' ? { lag: sum((counters) => counters.lag) } : {}),
+    deadLetters: sum((counters) => counters.deadLetters),
+    ...connector.flow(),
+    ...(note === undefined ? {} : { note }),
+  }
+}

@@ -1,0 +1,157 @@
+import type { KafkaRecord } from '../../src/data/record.ts'
+import type {
+  ConnectKafka,
+  GroupOffset,
+  OutgoingRecord,
+  RecordReader,
+  RecordWriter,
+  TableTopic,
+  WriteFailure,
+  WriteOutcome,
+} from '../../src/runtime/kafka.ts'
+
+/** Kafka as the worker sees it, in memory, with one partition for each topic. */
+export class MemoryKafka implements ConnectKafka {
+  readonly topics: Map<string, KafkaRecord[]> = new Map()
+  readonly committed: Map<string, number> = new Map()
+  /** Answers for records that are not to be written; undefined lets one through. */
+  refuse: (record: OutgoingRecord) => WriteFailure | undefined = () => undefined
+  /** While set, writes wait for it. */
+  gate: Promise<void> | undefined
+  readonly #wakers = new Set<() => void>()
+
+  records(topic: string): KafkaRecord[] {
+    let records = this.topics.get(topic)
+    if (!records) {
+      records = []
+      this.topics.set(topic, records)
+    }
+    return records
+  }
+
+  append(record: OutgoingRecord): void {
+    const records = this.records(record.topic)
+    records.push({
+      topic: record.topic,
+      partition: record.partition ?? 0,
+      offset: records.length,
+      timestamp: record.timestamp ?? 1_769_846_400_000,
+      key: record.key === null ? null : Buffer.from(record.key),
+      value: record.value === null ? null : Buffer.from(record.value),
+      headers: record.headers,
+    })
+    for (const wake of [...this.#wakers]) wake()
+  }
+
+  /** Puts text into a topic. */
+  put(topic: string, ...values: (string | null)[]): void {
+    for (const value of values)
+      this.append({
+        topic,
+        key: null,
+        value: value === null ? null : Buffer.from(value),
+        headers: [],
+      })
+  }
+
+  /** Resolved when a topic has `count` records. */
+  async waitFor(topic: string, count: number): Promise<KafkaRecord[]> {
+    while (this.records(topic).length < count) await this.#change()
+    return this.records(topic)
+  }
+
+  async start(): Promise<void> {}
+  async clusterId(): Promise<string> {
+    return 'memory-cluster'
+  }
+  async ensureTopics(topics: readonly { name: string }[]): Promise<void> {
+    for (const { name } of topics) this.records(name)
+  }
+
+  async writer(): Promise<RecordWriter> {
+    return {
+      write: async (records) => {
+        await this.gate
+        return records.map((record): WriteOutcome => {
+          const failure = this.refuse(record)
+          if (!failure) this.append(record)
+          return failure
+        })
+      },
+      close: async () => {},
+    }
+  }
+
+  async reader(options: { groupId: string; topics: readonly string[] }): Promise<RecordReader> {
+    const { groupId, topics } = options
+    const next = new Map(
+      topics.map((topic) => [topic, this.committed.get(`${groupId}/${topic}`) ?? 0]),
+    )
+    const take = (): KafkaRecord[] =>
+      topics.flatMap((topic) => {
+        const records = this.records(topic).slice(next.get(topic))
+        next.set(topic, this.records(topic).length)
+        return records
+      })
+    return {
+      poll: async (timeoutMs) => {
+        const records = take()
+        if (records.length > 0) return records
+        await Promise.race([
+          this.#change(),
+          new Promise((resolve) => setTimeout(resolve, Math.min(timeoutMs, 20))),
+        ])
+        return take()
+      },
+      commit: async (positions) => {
+        for (const { topic, offset } of positions) this.committed.set(`${groupId}/${topic}`, offset)
+      },
+      lag: () =>
+        topics.reduce((lag, topic) => lag + this.records(topic).length - next.get(topic)!, 0),
+      close: async () => {},
+    }
+  }
+
+  table(topic: string): TableTopic {
+    let apply: (record: KafkaRecord) => void = () => {}
+    return {
+      open: async (onRecord) => {
+        apply = onRecord
+        for (const record of this.records(topic)) onRecord(record)
+      },
+      put: async (entries) => {
+        for (const [key, value] of entries) {
+          this.append({
+            topic,
+            key: Buffer.from(key),
+            value: value === null ? null : Buffer.from(value),
+            headers: [],
+          })
+          apply(this.records(topic).at(-1)!)
+        }
+      },
+      close: async () => {},
+    }
+  }
+
+  async groupOffsets(groupId: string): Promise<readonly GroupOffset[]> {
+    return [...this.committed]
+      .filter(([key]) => key.startsWith(`${groupId}/`))
+      .map(([key, offset]) => ({ topic: key.slice(groupId.length + 1), partition: 0, offset }))
+  }
+  async deleteGroup(groupId: string): Promise<void> {
+    for (const key of this.committed.keys())
+      if (key.startsWith(`${groupId}/`)) this.committed.delete(key)
+  }
+  async close(): Promise<void> {}
+
+  #change(): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = (): void => {
+        this.#wakers.delete(wake)
+        resolve()
+      }
+      this.#wakers.add(wake)
+    })
+  }
+}

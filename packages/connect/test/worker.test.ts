@@ -1,0 +1,218 @@
+import assert from 'node:assert/strict'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { describe, test } from 'node:test'
+import { temporaryFolder } from '@khlong/core/testing'
+import { ConnectWorker, resolveConnectOptions } from '../src/index.ts'
+import { MemoryKafka } from './helpers/memory-kafka.ts'
+import { startWorker } from './helpers/worker.ts'
+
+const sinkClass = 'org.apache.kafka.connect.file.FileStreamSinkConnector'
+const sourceClass = 'org.apache.kafka.connect.file.FileStreamSourceConnector'
+
+const textOf = (value: Uint8Array | null): string | undefined =>
+  value === null ? undefined : Buffer.from(value).toString()
+
+const headersOf = (headers: readonly (readonly [string, Uint8Array | null])[]) =>
+  Object.fromEntries(headers.map(([key, value]) => [key, textOf(value)]))
+
+describe('a worker', () => {
+  test('goes on after a restart with connectors, states and offsets', async (t) => {
+    const kafka = new MemoryKafka()
+    const folder = await temporaryFolder(t)
+    const first = await startWorker(t, {}, { kafka })
+    await first.create('run', { 'connector.class': sinkClass, topics: 't1', file: `${folder}/run` })
+    await first.create('rest', {
+      'connector.class': sinkClass,
+      topics: 't1',
+      file: `${folder}/rest`,
+    })
+    await first.call('PUT', '/connectors/rest/pause')
+    kafka.put('t1', '"a"')
+    await first.reach('run', 'RUNNING')
+    await first.worker.stop()
+    assert.equal(await readFile(`${folder}/run`, 'utf8'), 'a\n')
+
+    const second = await startWorker(t, {}, { kafka })
+    await second.reach('run', 'RUNNING')
+    await second.reach('rest', 'PAUSED')
+    kafka.put('t1', '"b"')
+    await second.call('PUT', '/connectors/run/stop')
+    assert.equal(await readFile(`${folder}/run`, 'utf8'), 'a\nb\n')
+    await second.worker.stop()
+
+    const third = await startWorker(t, {}, { kafka })
+    const { body } = await third.call('GET', '/connectors/run/status')
+    assert.equal((body as { connector: { state: string } }).connector.state, 'STOPPED')
+  })
+
+  test('applies the files of its folder once, and again when one changed', async (t) => {
+    const kafka = new MemoryKafka()
+    const folder = await temporaryFolder(t)
+    const connectors = `${folder}/connectors`
+    await mkdir(`${connectors}/optional`, { recursive: true })
+    const config = { 'connector.class': sinkClass, topics: 't1', 'tasks.max': 1 }
+    const write = (file: string, content: unknown) =>
+      writeFile(
+        `${connectors}/${file}`,
+        typeof content === 'string' ? content : JSON.stringify(content),
+      )
+    await write('a.json', { name: 'a', config: { ...config, file: `\${env:KHLONG_OUT}` } })
+    await write('flat.json', { ...config, name: 'b', file: `${folder}/b` })
+    await write('broken.json', '{"name": ')
+    await write('unknown.json', { name: 'u', config: { ...config, 'connector.class': 'com.X' } })
+    await write('optional/c.json', { name: 'c', config })
+    const options = { connectors, data: `${folder}/data`, env: { KHLONG_OUT: `${folder}/a` } }
+    const first = await startWorker(t, options, { kafka })
+    assert.deepEqual((await first.call('GET', '/connectors')).body, ['a', 'b'])
+    const info = (await first.call('GET', '/connectors/a/config')).body as { file: string }
+    assert.equal(info.file, `\${env:KHLONG_OUT}`)
+    kafka.put('t1', '"x"')
+    await first.worker.settled()
+    const failed = first.worker.vitals().items.filter((item) => item.state === 'failed')
+    assert.deepEqual(
+      failed.map((item) => item.name),
+      ['broken', 'u'],
+    )
+    assert.match(failed[0]?.note ?? '', /^broken\.json: not JSON/)
+    await first.call('PATCH', '/connectors/a/config', {
+      'tasks.max': '1',
+      'errors.tolerance': 'all',
+    })
+    await first.worker.stop()
+    assert.equal(await readFile(`${folder}/a`, 'utf8'), 'x\n')
+
+    const second = await startWorker(t, options, { kafka })
+    const kept = (await second.call('GET', '/connectors/a/config')).body as Record<string, string>
+    assert.equal(kept['errors.tolerance'], 'all')
+    await second.worker.stop()
+
+    await write('a.json', { name: 'a', config: { ...config, file: `${folder}/changed` } })
+    const third = await startWorker(t, options, { kafka })
+    const changed = (await third.call('GET', '/connectors/a/config')).body as { file: string }
+    assert.equal(changed.file, `${folder}/changed`)
+  })
+
+  test('a variable that is not set fails the creation and names itself', async (t) => {
+    const { call } = await startWorker(t, { env: {} })
+    const { status, body } = await call('POST', '/connectors', {
+      name: 'f',
+      config: { 'connector.class': sinkClass, topics: 't', file: `\${env:KHLONG_NOT_THERE}` },
+    })
+    assert.equal(status, 400)
+    assert.match((body as { message: string }).message, /no variable KHLONG_NOT_THERE/)
+  })
+
+  test('a setting that is unknown or not supported is refused by name', () => {
+    assert.throws(() => resolveConnectOptions({ 'bootstrap.server': 'x' }), {
+      code: 'SETTINGS_INVALID',
+      message: 'options: bootstrap.server: unknown setting; did you mean bootstrap.servers?',
+    })
+    assert.throws(() => resolveConnectOptions({ 'exactly.once.source.support': 'enabled' }), {
+      message: /exactly\.once\.source\.support: not supported yet/,
+    })
+  })
+
+  test('a port that is taken is said', async (t) => {
+    const { worker } = await startWorker(t)
+    const other = new ConnectWorker(
+      { listen: worker.addresses.http!, data: await temporaryFolder(t) },
+      { kafka: new MemoryKafka() },
+    )
+    await assert.rejects(other.start(), { code: 'LISTEN_TAKEN' })
+    assert.equal(other.status, 'failed')
+  })
+
+  test('a bad record fails the task with a trace, and with tolerance it becomes a dead letter', async (t) => {
+    const { call, create, folder, kafka, reach } = await startWorker(t)
+    const config = {
+      'connector.class': sinkClass,
+      topics: 't1',
+      file: `${folder}/out`,
+      'value.converter': 'org.apache.kafka.connect.json.JsonConverter',
+      'value.converter.schemas.enable': false,
+    }
+    kafka.put('t1', '{"n":1}', 'not json', '{"n":2}')
+    await create('f', config)
+    const { trace } = await reach('f', 'FAILED')
+    assert.match(
+      trace ?? '',
+      /^org\.apache\.kafka\.connect\.errors\.ConnectException: Tolerance exceeded in error handler\n/,
+    )
+    assert.match(trace ?? '', /Caused by: org\.apache\.kafka\.connect\.errors\.DataException/)
+
+    await call('PATCH', '/connectors/f/config', {
+      'errors.tolerance': 'all',
+      'errors.deadletterqueue.topic.name': 'letters',
+      'errors.deadletterqueue.context.headers.enable': true,
+    })
+    const [letter] = await kafka.waitFor('letters', 1)
+    assert.equal(textOf(letter!.value), 'not json')
+    const headers = headersOf(letter!.headers)
+    assert.equal(headers['__connect.errors.topic'], 't1')
+    assert.equal(headers['__connect.errors.partition'], '0')
+    assert.equal(headers['__connect.errors.offset'], '1')
+    assert.equal(headers['__connect.errors.connector.name'], 'f')
+    assert.equal(headers['__connect.errors.task.id'], '0')
+    assert.equal(headers['__connect.errors.stage'], 'VALUE_CONVERTER')
+    assert.equal(
+      headers['__connect.errors.class.name'],
+      'org.apache.kafka.connect.json.JsonConverter',
+    )
+    assert.equal(
+      headers['__connect.errors.exception.class.name'],
+      'org.apache.kafka.connect.errors.DataException',
+    )
+    await call('PUT', '/connectors/f/stop')
+    assert.equal(await readFile(`${folder}/out`, 'utf8'), '{n=1}\n{n=2}\n')
+    assert.equal(kafka.committed.get('connect-f/t1'), 3)
+  })
+
+  test('a file source follows its file and goes on behind the last line', async (t) => {
+    const { call, create, folder, kafka, worker } = await startWorker(t, {
+      'value.converter': 'org.apache.kafka.connect.storage.StringConverter',
+    })
+    const file = `${folder}/in.txt`
+    await writeFile(file, 'one\ntwo\nhalf')
+    await create('s', { 'connector.class': sourceClass, file, topic: 'lines' })
+    assert.deepEqual(
+      (await kafka.waitFor('lines', 2)).map(({ value }) => textOf(value)),
+      ['one', 'two'],
+    )
+    assert.equal(worker.sourcesSubscribed(), true)
+    await call('PUT', '/connectors/s/stop')
+    assert.deepEqual((await call('GET', '/connectors/s/offsets')).body, {
+      offsets: [{ partition: { filename: file }, offset: { position: 8 } }],
+    })
+    await writeFile(file, 'one\ntwo\nhalf and whole\n')
+    await call('PUT', '/connectors/s/resume')
+    const lines = await kafka.waitFor('lines', 3)
+    assert.equal(textOf(lines[2]!.value), 'half and whole')
+  })
+
+  test('its metrics and vitals tell of connectors by their names', async (t) => {
+    const { create, folder, kafka, reach, worker } = await startWorker(t)
+    kafka.put('t1', '1', '2')
+    await create('f', { 'connector.class': sinkClass, topics: 't1', file: `${folder}/o` })
+    await reach('f', 'RUNNING')
+    while (!worker.metrics().includes('sink_record_send_total{connector="f",task="0"} 2'))
+      await new Promise((resolve) => setImmediate(resolve))
+    assert.match(worker.metrics(), /kafka_connect_worker_connector_count 1\n/)
+    assert.match(
+      worker.metrics(),
+      /kafka_connect_connector_status\{connector="f",status="running"\} 1\n/,
+    )
+    assert.deepEqual(worker.vitals().items, [
+      {
+        kind: 'connector',
+        name: 'f',
+        state: 'running',
+        recordsIn: 2,
+        recordsOut: 2,
+        lag: 0,
+        deadLetters: 0,
+        from: ['t1'],
+        to: [`file:${folder}/o`],
+      },
+    ])
+  })
+})
