@@ -1,6 +1,159 @@
+import { createInterface } from 'node:readline'
+import { Admin, Consumer, type ConsumerRecord, Producer } from '@khlong/kafka-client'
 import type { Command } from 'commander'
 
-/** `khlong kafka topics|produce|consume|groups`. */
+interface ServerFlags {
+  bootstrapServer: string
+}
+
+const serverOption = [
+  '--bootstrap-server <host:port>',
+  'the Kafka (comma-separated for several)',
+  '127.0.0.1:9092',
+] as const
+
+/** `khlong kafka topics|groups|produce|consume`, on any Kafka. */
 export function addKafkaCommands(command: Command): void {
-  void command
+  command
+    .command('topics')
+    .description('topics with partitions and records')
+    .option(...serverOption)
+    .option('--internal', 'internal topics too')
+    .action((flags: ServerFlags & { internal?: boolean }) =>
+      withAdmin(flags, (admin) => listTopics(admin, flags.internal ?? false)),
+    )
+
+  command
+    .command('groups')
+    .description('consumer groups with their lag')
+    .option(...serverOption)
+    .action((flags: ServerFlags) => withAdmin(flags, listGroups))
+
+  command
+    .command('produce')
+    .description('write records: lines of standard input, or --value')
+    .argument('<topic>')
+    .option(...serverOption)
+    .option('--key <text>', 'the record key')
+    .option('--value <text>', 'one record instead of standard input')
+    .action(produce)
+
+  command
+    .command('consume')
+    .description('print the values of records as they come')
+    .argument('<topic>')
+    .option(...serverOption)
+    .option('--from-beginning', 'what is there already, too')
+    .option('--count <n>', 'end after so many records')
+    .option('-v, --verbose', 'partition, offset, time, key and headers before each value')
+    .action(consume)
+}
+
+async function withAdmin(flags: ServerFlags, use: (admin: Admin) => Promise<void>): Promise<void> {
+  await using admin = new Admin(clientOptions(flags))
+  await use(admin)
+}
+
+function clientOptions({ bootstrapServer }: ServerFlags): {
+  'bootstrap.servers': string
+  'client.id': string
+  'default.api.timeout.ms': number
+} {
+  return {
+    'bootstrap.servers': bootstrapServer,
+    'client.id': 'khlong',
+    'default.api.timeout.ms': 10_000,
+  }
+}
+
+async function listTopics(admin: Admin, internal: boolean): Promise<void> {
+  const topics = await admin.describeTopics(await admin.listTopics({ internal }))
+  const partitions = topics.flatMap(({ name, partitions }) =>
+    partitions.map(({ partition }) => ({ topic: name, partition })),
+  )
+  const [first, last] = await Promise.all([
+    admin.listOffsets(partitions.map((one) => ({ ...one, spec: 'earliest' as const }))),
+    admin.listOffsets(partitions.map((one) => ({ ...one, spec: 'latest' as const }))),
+  ])
+  const records = new Map<string, number>()
+  for (const [sign, offsets] of [
+    [1, last],
+    [-1, first],
+  ] as const)
+    for (const { topic, offset } of offsets)
+      records.set(topic, (records.get(topic) ?? 0) + sign * offset)
+  for (const { name, partitions } of topics.toSorted((a, b) => (a.name < b.name ? -1 : 1)))
+    process.stdout.write(
+      `${name}\t${partitions.length} partitions\t${records.get(name) ?? 0} records\n`,
+    )
+}
+
+async function listGroups(admin: Admin): Promise<void> {
+  for (const { groupId, state } of await admin.listGroups()) {
+    const committed = await admin.listConsumerGroupOffsets(groupId)
+    const ends = await admin.listOffsets(
+      committed.map(({ topic, partition }) => ({ topic, partition, spec: 'latest' as const })),
+    )
+    const lag = ends.reduce((sum, { offset }, index) => sum + offset - committed[index]!.offset, 0)
+    process.stdout.write(`${groupId}\t${state}\tlag ${lag}\n`)
+  }
+}
+
+async function produce(
+  topic: string,
+  flags: ServerFlags & { key?: string; value?: string },
+): Promise<void> {
+  await using producer = new Producer(clientOptions(flags))
+  const record = (value: string) => ({ topic, key: flags.key ?? null, value })
+  if (flags.value !== undefined) {
+    const { partition, offset } = await producer.send(record(flags.value))
+    process.stderr.write(`partition ${partition}, offset ${offset}\n`)
+    return
+  }
+  let failure: unknown
+  for await (const line of createInterface({ input: process.stdin })) {
+    if (failure) throw failure
+    await producer.ready()
+    producer.enqueue(record(line), (error) => {
+      failure ??= error
+    })
+  }
+  await producer.flush()
+  if (failure) throw failure
+}
+
+async function consume(
+  topic: string,
+  flags: ServerFlags & { fromBeginning?: boolean; count?: string; verbose?: boolean },
+): Promise<void> {
+  const partitions = await (async () => {
+    await using admin = new Admin(clientOptions(flags))
+    const [description] = await admin.describeTopics([topic])
+    return description?.partitions ?? []
+  })()
+  await using consumer = new Consumer(clientOptions(flags))
+  const offset = flags.fromBeginning ? 'earliest' : 'latest'
+  consumer.assign(partitions.map(({ partition }) => ({ topic, partition, offset })))
+  let left = flags.count === undefined ? Number.POSITIVE_INFINITY : Number(flags.count)
+  let stopped = false
+  process.once('SIGINT', () => {
+    stopped = true
+    consumer.wakeUp()
+  })
+  while (!stopped && left > 0)
+    for (const { records } of await consumer.poll())
+      for (const record of records) if (left-- > 0) print(record, flags.verbose ?? false)
+}
+
+function print(
+  { partition, offset, timestamp, key, headers, value }: ConsumerRecord,
+  verbose: boolean,
+): void {
+  if (verbose) {
+    const texts = headers.map(([name, header]) => `${name}=${header?.toString() ?? ''}`)
+    process.stdout.write(
+      `${partition}:${offset} ${new Date(timestamp).toISOString()} key=${key?.toString() ?? ''} ${texts.join(' ')}\n`,
+    )
+  }
+  process.stdout.write(`${value?.toString() ?? ''}\n`)
 }

@@ -10,11 +10,8 @@ import { addPipelineCommands } from './pipeline-commands.ts'
 import { addPrometheusCommands } from './prometheus-commands.ts'
 import { addZooKeeperCommands } from './zookeeper-commands.ts'
 
-/**
- * Runs one command line and gives its exit code: 0 done, 1 failed, 2 misused. Data goes to standard
- * output, everything else to standard error.
- */
-export async function runCommandLine(args: readonly string[]): Promise<number> {
+/** Every subcommand with its flags and arguments; documents are checked against it too. */
+export function makeProgram(): Command {
   const program = new Command('khlong')
     .description('The IoT event-streaming stack, in one process')
     .version(version)
@@ -28,8 +25,16 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
   addZooKeeperCommands(program)
   addPrometheusCommands(program)
   addMongoCommands(program)
+  return program
+}
+
+/**
+ * Runs one command line and gives its exit code: 0 done, 1 failed, 2 misused. Data goes to standard
+ * output, everything else to standard error.
+ */
+export async function runCommandLine(args: readonly string[]): Promise<number> {
   try {
-    await program.parseAsync(args, { from: 'user' })
+    await makeProgram().parseAsync(args, { from: 'user' })
     return Number(process.exitCode ?? 0)
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2

@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { mkdir, writeFile } from 'node:fs/promises'
+import net from 'node:net'
+import path from 'node:path'
+import test, { type TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { listenTcp } from '@khlong/core'
+import { temporaryFolder } from '@khlong/core/testing'
+import { type Document, MongoClient } from 'mongodb'
+import mqtt from 'mqtt'
+import { PipelineProcess } from '../../../tools/pipeline-process.ts'
+
+const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
+
+interface Outcome {
+  readonly code: number
+  readonly output: string
+}
+
+/** Runs the command line to its end. */
+function khlong(...args: string[]): Promise<Outcome> {
+  return new Promise((resolve) => {
+    execFile(process.execPath, [main, ...args], { timeout: 60_000 }, (error, stdout, stderr) => {
+      resolve({ code: error ? Number(error.code ?? -1) : 0, output: `${stdout}${stderr}` })
+    })
+  })
+}
+
+async function pipelineFolder(t: TestContext, yaml: string): Promise<string> {
+  const folder = path.join(await temporaryFolder(t), 'mine')
+  await mkdir(folder)
+  await writeFile(path.join(folder, 'khlong.yml'), yaml)
+  return folder
+}
+
+async function eventually<Value>(
+  ask: () => Promise<Value | undefined>,
+  what: string,
+): Promise<Value> {
+  const deadlineMs = performance.now() + 30_000
+  for (;;) {
+    const value = await ask()
+    if (value !== undefined) return value
+    if (performance.now() > deadlineMs) throw new Error(`no ${what} in 30 s`)
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+}
+
+test('a wrong key in khlong.yml gives one message with file, line and key, and exit code 1', async (t) => {
+  const folder = await pipelineFolder(t, 'name: mine\nmongodb:\n  lissten: 1\n')
+  const { code, output } = await khlong('up', folder, '--no-open', '--set', 'mongodb.listen=0')
+  assert.equal(code, 1)
+  assert.match(output, /khlong\.yml:3: mongodb\.lissten: unknown setting; did you mean listen\?/)
+})
+
+test('a port that the user wrote and that is taken gives one message and exit code 1', async (t) => {
+  const server = net.createServer()
+  t.after(() => server.close())
+  const { port } = await listenTcp(server, { host: '127.0.0.1', port: 0 })
+  const folder = await pipelineFolder(t, `name: mine\nkafka:\n  listen: ${port}\n`)
+  const { code, output } = await khlong('up', folder, '--no-open')
+  assert.equal(code, 1)
+  assert.match(
+    output,
+    new RegExp(`khlong\\.yml:3: kafka\\.listen: port ${port} is taken by another process`),
+  )
+})
+
+test('a data folder that cannot be is said, with exit code 1', async (t) => {
+  const folder = await pipelineFolder(t, '')
+  const file = path.join(folder, 'file')
+  await writeFile(file, '')
+  const { code, output } = await khlong('up', folder, '--no-open', '--data', file)
+  assert.equal(code, 1)
+  assert.match(output, /cannot write to the data folder .*file; choose another with --data DIR/)
+})
+
+test('a command that does not exist gives exit code 2', async () => {
+  assert.equal((await khlong('dance')).code, 2)
+})
+
+test('a frame flows to its document, SIGTERM stops cleanly, and a second start resumes', async (t) => {
+  const pipeline = await PipelineProcess.create({ folder: await temporaryFolder(t), demo: true })
+  t.after(() => pipeline.kill())
+  await pipeline.start()
+  const publish = async (id: string): Promise<void> => {
+    const client = await mqtt.connectAsync(`mqtt://127.0.0.1:${pipeline.ports.mqtt}`)
+    const values = { temperature: 21.5, humidity: 40, pressure: 1_013, luminosity: 300 }
+    const frame = { id, name: 'mine', place_id: '1', timestamp: 1, payload: values }
+    await client.publishAsync('iot-frames', JSON.stringify(frame), { qos: 1 })
+    await client.endAsync()
+  }
+  const find = (id: string): Promise<Document> =>
+    eventually(async () => {
+      const client = await MongoClient.connect(`mongodb://127.0.0.1:${pipeline.ports.mongodb}`)
+      try {
+        return (await client.db('iot').collection('iot_frames').findOne({ id })) ?? undefined
+      } finally {
+        await client.close()
+      }
+    }, `document of ${id}`)
+
+  await publish('777')
+  const document = await find('777')
+  assert.equal(document.payload.temperature, 21.5)
+  assert.match(String(document._id), /^iot-frames#\d+#\d+$/)
+  await find('12434345')
+  const aggregates = await fetch(
+    `http://127.0.0.1:${pipeline.ports.connect}/connectors?expand=status`,
+  )
+  const connectors = (await aggregates.json()) as Record<
+    string,
+    { status: { connector: { state: string } } }
+  >
+  assert.ok(Object.keys(connectors).length >= 5)
+  for (const [name, { status }] of Object.entries(connectors))
+    assert.equal(status.connector.state, 'RUNNING', name)
+  const series = await eventually(async () => {
+    const response = await fetch(
+      `http://127.0.0.1:${pipeline.ports.prometheus}/api/v1/query?query=sample_sensor_metric_temperature{sensor_id="777"}`,
+    )
+    const { data } = (await response.json()) as { data: { result: { value: [number, string] }[] } }
+    return data.result[0]
+  }, 'series of 777')
+  assert.equal(series.value[1], '21.5')
+  assert.equal(await pipeline.stop(), 0, pipeline.output)
+
+  await pipeline.start()
+  await find('777')
+  await publish('778')
+  await find('778')
+  assert.equal(await pipeline.stop(), 0, pipeline.output)
+})
