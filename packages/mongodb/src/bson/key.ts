@@ -59,6 +59,10 @@ export class KeyWriter {
   takeWhole(): Buffer {
     return Buffer.from(this.#bytes.subarray(0, this.#at))
   }
+  /** The whole key as text of one character for each byte: a name for maps. */
+  latin1(): string {
+    return this.#bytes.toString('latin1', 0, this.#at)
+  }
   /** Whether the key that is being built will be cut, so that its order beyond the cut is lost. */
   get isLong(): boolean {
     return this.#at > KEY_BYTES_MAX

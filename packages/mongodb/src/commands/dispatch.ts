@@ -6,11 +6,17 @@ import { entriesOf } from '../bson/value.ts'
 import { DocumentWriter } from '../bson/writer.ts'
 import { codeError, MongoError } from '../errors.ts'
 import type { CommandMessage } from '../protocol/message.ts'
+import { aggregateCommands } from './aggregate.ts'
 import { authenticationCommands } from './authentication.ts'
+import { collectionCommands } from './collections.ts'
 import type { ClientConnection, CommandTable, ServerState } from './context.ts'
+import { explainCommands } from './explain.ts'
 import { findCommands } from './find.ts'
+import { findAndModifyCommands } from './find-and-modify.ts'
 import { handshakeCommands } from './handshake.ts'
+import { indexCommands } from './indexes.ts'
 import { CommandRequest } from './request.ts'
+import { statisticsCommands } from './statistics.ts'
 import { writeCommands } from './write.ts'
 
 const commands: CommandTable = {
@@ -18,6 +24,12 @@ const commands: CommandTable = {
   ...authenticationCommands,
   ...findCommands,
   ...writeCommands,
+  ...findAndModifyCommands,
+  ...aggregateCommands,
+  ...collectionCommands,
+  ...indexCommands,
+  ...statisticsCommands,
+  ...explainCommands,
 }
 
 /** Answers one command; every error of ours becomes a reply. */

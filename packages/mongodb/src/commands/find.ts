@@ -202,7 +202,7 @@ async function distinct(request: CommandRequest, state: ServerState): Promise<Re
     (doc) => {
       eachAtPath(doc, BsonType.object, 0, path, 0, (type, at) => {
         if (type === BsonType.missing || type === BsonType.undefined) return
-        const name = writer.reset().value(doc, type, at).takeWhole().toString('latin1')
+        const name = writer.reset().value(doc, type, at).latin1()
         if (values.has(name)) return
         const value = new Value(type, doc, at)
         bytes += value.size + 8

@@ -118,6 +118,15 @@ export class CommandRequest {
     })
   }
 
+  /** A command inside this one, on the same database: what `explain` takes. */
+  inner(body: Value): CommandRequest {
+    return new CommandRequest({
+      ...this.#message,
+      body: body.document,
+      database: this.database,
+    })
+  }
+
   /** Refuses fields that are neither common nor in `known`. @throws MongoError Location40415 */
   checkFields(known: ReadonlySet<string>): void {
     for (const [name] of entriesOf(documentValue(this.body)))
