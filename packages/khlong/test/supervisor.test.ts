@@ -17,6 +17,7 @@ class ScriptedThread implements PartThread {
     this.events = events
     this.failing = failing
   }
+  async make(): Promise<void> {}
   async start(name: PartName): Promise<Record<string, string>> {
     this.calls.push(`start ${name}`)
     if (this.failing.has(name)) throw new Error(`${name} cannot start`)

@@ -17,7 +17,7 @@ export class LocalThread implements PartThread {
     this.#onPartFailure = onPartFailure
   }
 
-  async start(name: PartName, settings: Record<string, unknown>): Promise<Record<string, string>> {
+  async make(name: PartName, settings: Record<string, unknown>): Promise<void> {
     const part = await makePart(
       name,
       settings,
@@ -25,6 +25,10 @@ export class LocalThread implements PartThread {
       { logger: this.#logger, onFailure: (error) => this.#onPartFailure(name, error) },
     )
     this.#parts.set(name, part)
+  }
+
+  async start(name: PartName): Promise<Record<string, string>> {
+    const part = this.#part(name)
     await part.start()
     return { ...part.addresses }
   }

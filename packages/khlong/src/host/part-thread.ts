@@ -17,8 +17,10 @@ export interface ThreadReport {
 
 /** A thread that runs parts: this one, or a worker. */
 export interface PartThread {
-  /** Makes and starts a part; resolves with its addresses when it is reachable. */
-  start(name: PartName, settings: Record<string, unknown>): Promise<Record<string, string>>
+  /** Loads a part's code, checks its settings and makes it; nothing is opened yet. */
+  make(name: PartName, settings: Record<string, unknown>): Promise<void>
+  /** Starts a part that was made; resolves with its addresses when it is reachable. */
+  start(name: PartName): Promise<Record<string, string>>
   stop(name: PartName, deadlineMs: number): Promise<void>
   /** Calls a method of a part that takes nothing. */
   call(name: PartName, method: string): Promise<unknown>

@@ -80,11 +80,13 @@ export class Supervisor {
   }
 
   /**
-   * Starts every part, each as soon as those it needs are ready.
+   * Makes every part, so that a wrong setting is said before anything opens; then starts each as
+   * soon as those it needs are ready.
    *
    * @throws what the first part threw that could not start; all others are stopped again
    */
   async start(): Promise<void> {
+    await this.#each(this.#entries.map((entry) => this.#makePart(entry)))
     const started = new Map<PartName, Promise<void>>()
     const startOne = (entry: Entry): Promise<void> => {
       const { name, after } = entry.part.definition
@@ -101,7 +103,12 @@ export class Supervisor {
       }
       return promise
     }
-    const results = await Promise.allSettled(this.#entries.map(startOne))
+    await this.#each(this.#entries.map(startOne))
+  }
+
+  /** Waits for all, and stops everything where one failed. */
+  async #each(actions: readonly Promise<void>[]): Promise<void> {
+    const results = await Promise.allSettled(actions)
     const failed = results.find((result) => result.status === 'rejected')
     if (failed) {
       await this.stop()
@@ -181,11 +188,16 @@ export class Supervisor {
         this.#partFailed(entry, error)
   }
 
-  async #startPart(entry: Entry): Promise<void> {
+  #makePart(entry: Entry): Promise<void> {
     const { definition, settings } = entry.part
+    return this.#threadOf(entry).make(definition.name, settings)
+  }
+
+  async #startPart(entry: Entry): Promise<void> {
+    const { definition } = entry.part
     entry.status = 'starting'
     try {
-      entry.addresses = await this.#threadOf(entry).start(definition.name, settings)
+      entry.addresses = await this.#threadOf(entry).start(definition.name)
       entry.status = 'ready'
       entry.error = undefined
       entry.readyAtMs = this.#clock.monotonicMs()
@@ -232,6 +244,7 @@ export class Supervisor {
     const { name } = entry.part.definition
     await this.#threadOf(entry).stop(name, 0)
     entry.restarts++
+    await this.#makePart(entry)
     await this.#startPart(entry)
   }
 

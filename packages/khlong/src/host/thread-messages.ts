@@ -2,7 +2,7 @@ import { CodedError, type LogFields } from '@khlong/core'
 import type { PartName } from '../config/part-names.ts'
 
 /** The methods of a thread that the main thread may call. */
-export type ThreadMethod = 'start' | 'stop' | 'call' | 'metrics' | 'report'
+export type ThreadMethod = 'make' | 'start' | 'stop' | 'call' | 'metrics' | 'report'
 
 export interface ThreadRequest {
   readonly id: number

@@ -42,8 +42,11 @@ export class WorkerThread implements PartThread {
     )
   }
 
-  start(name: PartName, settings: Record<string, unknown>): Promise<Record<string, string>> {
-    return this.#request('start', name, settings) as Promise<Record<string, string>>
+  async make(name: PartName, settings: Record<string, unknown>): Promise<void> {
+    await this.#request('make', name, settings)
+  }
+  start(name: PartName): Promise<Record<string, string>> {
+    return this.#request('start', name) as Promise<Record<string, string>>
   }
   async stop(name: PartName, deadlineMs: number): Promise<void> {
     await this.#request('stop', name, deadlineMs)
