@@ -1,1 +1,3 @@
-export {}
+export { KafkaError, type KafkaErrorCode } from './errors.ts'
+export { type KafkaOptions, type ResolvedKafkaOptions, resolveKafkaOptions } from './options.ts'
+export { KafkaBroker } from './server/kafka-broker.ts'

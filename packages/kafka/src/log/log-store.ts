@@ -104,6 +104,15 @@ export class LogStore {
     return log
   }
 
+  /** Moves the folder of a partition that no metadata speaks of out of the way; it is kept. */
+  setAside(log: PartitionLog): void {
+    log.abandon()
+    this.committer.forget(log)
+    this.logs.delete(log.name)
+    renameSync(log.folder, `${log.folder}.${log.identity.topicId}-stray`)
+    flushFolder(this.#options.folder)
+  }
+
   /** Removes a partition with its files; the folder is gone by name when this resolves. */
   async remove(topic: string, partition: number): Promise<void> {
     const name = `${topic}-${partition}`

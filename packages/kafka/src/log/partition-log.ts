@@ -65,6 +65,8 @@ export class PartitionLog {
   writtenOffset = 0
   /** Everything below is flushed, with its indexes. */
   recoveryPoint = 0
+  /** Compaction has been over everything below. */
+  cleanedOffset = 0
   leaderEpochs: { epoch: number; startOffset: number }[] = []
   segments: Segment[] = []
   readonly #services: LogServices
@@ -263,7 +265,7 @@ export class PartitionLog {
     if (segment.byteCount === 0) return
     segment.seal()
     this.producers.save(path.join(this.folder, `${segmentName(baseOffset)}.snapshot`))
-    const next = new Segment(this.folder, baseOffset, this.#services.files)
+    const next = this.newSegment(baseOffset)
     next.create()
     flushFolder(this.folder)
     this.segments = [...this.segments, next]
@@ -380,15 +382,15 @@ export class PartitionLog {
     for (const segment of removed) this.#removeSegment(segment)
   }
 
-  /** Puts cleaned segments in the place of those that they were made from. */
-  replaceSegments(old: readonly Segment[], cleaned: Segment): void {
-    this.segments = [cleaned, ...this.segments.filter((segment) => !old.includes(segment))].sort(
-      (a, b) => a.baseOffset - b.baseOffset,
-    )
-    for (const segment of old) {
-      this.#unflushed.delete(segment)
-      if (segment.baseOffset !== cleaned.baseOffset) this.#removeSegment(segment)
-    }
+  /** A segment object of this log; `suffix` for one that is not part of it yet. */
+  newSegment(baseOffset: number, suffix = ''): Segment {
+    return new Segment(this.folder, baseOffset, this.#services.files, suffix)
+  }
+
+  /** Puts a cleaned segment in the place of the one that it was made from. */
+  replaceSegment(old: Segment, cleaned: Segment): void {
+    this.segments = this.segments.map((segment) => (segment === old ? cleaned : segment))
+    this.#unflushed.delete(old)
     this.#services.tails.clear(this.#tail)
   }
 

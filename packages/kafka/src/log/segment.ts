@@ -1,4 +1,12 @@
-import { fdatasync, read as fsRead, fstatSync, ftruncateSync, rmSync, writevSync } from 'node:fs'
+import {
+  fdatasync,
+  fdatasyncSync,
+  read as fsRead,
+  fstatSync,
+  ftruncateSync,
+  rmSync,
+  writevSync,
+} from 'node:fs'
 import path from 'node:path'
 import type { BatchHeader } from '@khlong/kafka-protocol/records'
 import { scanBatches } from './batch-scan.ts'
@@ -29,13 +37,13 @@ export class Segment {
   firstTimestamp: number | undefined
   #bytesSinceIndex = 0
 
-  constructor(folder: string, baseOffset: number, pool: FilePool) {
+  constructor(folder: string, baseOffset: number, pool: FilePool, suffix = '') {
     const stem = path.join(folder, segmentName(baseOffset))
     this.baseOffset = baseOffset
     this.#pool = pool
-    this.logPath = `${stem}.log`
-    this.offsetIndex = new SparseIndex(`${stem}.index`, 4)
-    this.timeIndex = new SparseIndex(`${stem}.timeindex`, 8)
+    this.logPath = `${stem}.log${suffix}`
+    this.offsetIndex = new SparseIndex(`${stem}.index${suffix}`, 4)
+    this.timeIndex = new SparseIndex(`${stem}.timeindex${suffix}`, 8)
   }
 
   /** Makes room for a new segment: empty files over what may be left there. */
@@ -143,6 +151,11 @@ export class Segment {
         else resolve(buffer.subarray(0, count))
       })
     })
+  }
+
+  /** As {@link flush}, on this thread: for files that nobody reads yet. */
+  flushNow(): void {
+    this.use(fdatasyncSync)
   }
 
   /** The position where the first batch lies whose last offset is at or above `offset`. */

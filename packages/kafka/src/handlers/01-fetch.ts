@@ -1,0 +1,172 @@
+// Fetch v4–18: 5 log start offset · 7 sessions · 9 leader epoch · 11 rack · 12 flexible · 13 topic ids ·
+// 15 replica state · 16 node endpoints. Sessions (KIP-227) are declined with id 0, so every request is
+// a full one. Left out: fetches of followers (there is no replication).
+import { ApiKey, ErrorCode } from '@khlong/kafka-protocol'
+import {
+  decodeFetchRequest,
+  encodeFetchResponse,
+  type FetchPartition,
+  type FetchRequest,
+  type FetchResponseInput,
+  type PartitionDataInput,
+} from '@khlong/kafka-protocol/messages/fetch'
+import type { PartitionLog } from '../log/partition-log.ts'
+import { wireError } from '../server/wire-errors.ts'
+import { AclOperation } from '../state/acls.ts'
+import type { Topic } from '../state/topic.ts'
+import { mayTopic } from './access.ts'
+import { defineHandler, type Handler, type RequestContext } from './handler.ts'
+
+interface Gathered {
+  readonly response: FetchResponseInput
+  readonly byteCount: number
+  readonly hasError: boolean
+  readonly logs: readonly PartitionLog[]
+}
+
+export const fetch: Handler = defineHandler({
+  key: ApiKey.fetch,
+  decode: decodeFetchRequest,
+  encode: encodeFetchResponse,
+  async handle(request, context) {
+    if (request.sessionId !== 0 && request.sessionEpoch > 0)
+      return { errorCode: ErrorCode.fetchSessionIdNotFound, sessionId: 0, responses: [] }
+    const untilMs = context.broker.clock.monotonicMs() + request.maxWaitMs
+    for (;;) {
+      const gathered = await gather(request, context)
+      const isEnough =
+        gathered.byteCount >= request.minBytes || gathered.hasError || gathered.logs.length === 0
+      const waitMs = untilMs - context.broker.clock.monotonicMs()
+      if (isEnough || waitMs <= 0 || context.signal.aborted) {
+        countOut(gathered.response, context)
+        return gathered.response
+      }
+      await nextRecords(gathered.logs, context, waitMs)
+    }
+  },
+})
+
+async function gather(request: FetchRequest, context: RequestContext): Promise<Gathered> {
+  const { broker } = context
+  let rest = Math.min(request.maxBytes, broker.options['fetch.max.bytes'])
+  let byteCount = 0
+  let hasError = false
+  const logs: PartitionLog[] = []
+  const responses: { topic: string; topicId: string; partitions: PartitionDataInput[] }[] = []
+  for (const wanted of request.topics) {
+    const topic =
+      context.version >= 13
+        ? broker.topicsById.get(wanted.topicId)
+        : broker.topics.get(wanted.topic)
+    const partitions: PartitionDataInput[] = []
+    for (const partition of wanted.partitions) {
+      const log = topic?.partitions[partition.partition]
+      const refusal = refusalOf(context, topic, wanted.topic, log, partition)
+      if (refusal !== ErrorCode.none || !log) {
+        hasError = true
+        partitions.push(failed(partition, refusal, log))
+        continue
+      }
+      logs.push(log)
+      try {
+        const limit = Math.min(partition.partitionMaxBytes, rest)
+        const reading = log.read(partition.fetchOffset, limit, byteCount === 0)
+        const records = reading instanceof Promise ? await reading : reading
+        let bytes = 0
+        for (const part of records) bytes += part.byteLength
+        rest -= bytes
+        byteCount += bytes
+        partitions.push({
+          partitionIndex: partition.partition,
+          highWatermark: log.highWatermark,
+          lastStableOffset: log.highWatermark,
+          logStartOffset: log.logStartOffset,
+          abortedTransactions: null,
+          records,
+        })
+      } catch (error) {
+        hasError = true
+        partitions.push(failed(partition, wireError(error), log))
+      }
+    }
+    responses.push({ topic: wanted.topic, topicId: wanted.topicId, partitions })
+  }
+  return { response: { responses }, byteCount, hasError, logs }
+}
+
+function refusalOf(
+  context: RequestContext,
+  topic: Topic | undefined,
+  name: string,
+  log: PartitionLog | undefined,
+  partition: FetchPartition,
+): number {
+  const topicName = topic?.name ?? name
+  if (topicName !== '' && !mayTopic(context, AclOperation.read, topicName))
+    return ErrorCode.topicAuthorizationFailed
+  if (!topic)
+    return context.version >= 13 ? ErrorCode.unknownTopicId : ErrorCode.unknownTopicOrPartition
+  if (partition.partition < 0 || partition.partition >= topic.partitions.length)
+    return ErrorCode.unknownTopicOrPartition
+  if (!log) return ErrorCode.kafkaStorageError
+  return epochError(log, partition.currentLeaderEpoch)
+}
+
+/** What a client hears that knows another leader epoch than the partition's. */
+export function epochError(log: PartitionLog, currentLeaderEpoch: number): number {
+  if (currentLeaderEpoch < 0 || currentLeaderEpoch === log.leaderEpoch) return ErrorCode.none
+  return currentLeaderEpoch < log.leaderEpoch
+    ? ErrorCode.fencedLeaderEpoch
+    : ErrorCode.unknownLeaderEpoch
+}
+
+function failed(
+  partition: FetchPartition,
+  errorCode: number,
+  log: PartitionLog | undefined,
+): PartitionDataInput {
+  return {
+    partitionIndex: partition.partition,
+    errorCode,
+    highWatermark: log?.highWatermark ?? -1,
+    lastStableOffset: -1,
+    logStartOffset: log?.logStartOffset ?? -1,
+    abortedTransactions: null,
+    records: [],
+  }
+}
+
+/** Resolves when one of the logs has more to read, the time is over, or the client is gone. */
+function nextRecords(
+  logs: readonly PartitionLog[],
+  context: RequestContext,
+  waitMs: number,
+): Promise<void> {
+  const { clock } = context.broker
+  return new Promise((resolve) => {
+    const wake = (): void => {
+      clock.clearTimer(timer)
+      for (const log of logs) log.waiters.delete(wake)
+      context.signal.removeEventListener('abort', wake)
+      resolve()
+    }
+    const timer = clock.setTimer(wake, waitMs)
+    for (const log of logs) log.waiters.add(wake)
+    context.signal.addEventListener('abort', wake)
+  })
+}
+
+/** Counts what goes out, from the batches' headers. */
+function countOut(response: FetchResponseInput, context: RequestContext): void {
+  for (const { topic: name, topicId, partitions } of response.responses) {
+    const topic =
+      context.version >= 13
+        ? context.broker.topicsById.get(topicId ?? '')
+        : context.broker.topics.get(name ?? '')
+    if (!topic) continue
+    for (const { records } of partitions)
+      for (const part of (records ?? []) as readonly Buffer[])
+        for (let at = 0; at + 61 <= part.byteLength; at += part.readInt32BE(at + 8) + 12)
+          topic.recordsOut += part.readInt32BE(at + 57)
+  }
+}

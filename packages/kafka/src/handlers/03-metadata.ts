@@ -1,0 +1,103 @@
+// Metadata v0–13: 1 all topics by null · 4 no auto-creation on request · 8 authorized operations ·
+// 9 flexible · 10 topic ids · 13 top-level error.
+import { ApiKey, ErrorCode } from '@khlong/kafka-protocol'
+import {
+  decodeMetadataRequest,
+  encodeMetadataResponse,
+  type MetadataRequestTopic,
+  type MetadataResponseTopicInput,
+} from '@khlong/kafka-protocol/messages/metadata'
+import { KafkaError } from '../errors.ts'
+import { wireError } from '../server/wire-errors.ts'
+import { AclOperation, clusterResourceName, ResourceType } from '../state/acls.ts'
+import { topicNameProblem } from '../state/topic.ts'
+import { authorizedOperations, mayCluster, mayTopic } from './access.ts'
+import { defineHandler, type Handler, type RequestContext } from './handler.ts'
+import { describeTopic } from './topic-metadata.ts'
+
+export const metadata: Handler = defineHandler({
+  key: ApiKey.metadata,
+  decode: decodeMetadataRequest,
+  encode: encodeMetadataResponse,
+  async handle(request, context) {
+    const { broker } = context
+    const withOperations = request.includeTopicAuthorizedOperations
+    const isEverything =
+      request.topics === null || (context.version === 0 && request.topics.length === 0)
+    const mayCreate = context.version < 4 || request.allowAutoTopicCreation
+    const topics: MetadataResponseTopicInput[] = []
+    if (isEverything) {
+      for (const topic of broker.topics.values())
+        if (mayTopic(context, AclOperation.describe, topic.name))
+          topics.push(describeTopic(topic, context, withOperations))
+    } else
+      for (const wanted of request.topics ?? [])
+        topics.push(await find(wanted, context, mayCreate, withOperations))
+    return {
+      brokers: [{ nodeId: broker.brokerId, host: broker.address.host, port: broker.address.port }],
+      clusterId: broker.metadata.clusterId,
+      controllerId: broker.brokerId,
+      topics,
+      ...(request.includeClusterAuthorizedOperations
+        ? {
+            clusterAuthorizedOperations: authorizedOperations(
+              context,
+              ResourceType.cluster,
+              clusterResourceName,
+            ),
+          }
+        : {}),
+    }
+  },
+})
+
+async function find(
+  wanted: MetadataRequestTopic,
+  context: RequestContext,
+  mayCreate: boolean,
+  withOperations: boolean,
+): Promise<MetadataResponseTopicInput> {
+  const { broker } = context
+  if (wanted.name === null) {
+    const topic = broker.topicsById.get(wanted.topicId)
+    return topic && mayTopic(context, AclOperation.describe, topic.name)
+      ? describeTopic(topic, context, withOperations)
+      : refused(null, ErrorCode.unknownTopicId, wanted.topicId)
+  }
+  const { name } = wanted
+  if (!mayTopic(context, AclOperation.describe, name))
+    return refused(name, ErrorCode.topicAuthorizationFailed)
+  if (topicNameProblem(name)) return refused(name, ErrorCode.invalidTopicException)
+  if (!broker.topics.has(name)) {
+    if (!mayCreate || !broker.options['auto.create.topics.enable'])
+      return refused(name, ErrorCode.unknownTopicOrPartition)
+    const isAllowed =
+      mayCluster(context, AclOperation.create) || mayTopic(context, AclOperation.create, name)
+    if (!isAllowed) return refused(name, ErrorCode.topicAuthorizationFailed)
+    try {
+      await broker.createTopic(name, broker.options['num.partitions'], {})
+    } catch (error) {
+      const wasFirst = error instanceof KafkaError && error.code === 'KAFKA_TOPIC_EXISTS'
+      // What other clients retry: the topic is on its way, or cannot be made just now.
+      if (!wasFirst)
+        return refused(
+          name,
+          error instanceof KafkaError && error.code === 'KAFKA_METADATA_AWAY'
+            ? ErrorCode.leaderNotAvailable
+            : wireError(error),
+        )
+    }
+  }
+  const topic = broker.topics.get(name)
+  return topic
+    ? describeTopic(topic, context, withOperations)
+    : refused(name, ErrorCode.leaderNotAvailable)
+}
+
+function refused(
+  name: string | null,
+  errorCode: number,
+  topicId?: string,
+): MetadataResponseTopicInput {
+  return { errorCode, name, partitions: [], ...(topicId === undefined ? {} : { topicId }) }
+}

@@ -1,0 +1,106 @@
+// CreateTopics v2–7: 4 broker defaults by -1 · 5 flexible, settings returned · 7 topic id. Replicas can
+// only be this broker.
+import { ApiKey, ErrorCode } from '@khlong/kafka-protocol'
+import {
+  type CreatableTopic,
+  type CreatableTopicResultInput,
+  decodeCreateTopicsRequest,
+  encodeCreateTopicsResponse,
+} from '@khlong/kafka-protocol/messages/create-topics'
+import { KafkaError } from '../errors.ts'
+import { wireError, wireMessage } from '../server/wire-errors.ts'
+import { AclOperation } from '../state/acls.ts'
+import { mayCluster, mayTopic } from './access.ts'
+import { effectiveTopicConfigs } from './config-entries.ts'
+import { defineHandler, type Handler, type RequestContext } from './handler.ts'
+
+export const createTopics: Handler = defineHandler({
+  key: ApiKey.createTopics,
+  decode: decodeCreateTopicsRequest,
+  encode: encodeCreateTopicsResponse,
+  async handle(request, context) {
+    const names = request.topics.map(({ name }) => name)
+    const topics: CreatableTopicResultInput[] = []
+    for (const topic of request.topics) {
+      const isTwice = names.indexOf(topic.name) !== names.lastIndexOf(topic.name)
+      if (isTwice && topics.some(({ name }) => name === topic.name)) continue
+      topics.push(
+        isTwice
+          ? refused(topic.name, ErrorCode.invalidRequest, 'Duplicate topic name.')
+          : await create(topic, request.validateOnly, context),
+      )
+    }
+    return { topics }
+  },
+})
+
+async function create(
+  topic: CreatableTopic,
+  isCheckOnly: boolean,
+  context: RequestContext,
+): Promise<CreatableTopicResultInput> {
+  const { broker } = context
+  const { name } = topic
+  if (!mayCluster(context, AclOperation.create) && !mayTopic(context, AclOperation.create, name))
+    return refused(name, ErrorCode.topicAuthorizationFailed, 'Authorization failed.')
+  try {
+    const partitionCount = countPartitions(topic, context)
+    const configs: Record<string, string> = {}
+    for (const config of topic.configs) {
+      if (config.value === null)
+        throw new KafkaError('KAFKA_CONFIG_INVALID', `Null value not supported: ${config.name}`)
+      configs[config.name] = config.value
+    }
+    const topicId = await broker.createTopic(name, partitionCount, configs, { isCheckOnly })
+    return {
+      name,
+      topicId,
+      numPartitions: partitionCount,
+      replicationFactor: 1,
+      configs: effectiveTopicConfigs(broker.options, configs).map((entry) => ({
+        name: entry.name,
+        value: entry.value,
+        readOnly: entry.readOnly,
+        configSource: entry.configSource,
+        isSensitive: false,
+      })),
+    }
+  } catch (error) {
+    return refused(name, wireError(error), wireMessage(error))
+  }
+}
+
+function countPartitions(topic: CreatableTopic, context: RequestContext): number {
+  const { brokerId, options } = context.broker
+  const { assignments, numPartitions, replicationFactor } = topic
+  if (assignments.length > 0) {
+    if (assignments.some(({ brokerIds }) => brokerIds.length !== 1 || brokerIds[0] !== brokerId))
+      throw new KafkaError(
+        'KAFKA_REPLICATION_INVALID',
+        `replicas can only be on broker ${brokerId}, the only one (topic ${topic.name})`,
+      )
+    return assignments.length
+  }
+  if (replicationFactor !== -1 && replicationFactor !== 1)
+    throw new KafkaError(
+      'KAFKA_REPLICATION_INVALID',
+      replicationFactor < 1
+        ? 'Replication factor must be larger than 0, or -1 to use the default value.'
+        : `Unable to replicate the partition ${replicationFactor} time(s): the target replication factor of ${replicationFactor} cannot be reached because only 1 broker(s) are registered.`,
+    )
+  if (numPartitions === -1) return options['num.partitions']
+  if (numPartitions < 1)
+    throw new KafkaError(
+      'KAFKA_PARTITIONS_INVALID',
+      'Number of partitions must be larger than 0, or -1 to use the default value.',
+    )
+  return numPartitions
+}
+
+function refused(
+  name: string,
+  errorCode: number,
+  errorMessage: string | null,
+): CreatableTopicResultInput {
+  return { name, errorCode, errorMessage, numPartitions: -1, replicationFactor: -1 }
+}

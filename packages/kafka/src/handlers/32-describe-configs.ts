@@ -1,0 +1,76 @@
+// DescribeConfigs v1–4: 1 synonyms · 3 types and documentation · 4 flexible. Documentation is left out.
+import { ApiKey, ErrorCode } from '@khlong/kafka-protocol'
+import {
+  type DescribeConfigsResource,
+  type DescribeConfigsResultInput,
+  decodeDescribeConfigsRequest,
+  encodeDescribeConfigsResponse,
+} from '@khlong/kafka-protocol/messages/describe-configs'
+import { AclOperation } from '../state/acls.ts'
+import { mayCluster, mayTopic } from './access.ts'
+import {
+  brokerConfigEntries,
+  type ConfigEntry,
+  ConfigResource,
+  effectiveTopicConfigs,
+} from './config-entries.ts'
+import { defineHandler, type Handler, type RequestContext } from './handler.ts'
+
+export const describeConfigs: Handler = defineHandler({
+  key: ApiKey.describeConfigs,
+  decode: decodeDescribeConfigsRequest,
+  encode: encodeDescribeConfigsResponse,
+  handle(request, context) {
+    return {
+      results: request.resources.map((resource) =>
+        describe(resource, request.includeSynonyms, context),
+      ),
+    }
+  },
+})
+
+function describe(
+  resource: DescribeConfigsResource,
+  withSynonyms: boolean,
+  context: RequestContext,
+): DescribeConfigsResultInput {
+  const { broker } = context
+  const { resourceType, resourceName, configurationKeys } = resource
+  const refuse = (errorCode: number, errorMessage: string): DescribeConfigsResultInput => ({
+    errorCode,
+    errorMessage,
+    resourceType,
+    resourceName,
+    configs: [],
+  })
+  const give = (entries: readonly ConfigEntry[]): DescribeConfigsResultInput => ({
+    resourceType,
+    resourceName,
+    configs: entries
+      .filter(({ name }) => configurationKeys === null || configurationKeys.includes(name))
+      .map((entry) => ({ ...entry, synonyms: withSynonyms ? entry.synonyms : [] })),
+  })
+  if (resourceType === ConfigResource.topic) {
+    if (!mayTopic(context, AclOperation.describeConfigs, resourceName))
+      return refuse(ErrorCode.topicAuthorizationFailed, 'Topic authorization failed.')
+    const topic = broker.topics.get(resourceName)
+    if (!topic)
+      return refuse(ErrorCode.unknownTopicOrPartition, `Topic '${resourceName}' does not exist.`)
+    return give(effectiveTopicConfigs(broker.options, topic.overrides))
+  }
+  if (!mayCluster(context, AclOperation.describeConfigs))
+    return refuse(ErrorCode.clusterAuthorizationFailed, 'Cluster authorization failed.')
+  if (resourceType === ConfigResource.broker) {
+    if (resourceName !== '' && resourceName !== String(broker.brokerId))
+      return refuse(
+        ErrorCode.invalidRequest,
+        `Unexpected broker id, expected ${broker.brokerId}, but received ${resourceName}`,
+      )
+    const entries = brokerConfigEntries(broker)
+    return give(
+      resourceName === '' ? entries.filter(({ name }) => name in broker.brokerConfigs) : entries,
+    )
+  }
+  if (resourceType === ConfigResource.brokerLogger) return give([])
+  return refuse(ErrorCode.invalidRequest, `resource type ${resourceType} is not supported yet`)
+}

@@ -1,0 +1,63 @@
+// CreatePartitions v0–3: 2 flexible · 3 throttling errors.
+import { ApiKey, ErrorCode } from '@khlong/kafka-protocol'
+import {
+  type CreatePartitionsTopic,
+  type CreatePartitionsTopicResultInput,
+  decodeCreatePartitionsRequest,
+  encodeCreatePartitionsResponse,
+} from '@khlong/kafka-protocol/messages/create-partitions'
+import { wireError, wireMessage } from '../server/wire-errors.ts'
+import { AclOperation } from '../state/acls.ts'
+import { mayTopic } from './access.ts'
+import { defineHandler, type Handler, type RequestContext } from './handler.ts'
+
+export const createPartitions: Handler = defineHandler({
+  key: ApiKey.createPartitions,
+  decode: decodeCreatePartitionsRequest,
+  encode: encodeCreatePartitionsResponse,
+  async handle(request, context) {
+    const results: CreatePartitionsTopicResultInput[] = []
+    for (const topic of request.topics)
+      results.push(await grow(topic, request.validateOnly, context))
+    return { results }
+  },
+})
+
+async function grow(
+  { name, count, assignments }: CreatePartitionsTopic,
+  isCheckOnly: boolean,
+  context: RequestContext,
+): Promise<CreatePartitionsTopicResultInput> {
+  const { broker } = context
+  const refuse = (errorCode: number, errorMessage: string | null) => ({
+    name,
+    errorCode,
+    errorMessage,
+  })
+  if (!mayTopic(context, AclOperation.alter, name))
+    return refuse(ErrorCode.topicAuthorizationFailed, null)
+  const topic = broker.topics.get(name)
+  if (!topic) return refuse(ErrorCode.unknownTopicOrPartition, 'The topic does not exist.')
+  const before = topic.partitions.length
+  if (count <= before)
+    return refuse(
+      ErrorCode.invalidPartitions,
+      count === before
+        ? `Topic already has ${before} partition(s).`
+        : `The topic ${name} currently has ${before} partition(s); ${count} would not be an increase.`,
+    )
+  const isElsewhere = assignments?.some(
+    ({ brokerIds }) => brokerIds.length !== 1 || brokerIds[0] !== broker.brokerId,
+  )
+  if (isElsewhere || (assignments && assignments.length !== count - before))
+    return refuse(
+      ErrorCode.invalidReplicaAssignment,
+      `expected ${count - before} new partitions on broker ${broker.brokerId}`,
+    )
+  try {
+    if (!isCheckOnly) await broker.metadata.addPartitions(name, count)
+    return { name }
+  } catch (error) {
+    return refuse(wireError(error), wireMessage(error))
+  }
+}

@@ -1,0 +1,40 @@
+// DescribeCluster v0–2: 1 endpoint type · 2 fenced brokers.
+import { ApiKey, ErrorCode } from '@khlong/kafka-protocol'
+import {
+  decodeDescribeClusterRequest,
+  encodeDescribeClusterResponse,
+} from '@khlong/kafka-protocol/messages/describe-cluster'
+import { clusterResourceName, ResourceType } from '../state/acls.ts'
+import { authorizedOperations } from './access.ts'
+import { defineHandler, type Handler } from './handler.ts'
+
+export const describeCluster: Handler = defineHandler({
+  key: ApiKey.describeCluster,
+  decode: decodeDescribeClusterRequest,
+  encode: encodeDescribeClusterResponse,
+  handle(request, context) {
+    const { brokerId, address, metadata } = context.broker
+    // 1 asks for brokers, 2 for KRaft controllers, of which there are none.
+    if (context.version >= 1 && request.endpointType !== 1)
+      return {
+        errorCode: ErrorCode.mismatchedEndpointType,
+        errorMessage: 'this is a broker; there are no controller endpoints',
+        clusterId: '',
+        brokers: [],
+      }
+    return {
+      clusterId: metadata.clusterId,
+      controllerId: brokerId,
+      brokers: [{ brokerId, host: address.host, port: address.port }],
+      ...(request.includeClusterAuthorizedOperations
+        ? {
+            clusterAuthorizedOperations: authorizedOperations(
+              context,
+              ResourceType.cluster,
+              clusterResourceName,
+            ),
+          }
+        : {}),
+    }
+  },
+})

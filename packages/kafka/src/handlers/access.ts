@@ -1,0 +1,34 @@
+import { AclOperation, clusterResourceName, ResourceType } from '../state/acls.ts'
+import type { RequestContext } from './handler.ts'
+
+export function mayTopic(context: RequestContext, operation: number, topic: string): boolean {
+  return context.broker.authorizer.isAllowed(context, operation, ResourceType.topic, topic)
+}
+
+export function mayGroup(context: RequestContext, operation: number, group: string): boolean {
+  return context.broker.authorizer.isAllowed(context, operation, ResourceType.group, group)
+}
+
+export function mayCluster(context: RequestContext, operation: number): boolean {
+  const { authorizer } = context.broker
+  return authorizer.isAllowed(context, operation, ResourceType.cluster, clusterResourceName)
+}
+
+const operationsOf: Readonly<Record<number, readonly number[]>> = {
+  [ResourceType.topic]: [3, 4, 5, 6, 7, 8, 10, 11],
+  [ResourceType.group]: [AclOperation.read, AclOperation.delete, AclOperation.describe],
+  [ResourceType.cluster]: [5, 7, 8, 9, 10, 11, 12],
+}
+
+/** The operations that a client may do, as the bits that metadata responses carry. */
+export function authorizedOperations(
+  context: RequestContext,
+  resourceType: number,
+  resourceName: string,
+): number {
+  let bits = 0
+  for (const operation of operationsOf[resourceType] ?? [])
+    if (context.broker.authorizer.isAllowed(context, operation, resourceType, resourceName))
+      bits |= 1 << operation
+  return bits
+}

@@ -1,0 +1,193 @@
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import { z } from 'zod'
+import { KafkaError } from '../errors.ts'
+import { writeFileDurably } from '../log/checkpoint-file.ts'
+import { type Acl, isSameAcl } from '../state/acls.ts'
+import type { MetadataListener, MetadataStore, TopicRecord } from './metadata-store.ts'
+
+// `metadata.json` beside the logs; see docs/formats/kafka-metadata.md. It is written whole, beside and
+// renamed, at each change.
+
+const producerBlock = 1_000
+const configs = z.record(z.string(), z.string())
+const formatVersion = 1
+const schema = z.object({
+  format: z.literal('khlong-kafka-metadata'),
+  version: z.number(),
+  clusterId: z.string(),
+  nextProducerId: z.number(),
+  brokerConfigs: configs,
+  topics: z.array(
+    z.object({
+      name: z.string(),
+      topicId: z.string(),
+      partitionCount: z.number(),
+      placedCount: z.number(),
+      configs,
+    }),
+  ),
+  acls: z.array(
+    z.object({
+      resourceType: z.number(),
+      resourceName: z.string(),
+      patternType: z.number(),
+      principal: z.string(),
+      host: z.string(),
+      operation: z.number(),
+      permission: z.number(),
+    }),
+  ),
+})
+type Content = z.infer<typeof schema>
+
+/** Metadata of a broker that stands alone, in a file of its data folder. */
+export class FileMetadataStore implements MetadataStore {
+  readonly #file: string
+  #content: Content
+  #listener: MetadataListener | undefined
+  readonly isAvailable = true
+
+  constructor(folder: string) {
+    this.#file = path.join(folder, 'metadata.json')
+    this.#content = this.#load()
+  }
+
+  get clusterId(): string {
+    return this.#content.clusterId
+  }
+
+  async open(listener: MetadataListener): Promise<void> {
+    this.#listener = listener
+    this.#save({})
+    listener.onBrokerConfigs(this.#content.brokerConfigs)
+    listener.onAcls(this.#content.acls)
+    for (const topic of this.#content.topics) {
+      listener.onTopic(topic)
+      if (topic.placedCount < topic.partitionCount)
+        this.#replaceTopic({ ...topic, placedCount: topic.partitionCount })
+    }
+  }
+
+  async register(): Promise<void> {
+    // Nobody else looks.
+  }
+
+  async createTopic(topic: TopicRecord): Promise<void> {
+    if (this.#content.topics.some(({ name }) => name === topic.name))
+      throw new KafkaError('KAFKA_TOPIC_EXISTS', `Topic '${topic.name}' already exists.`)
+    this.#save({ topics: [...this.#content.topics, { ...topic, placedCount: 0 }] })
+    this.#listener?.onTopic(topic)
+    this.#replaceTopic({ ...topic, placedCount: topic.partitionCount })
+  }
+
+  async addPartitions(name: string, partitionCount: number): Promise<void> {
+    const changed = { ...this.#topic(name), partitionCount }
+    this.#replaceTopic(changed)
+    this.#listener?.onTopic(changed)
+    this.#replaceTopic({ ...changed, placedCount: partitionCount })
+  }
+
+  async deleteTopic(name: string): Promise<void> {
+    this.#topic(name)
+    this.#save({ topics: this.#content.topics.filter((topic) => topic.name !== name) })
+    this.#listener?.onTopicGone(name)
+  }
+
+  async setTopicConfigs(name: string, configs: Readonly<Record<string, string>>): Promise<void> {
+    const changed = { ...this.#topic(name), configs }
+    this.#replaceTopic(changed)
+    this.#listener?.onTopic(changed)
+  }
+
+  async setBrokerConfigs(brokerConfigs: Readonly<Record<string, string>>): Promise<void> {
+    this.#save({ brokerConfigs })
+    this.#listener?.onBrokerConfigs(brokerConfigs)
+  }
+
+  async addAcls(acls: readonly Acl[]): Promise<void> {
+    const added = acls.filter((acl) => !this.#content.acls.some((other) => isSameAcl(acl, other)))
+    this.#setAcls([...this.#content.acls, ...added])
+  }
+
+  async removeAcls(acls: readonly Acl[]): Promise<void> {
+    this.#setAcls(this.#content.acls.filter((acl) => !acls.some((other) => isSameAcl(acl, other))))
+  }
+
+  async nextProducerIds(): Promise<{ first: bigint; count: number }> {
+    const first = this.#content.nextProducerId
+    this.#save({ nextProducerId: first + producerBlock })
+    return { first: BigInt(first), count: producerBlock }
+  }
+
+  async close(): Promise<void> {
+    this.#listener = undefined
+  }
+
+  #setAcls(acls: Content['acls']): void {
+    this.#save({ acls })
+    this.#listener?.onAcls(acls)
+  }
+
+  #topic(name: string): TopicRecord {
+    const topic = this.#content.topics.find((candidate) => candidate.name === name)
+    if (!topic) throw new KafkaError('KAFKA_TOPIC_UNKNOWN', `Topic '${name}' does not exist.`)
+    return topic
+  }
+
+  #replaceTopic(changed: TopicRecord): void {
+    this.#save({
+      topics: this.#content.topics.map((topic) => (topic.name === changed.name ? changed : topic)),
+    })
+  }
+
+  #save(change: {
+    topics?: readonly TopicRecord[]
+    acls?: Content['acls']
+    brokerConfigs?: Readonly<Record<string, string>>
+    nextProducerId?: number
+  }): void {
+    const content = { ...this.#content, ...change }
+    writeFileDurably(this.#file, `${JSON.stringify(content, undefined, 2)}\n`)
+    this.#content = content as Content
+  }
+
+  #load(): Content {
+    let text: string
+    try {
+      text = readFileSync(this.#file, 'utf8')
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+      return {
+        format: 'khlong-kafka-metadata',
+        version: formatVersion,
+        clusterId: randomBytes(16).toString('base64url'),
+        nextProducerId: 0,
+        brokerConfigs: {},
+        topics: [],
+        acls: [],
+      }
+    }
+    const parsed = schema.safeParse(parseJson(text))
+    if (!parsed.success)
+      throw new KafkaError('KAFKA_METADATA_DAMAGED', `${this.#file}: ${parsed.error.message}`, {
+        fields: { file: this.#file },
+      })
+    if (parsed.data.version > formatVersion)
+      throw new KafkaError(
+        'KAFKA_FORMAT_UNSUPPORTED',
+        `${this.#file}: version ${parsed.data.version}, this Khlong reads up to ${formatVersion}`,
+        { fields: { file: this.#file } },
+      )
+    return parsed.data
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,54 @@
+import type { Acl } from '../state/acls.ts'
+
+/** A topic as the metadata has it. */
+export interface TopicRecord {
+  readonly name: string
+  /** Kafka's base64url text. */
+  readonly topicId: string
+  readonly partitionCount: number
+  readonly configs: Readonly<Record<string, string>>
+  /**
+   * How many of the partitions have been given a folder. One of these whose folder is missing is lost,
+   * which is an error; the others are new.
+   */
+  readonly placedCount: number
+}
+
+export interface BrokerAddress {
+  readonly brokerId: number
+  readonly host: string
+  readonly port: number
+}
+
+/** What the broker wants to hear about; calls come in the order of the changes. */
+export interface MetadataListener {
+  /** A topic is there, is new, has more partitions or other settings. */
+  onTopic(topic: TopicRecord): void
+  onTopicGone(name: string): void
+  onBrokerConfigs(configs: Readonly<Record<string, string>>): void
+  onAcls(acls: readonly Acl[]): void
+}
+
+/**
+ * Where brokers, topics, settings and ACLs are kept: in ZooKeeper, or in a file where a broker stands
+ * alone. Every change, also one made through it, comes back through the listener before the call ends.
+ */
+export interface MetadataStore {
+  readonly clusterId: string
+  /** False while changes are impossible; they then fail with `KAFKA_METADATA_AWAY`. */
+  readonly isAvailable: boolean
+  /** Loads everything, tells the listener, and goes on telling it. */
+  open(listener: MetadataListener): Promise<void>
+  /** Lets the world see this broker. */
+  register(address: BrokerAddress): Promise<void>
+  createTopic(topic: TopicRecord): Promise<void>
+  addPartitions(name: string, partitionCount: number): Promise<void>
+  deleteTopic(name: string): Promise<void>
+  setTopicConfigs(name: string, configs: Readonly<Record<string, string>>): Promise<void>
+  setBrokerConfigs(configs: Readonly<Record<string, string>>): Promise<void>
+  addAcls(acls: readonly Acl[]): Promise<void>
+  removeAcls(acls: readonly Acl[]): Promise<void>
+  /** A block of producer ids that nobody else gets, ever. */
+  nextProducerIds(): Promise<{ readonly first: bigint; readonly count: number }>
+  close(): Promise<void>
+}

@@ -1,0 +1,180 @@
+import { checkSettings, SettingsError, type SettingsSource } from '@khlong/core'
+import { z } from 'zod'
+
+const count = z.number().int().min(0)
+const positive = z.number().int().min(1)
+/** -1 stands for no limit. */
+const limit = z.number().int().min(-1)
+const forEverMs = Number.MAX_SAFE_INTEGER
+
+/**
+ * The settings of a broker: `listen` and `data` as in every part, the rest as in Kafka's
+ * `server.properties`, with Kafka's defaults where nothing else is said.
+ */
+const schema = z.strictObject({
+  /** `PORT` or `HOST:PORT`. */
+  listen: z.union([z.number().int(), z.string()]).default(9092),
+  /** The log directory. */
+  data: z.string().default('data/kafka'),
+  /** When acknowledgements wait for the flush; an extension of ours. */
+  'ack.flush': z.enum(['all', 'leader', 'none']).default('all'),
+  /** Listens beyond loopback without authentication only where this is set. */
+  allow_anonymous: z.boolean().default(false),
+  'broker.id': count.default(1),
+  /** `PLAINTEXT://HOST:PORT`; the address in use where it is left out. */
+  'advertised.listeners': z.string().optional(),
+  'zookeeper.connect': z.string().optional(),
+  'zookeeper.session.timeout.ms': positive.default(18_000),
+  'zookeeper.connection.timeout.ms': positive.default(18_000),
+  'num.partitions': positive.default(1),
+  'default.replication.factor': z.literal(1).default(1),
+  'auto.create.topics.enable': z.boolean().default(true),
+  'delete.topic.enable': z.boolean().default(true),
+  'message.max.bytes': count.default(1_048_588),
+  'socket.request.max.bytes': positive.default(104_857_600),
+  'fetch.max.bytes': z.number().int().min(1024).default(57_671_680),
+  'connections.max.idle.ms': limit.default(600_000),
+  'max.connections': positive.default(0x7fff_ffff),
+  'allow.everyone.if.no.acl.found': z.boolean().default(true),
+  /** `User:admin;User:other`. */
+  'super.users': z.string().default(''),
+  'log.retention.ms': limit.optional(),
+  'log.retention.minutes': limit.optional(),
+  'log.retention.hours': limit.default(168),
+  'log.retention.bytes': limit.default(-1),
+  'log.retention.check.interval.ms': positive.default(300_000),
+  'log.segment.bytes': z.number().int().min(14).default(1_073_741_824),
+  'log.roll.ms': positive.optional(),
+  'log.roll.hours': positive.default(168),
+  'log.index.interval.bytes': count.default(4_096),
+  'log.index.size.max.bytes': z.number().int().min(4).default(10_485_760),
+  'log.cleanup.policy': z.string().default('delete'),
+  'log.cleaner.enable': z.boolean().default(true),
+  'log.cleaner.backoff.ms': positive.default(15_000),
+  'log.cleaner.delete.retention.ms': count.default(86_400_000),
+  'log.cleaner.min.compaction.lag.ms': count.default(0),
+  'log.cleaner.max.compaction.lag.ms': positive.default(forEverMs),
+  'log.cleaner.min.cleanable.ratio': z.number().min(0).max(1).default(0.5),
+  'log.message.timestamp.type': z.enum(['CreateTime', 'LogAppendTime']).default('CreateTime'),
+  'log.message.timestamp.before.max.ms': count.default(forEverMs),
+  'log.message.timestamp.after.max.ms': count.default(3_600_000),
+  'log.flush.offset.checkpoint.interval.ms': positive.default(60_000),
+  'compression.type': z.literal('producer').default('producer'),
+  'min.insync.replicas': z.literal(1).default(1),
+  'producer.id.expiration.ms': positive.default(86_400_000),
+  'group.initial.rebalance.delay.ms': count.default(3_000),
+  'group.min.session.timeout.ms': positive.default(6_000),
+  'group.max.session.timeout.ms': positive.default(1_800_000),
+  'group.max.size': positive.default(0x7fff_ffff),
+  /** Kafka's default is 50: folders that one broker has no use for. */
+  'offsets.topic.num.partitions': positive.default(1),
+  'offsets.topic.replication.factor': z.number().int().min(1).default(1),
+  'offsets.topic.segment.bytes': positive.default(104_857_600),
+  'offsets.retention.minutes': positive.default(10_080),
+  'offsets.retention.check.interval.ms': positive.default(600_000),
+  'offset.metadata.max.bytes': count.default(4_096),
+})
+
+/** Checked options with every default filled in. */
+export interface ResolvedKafkaOptions {
+  /** `PORT` or `HOST:PORT`. */
+  readonly listen: number | string
+  /** The log directory. */
+  readonly data: string
+  /** When acknowledgements wait for the flush; an extension of ours. */
+  readonly 'ack.flush': 'all' | 'leader' | 'none'
+  /** Listens beyond loopback without authentication only where this is set. */
+  readonly allow_anonymous: boolean
+  readonly 'broker.id': number
+  /** `PLAINTEXT://HOST:PORT`; the address in use where it is left out. */
+  readonly 'advertised.listeners'?: string | undefined
+  readonly 'zookeeper.connect'?: string | undefined
+  readonly 'zookeeper.session.timeout.ms': number
+  readonly 'zookeeper.connection.timeout.ms': number
+  readonly 'num.partitions': number
+  readonly 'default.replication.factor': number
+  readonly 'auto.create.topics.enable': boolean
+  readonly 'delete.topic.enable': boolean
+  readonly 'message.max.bytes': number
+  readonly 'socket.request.max.bytes': number
+  readonly 'fetch.max.bytes': number
+  readonly 'connections.max.idle.ms': number
+  readonly 'max.connections': number
+  readonly 'allow.everyone.if.no.acl.found': boolean
+  /** `User:admin;User:other`. */
+  readonly 'super.users': string
+  readonly 'log.retention.ms'?: number | undefined
+  readonly 'log.retention.minutes'?: number | undefined
+  readonly 'log.retention.hours': number
+  readonly 'log.retention.bytes': number
+  readonly 'log.retention.check.interval.ms': number
+  readonly 'log.segment.bytes': number
+  readonly 'log.roll.ms'?: number | undefined
+  readonly 'log.roll.hours': number
+  readonly 'log.index.interval.bytes': number
+  readonly 'log.index.size.max.bytes': number
+  readonly 'log.cleanup.policy': string
+  readonly 'log.cleaner.enable': boolean
+  readonly 'log.cleaner.backoff.ms': number
+  readonly 'log.cleaner.delete.retention.ms': number
+  readonly 'log.cleaner.min.compaction.lag.ms': number
+  readonly 'log.cleaner.max.compaction.lag.ms': number
+  readonly 'log.cleaner.min.cleanable.ratio': number
+  readonly 'log.message.timestamp.type': 'CreateTime' | 'LogAppendTime'
+  readonly 'log.message.timestamp.before.max.ms': number
+  readonly 'log.message.timestamp.after.max.ms': number
+  readonly 'log.flush.offset.checkpoint.interval.ms': number
+  readonly 'compression.type': 'producer'
+  readonly 'min.insync.replicas': number
+  readonly 'producer.id.expiration.ms': number
+  readonly 'group.initial.rebalance.delay.ms': number
+  readonly 'group.min.session.timeout.ms': number
+  readonly 'group.max.session.timeout.ms': number
+  readonly 'group.max.size': number
+  /** Kafka's default is 50: folders that one broker has no use for. */
+  readonly 'offsets.topic.num.partitions': number
+  readonly 'offsets.topic.replication.factor': number
+  readonly 'offsets.topic.segment.bytes': number
+  readonly 'offsets.retention.minutes': number
+  readonly 'offsets.retention.check.interval.ms': number
+  readonly 'offset.metadata.max.bytes': number
+}
+
+/** What a caller may give; every key is optional. */
+export type KafkaOptions = Partial<ResolvedKafkaOptions>
+
+/** Keys of `server.properties` that Khlong knows of, and does not do. */
+const unsupported: readonly (readonly [RegExp, string])[] = [
+  [/^listeners$/, 'give `listen`'],
+  [/^log\.dirs?$/, 'give `data`: there is one log directory'],
+  [/^(process\.roles|node\.id|controller\.)/, 'metadata lives in ZooKeeper (`zookeeper.connect`)'],
+  [/^(ssl|sasl|security|listener|authorizer|principal)\./, 'not supported yet'],
+  [/^(transactional?|transaction)\./, 'transactions are not supported yet'],
+  [/^(quota|client\.quota|alter\.config|replica|remote\.log|inter\.broker)/, 'not supported yet'],
+  [/^log\.flush\.(interval|scheduler)/, 'not supported yet; `ack.flush` says what is flushed'],
+  [/^(num\.(io|network|recovery)|background\.threads|queued\.|socket\.)/, 'not supported yet'],
+]
+
+/**
+ * Checks a broker's settings and fills in the defaults.
+ *
+ * @throws SettingsError `SETTINGS_INVALID`
+ */
+export function resolveKafkaOptions(
+  settings: unknown,
+  source: SettingsSource = { name: 'options' },
+): ResolvedKafkaOptions {
+  for (const key of Object.keys(settings ?? {})) {
+    if (key in schema.shape) continue
+    const reason = unsupported.find(([pattern]) => pattern.test(key))?.[1]
+    if (reason === undefined) continue
+    const line = source.line?.([key])
+    const where = line === undefined ? source.name : `${source.name}:${line}`
+    throw new SettingsError(`${where}: ${key}: ${reason}`, {
+      file: source.name,
+      key,
+      ...(line === undefined ? {} : { line }),
+    })
+  }
+  return checkSettings(schema, settings, source)
+}

@@ -1,0 +1,250 @@
+import { isIP } from 'node:net'
+import {
+  CodedError,
+  type DataFolder,
+  describeError,
+  formatListen,
+  type ListenAddress,
+  type MetricsRegistry,
+  openDataFolder,
+  PartBase,
+  type PartContext,
+  parseListen,
+  TcpServer,
+  type TimerHandle,
+  type Vitals,
+} from '@khlong/core'
+import { KafkaError } from '../errors.ts'
+import { GroupCoordinator } from '../groups/group-coordinator.ts'
+import { handlers } from '../handlers/index.ts'
+import { cleanLogs } from '../log/cleaner.ts'
+import { LogStore } from '../log/log-store.ts'
+import type { PartitionLog } from '../log/partition-log.ts'
+import { FileMetadataStore } from '../metadata/file-store.ts'
+import type { MetadataStore } from '../metadata/metadata-store.ts'
+import { type KafkaOptions, type ResolvedKafkaOptions, resolveKafkaOptions } from '../options.ts'
+import { BrokerState } from '../state/broker-state.ts'
+import { offsetsTopic } from '../state/topic.ts'
+import { resolveLogConfig } from '../state/topic-configs.ts'
+import { brokerMetrics, brokerVitals } from './broker-metrics.ts'
+import { Connection } from './connection.ts'
+
+const tailBytesMax = 16 * 1024 * 1024
+const openFilesMax = 512
+const journalBytesMax = 16 * 1024 * 1024
+
+/** What exists while the broker runs. */
+interface Running {
+  readonly folder: DataFolder
+  metadata?: MetadataStore
+  state?: BrokerState
+  logs?: LogStore
+  groups?: GroupCoordinator
+  server?: TcpServer
+  timers: TimerHandle[]
+}
+
+/**
+ * A Kafka broker for one machine.
+ *
+ * @example
+ * const broker = new KafkaBroker({ listen: 9092, data: './data/kafka' })
+ * await broker.start()
+ * console.log(broker.addresses.kafka) // 127.0.0.1:9092
+ */
+export class KafkaBroker extends PartBase {
+  readonly name: string = 'kafka'
+  readonly #options: ResolvedKafkaOptions
+  #running: Running | undefined
+  #addresses: Readonly<Record<string, string>> = {}
+  #metrics: MetricsRegistry | undefined
+
+  constructor(options: KafkaOptions = {}, context: PartContext = {}) {
+    super(context)
+    this.#options = resolveKafkaOptions(options)
+  }
+
+  get addresses(): Readonly<Record<string, string>> {
+    return this.#addresses
+  }
+
+  vitals(): Vitals {
+    const running = this.#running
+    if (!running?.state || !running.groups)
+      return { recordsIn: 0, recordsOut: 0, facts: {}, items: [] }
+    return brokerVitals(running.state, running.server?.connectionCount ?? 0)
+  }
+
+  metrics(): string {
+    return this.#metrics?.render() ?? ''
+  }
+
+  protected async onStart(): Promise<void> {
+    const options = this.#options
+    const listen = parseListen(options.listen)
+    if (!isLoopback(listen.host) && !options.allow_anonymous)
+      throw new CodedError(
+        'KAFKA_LISTEN_UNSAFE',
+        `listening on ${formatListen(listen)} without authentication needs allow_anonymous: true`,
+      )
+    const running: Running = { folder: await openDataFolder(options.data), timers: [] }
+    this.#running = running
+    const metadata = await this.#openMetadata(running.folder.path)
+    running.metadata = metadata
+    const { clock, logger } = this
+    const state = new BrokerState({ options, clock, logger, metadata })
+    running.state = state
+    const logs = await LogStore.open({
+      folder: running.folder.path,
+      flushMode: options['ack.flush'],
+      tailBytesMax,
+      openFilesMax,
+      journalBytesMax,
+      clock,
+      logger,
+      configOf: (topic) =>
+        resolveLogConfig(state.options, state.topics.get(topic)?.overrides ?? {}),
+      onFailure: (error) => this.fail(error),
+    })
+    running.logs = logs
+    state.attach(logs)
+    const groups = new GroupCoordinator({
+      clock,
+      logger,
+      committer: logs.committer,
+      initialRebalanceDelayMs: options['group.initial.rebalance.delay.ms'],
+      sizeMax: options['group.max.size'],
+      retentionMs: options['offsets.retention.minutes'] * 60_000,
+      offsetMetadataBytesMax: options['offset.metadata.max.bytes'],
+      partitions: (mayCreate) => offsetsPartitions(state, mayCreate),
+    })
+    running.groups = groups
+    state.attachGroups(groups)
+    await metadata.open(state)
+    const strays = state.strays()
+    if (strays.length > 0)
+      logger.warn({ partitions: strays }, 'folders without metadata are kept and not served')
+    await groups.load()
+    await this.#listen(running, state, listen)
+    this.#metrics = brokerMetrics(state, () => this.#running?.groups !== undefined)
+    this.#plan(running, state)
+  }
+
+  async #openMetadata(folder: string): Promise<MetadataStore> {
+    const connect = this.#options['zookeeper.connect']
+    if (connect === undefined) return new FileMetadataStore(folder)
+    throw new KafkaError(
+      'KAFKA_METADATA_AWAY',
+      `zookeeper.connect (${connect}) is not supported yet`,
+    )
+  }
+
+  async #listen(running: Running, state: BrokerState, listen: ListenAddress): Promise<void> {
+    const options = this.#options
+    const services = {
+      broker: state,
+      handlers,
+      logger: this.logger,
+      requestBytesMax: options['socket.request.max.bytes'],
+      idleMs: options['connections.max.idle.ms'],
+    }
+    const server = new TcpServer((socket) => {
+      if (server.connectionCount > options['max.connections']) socket.destroy()
+      else new Connection(socket, services)
+    })
+    running.server = server
+    const address = await server.listen(listen)
+    state.address = advertised(options['advertised.listeners']) ?? reachable(address)
+    await state.metadata.register({ brokerId: state.brokerId, ...state.address })
+    this.#addresses = { kafka: formatListen(reachable(address)) }
+  }
+
+  /** Work that comes round: retention, checkpoints, compaction, expiry. */
+  #plan(running: Running, state: BrokerState): void {
+    const { logger, clock } = this
+    const options = this.#options
+    const every = (ms: number, what: string, work: () => void | Promise<void>): void => {
+      const index = running.timers.length
+      const next = (): void => {
+        running.timers[index] = clock.setTimer(async () => {
+          try {
+            await work()
+          } catch (error) {
+            logger.error({ err: describeError(error) }, `${what} failed`)
+          }
+          if (this.#running === running) next()
+        }, ms)
+      }
+      next()
+    }
+    const { logs } = state
+    every(options['log.retention.check.interval.ms'], 'retention', () => {
+      const nowMs = clock.nowMs()
+      for (const log of logs.logs.values())
+        log.producers.expire(nowMs - options['producer.id.expiration.ms'])
+      logs.retain(nowMs)
+    })
+    every(options['log.flush.offset.checkpoint.interval.ms'], 'a checkpoint', () =>
+      logs.checkpoint(),
+    )
+    every(options['offsets.retention.check.interval.ms'], 'the expiry of offsets', () =>
+      state.groups.expire(),
+    )
+    if (options['log.cleaner.enable'])
+      every(options['log.cleaner.backoff.ms'], 'compaction', () =>
+        cleanLogs(logs, clock.nowMs(), logger),
+      )
+  }
+
+  protected async onStop(deadlineMs: number): Promise<void> {
+    const running = this.#running
+    if (!running) return
+    this.#running = undefined
+    this.#addresses = {}
+    for (const timer of running.timers) this.clock.clearTimer(timer)
+    // Joins and syncs that wait get their answer, so that their connections can drain.
+    running.groups?.close()
+    for (const log of running.logs?.logs.values() ?? []) wakeAll(log)
+    await running.server?.close(Math.min(deadlineMs, 1_000))
+    await running.logs?.close()
+    await running.metadata?.close()
+    await running.folder.release()
+  }
+}
+
+async function offsetsPartitions(
+  state: BrokerState,
+  mayCreate: boolean,
+): Promise<readonly (PartitionLog | undefined)[] | undefined> {
+  const topic = state.topics.get(offsetsTopic)
+  if (topic || !mayCreate) return topic?.partitions
+  const { options } = state
+  try {
+    await state.createTopic(offsetsTopic, options['offsets.topic.num.partitions'], {
+      'cleanup.policy': 'compact',
+      'segment.bytes': String(options['offsets.topic.segment.bytes']),
+    })
+  } catch (error) {
+    if (!(error instanceof KafkaError) || error.code !== 'KAFKA_TOPIC_EXISTS') throw error
+  }
+  return state.topics.get(offsetsTopic)?.partitions
+}
+
+function wakeAll(log: PartitionLog): void {
+  for (const waiter of [...log.waiters]) waiter()
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
+}
+
+/** An address that a client on this machine can use: nobody connects to "any". */
+function reachable(address: ListenAddress): ListenAddress {
+  const isAny = address.host === '0.0.0.0' || address.host === '::'
+  return { host: isAny ? '127.0.0.1' : address.host, port: address.port }
+}
+
+function advertised(listeners: string | undefined): ListenAddress | undefined {
+  if (listeners === undefined) return undefined
+  return parseListen(listeners.split(',')[0]!.replace(/^[A-Za-z_0-9]+:\/\//, ''))
+}

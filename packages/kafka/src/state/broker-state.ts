@@ -1,0 +1,209 @@
+import { randomBytes } from 'node:crypto'
+import { type Clock, describeError, type Logger } from '@khlong/core'
+import { KafkaError } from '../errors.ts'
+import type { GroupCoordinator } from '../groups/group-coordinator.ts'
+import type { LogStore } from '../log/log-store.ts'
+import type { MetadataListener, MetadataStore, TopicRecord } from '../metadata/metadata-store.ts'
+import type { ResolvedKafkaOptions } from '../options.ts'
+import { type Acl, Authorizer } from './acls.ts'
+import { ProducerIds } from './producer-ids.ts'
+import { isInternalTopic, type Topic, topicNameProblem } from './topic.ts'
+import { checkTopicOverrides, resolveLogConfig, type TopicOverrides } from './topic-configs.ts'
+
+export interface BrokerServices {
+  readonly options: ResolvedKafkaOptions
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly metadata: MetadataStore
+}
+
+/** What the broker knows: topics with their logs, settings and rights. Metadata changes come in as events. */
+export class BrokerState implements MetadataListener {
+  readonly topics: Map<string, Topic> = new Map()
+  readonly topicsById: Map<string, Topic> = new Map()
+  readonly authorizer: Authorizer
+  readonly producerIds: ProducerIds
+  readonly metadata: MetadataStore
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Where clients are told to go. */
+  address: { host: string; port: number } = { host: '127.0.0.1', port: 0 }
+  readonly #staticOptions: ResolvedKafkaOptions
+  #options: ResolvedKafkaOptions
+  #brokerConfigs: Readonly<Record<string, string>> = {}
+  #logs: LogStore | undefined
+  #groups: GroupCoordinator | undefined
+
+  constructor(services: BrokerServices) {
+    this.#staticOptions = services.options
+    this.#options = services.options
+    this.metadata = services.metadata
+    this.clock = services.clock
+    this.logger = services.logger
+    this.authorizer = new Authorizer({
+      isEveryoneAllowedWithoutAcl: services.options['allow.everyone.if.no.acl.found'],
+      superUsers: new Set(services.options['super.users'].split(';').filter(Boolean)),
+    })
+    this.producerIds = new ProducerIds(services.metadata)
+  }
+
+  /** The settings in force: those of the start with dynamic ones over them. */
+  get options(): ResolvedKafkaOptions {
+    return this.#options
+  }
+  get brokerConfigs(): Readonly<Record<string, string>> {
+    return this.#brokerConfigs
+  }
+  get brokerId(): number {
+    return this.#options['broker.id']
+  }
+  get logs(): LogStore {
+    if (!this.#logs) throw new Error('the log store is not open')
+    return this.#logs
+  }
+  get groups(): GroupCoordinator {
+    if (!this.#groups) throw new Error('groups are not open')
+    return this.#groups
+  }
+  attach(logs: LogStore): void {
+    this.#logs = logs
+  }
+  attachGroups(groups: GroupCoordinator): void {
+    this.#groups = groups
+  }
+
+  onTopic(record: TopicRecord): void {
+    const before = this.topics.get(record.name)
+    if (before && before.topicId !== record.topicId) this.onTopicGone(record.name)
+    const topic = (before?.topicId === record.topicId ? before : undefined) ?? {
+      name: record.name,
+      topicId: record.topicId,
+      partitions: [],
+      overrides: record.configs,
+      recordsIn: 0,
+      recordsOut: 0,
+    }
+    topic.overrides = record.configs
+    this.topics.set(record.name, topic)
+    this.topicsById.set(record.topicId, topic)
+    const logConfig = resolveLogConfig(this.#options, record.configs)
+    const partitions = [...topic.partitions]
+    for (let partition = 0; partition < record.partitionCount; partition++) {
+      const log = partitions[partition] ?? this.#placeLog(record, partition)
+      if (log) log.config = logConfig
+      partitions[partition] = log
+    }
+    topic.partitions = partitions
+  }
+
+  onTopicGone(name: string): void {
+    const topic = this.topics.get(name)
+    if (!topic) return
+    this.topics.delete(name)
+    this.topicsById.delete(topic.topicId)
+    for (let partition = 0; partition < topic.partitions.length; partition++)
+      this.logs.remove(name, partition).catch((error) => {
+        this.logger.error({ topic: name, partition, err: error }, 'a partition was not removed')
+      })
+    this.#groups?.forgetTopic(name)
+  }
+
+  onBrokerConfigs(configs: Readonly<Record<string, string>>): void {
+    this.#brokerConfigs = configs
+    const values = Object.entries(configs).map(([key, value]) => [key, settingValue(value)])
+    this.#options = Object.freeze({ ...this.#staticOptions, ...Object.fromEntries(values) })
+    for (const topic of this.topics.values()) {
+      const logConfig = resolveLogConfig(this.#options, topic.overrides)
+      for (const log of topic.partitions) if (log) log.config = logConfig
+    }
+  }
+
+  onAcls(acls: readonly Acl[]): void {
+    this.authorizer.replace(acls)
+  }
+
+  /** Checks and makes a topic; resolves when it can be written. */
+  async createTopic(
+    name: string,
+    partitionCount: number,
+    configs: TopicOverrides,
+    options: { isCheckOnly?: boolean } = {},
+  ): Promise<string> {
+    const problem = topicNameProblem(name)
+    if (problem) throw new KafkaError('KAFKA_TOPIC_INVALID', problem)
+    if (this.topics.has(name))
+      throw new KafkaError('KAFKA_TOPIC_EXISTS', `Topic '${name}' already exists.`)
+    const rival = this.#collision(name)
+    if (rival !== undefined)
+      throw new KafkaError(
+        'KAFKA_TOPIC_INVALID',
+        `Topic '${name}' collides with existing topics: ${rival}`,
+      )
+    if (partitionCount < 1)
+      throw new KafkaError(
+        'KAFKA_PARTITIONS_INVALID',
+        'Number of partitions must be larger than 0.',
+      )
+    checkTopicOverrides(configs)
+    const topicId = newTopicId()
+    if (!options.isCheckOnly)
+      await this.metadata.createTopic({ name, topicId, partitionCount, configs, placedCount: 0 })
+    return topicId
+  }
+
+  /** Partitions whose folder is there, and that no metadata speaks of. */
+  strays(): string[] {
+    const served = new Set<unknown>()
+    for (const topic of this.topics.values()) for (const log of topic.partitions) served.add(log)
+    return [...this.logs.logs.values()].filter((log) => !served.has(log)).map((log) => log.name)
+  }
+
+  #placeLog(record: TopicRecord, partition: number): Topic['partitions'][number] {
+    const { name: topic, topicId } = record
+    const name = `${topic}-${partition}`
+    if (this.logs.offline.has(name)) return undefined
+    const log = this.logs.get(topic, partition)
+    if (log?.identity.topicId === topicId) return log
+    try {
+      if (partition < record.placedCount)
+        throw new KafkaError(
+          'KAFKA_LOG_DAMAGED',
+          `the folder of ${name} with topic id ${topicId} is lost; restore it, or delete the topic`,
+          { fields: { topic, partition, topicId } },
+        )
+      if (log) this.logs.setAside(log)
+      return this.logs.create({ topic, partition, topicId })
+    } catch (error) {
+      this.logs.offline.set(name, error)
+      this.logger.error(
+        { topic, partition, err: describeError(error) },
+        'a partition is not served',
+      )
+      return undefined
+    }
+  }
+
+  /** Names that differ only in '.' and '_' share their metrics' names, so Kafka refuses the second. */
+  #collision(name: string): string | undefined {
+    if (!/[._]/.test(name) || isInternalTopic(name)) return undefined
+    const folded = name.replaceAll('.', '_')
+    for (const other of this.topics.keys()) if (other.replaceAll('.', '_') === folded) return other
+    return undefined
+  }
+}
+
+/** Dynamic settings are kept as text. */
+function settingValue(text: string): string | number | boolean {
+  if (text === 'true' || text === 'false') return text === 'true'
+  return text !== '' && Number.isFinite(Number(text))
+    ? Math.min(Number(text), Number.MAX_SAFE_INTEGER)
+    : text
+}
+
+function newTopicId(): string {
+  for (;;) {
+    const id = randomBytes(16).toString('base64url')
+    // Ids that begin with a dash trouble command lines; Kafka avoids them too.
+    if (!id.startsWith('-')) return id
+  }
+}

@@ -1,0 +1,237 @@
+import { KafkaError } from '../errors.ts'
+import type { LogConfig } from '../log/log-config.ts'
+import type { ResolvedKafkaOptions } from '../options.ts'
+
+/** Values of a topic's own settings by name, as text, the way they lie in ZooKeeper. */
+export type TopicOverrides = Readonly<Record<string, string>>
+
+/** How DescribeConfigs numbers the types of settings. */
+export const ConfigType = {
+  boolean: 1,
+  string: 2,
+  int: 3,
+  long: 5,
+  double: 6,
+  list: 7,
+} as const
+
+interface TopicConfig {
+  readonly type: (typeof ConfigType)[keyof typeof ConfigType]
+  /** The broker setting that gives the default, where there is one. */
+  readonly brokerKey?: string
+  readonly fallback: (options: ResolvedKafkaOptions) => string
+  /** Says what is wrong with a value, or nothing. */
+  readonly problem?: (value: string) => string | undefined
+}
+
+const longMax = '9223372036854775807'
+const limits =
+  (min: number, max = Number.MAX_VALUE) =>
+  (value: string) =>
+    Number(value) >= min && Number(value) <= max ? undefined : `must be from ${min} to ${max}`
+const oneOf =
+  (...values: readonly string[]) =>
+  (value: string): string | undefined =>
+    values.includes(value) ? undefined : `must be one of ${values.join(', ')}`
+const only = (value: string) => (given: string) =>
+  given === value ? undefined : `only ${value} is supported yet`
+const long = (value: number): string => (value >= Number.MAX_SAFE_INTEGER ? longMax : String(value))
+
+/** The settings of a topic that Kafka 4 has, with its defaults and checks. */
+const topicConfigs: Readonly<Record<string, TopicConfig>> = {
+  'cleanup.policy': {
+    type: ConfigType.list,
+    brokerKey: 'log.cleanup.policy',
+    fallback: (o) => o['log.cleanup.policy'],
+    problem: (value) =>
+      value.split(',').every((part) => ['delete', 'compact'].includes(part.trim()))
+        ? undefined
+        : 'must be compact, delete or both',
+  },
+  'compression.type': {
+    type: ConfigType.string,
+    brokerKey: 'compression.type',
+    fallback: () => 'producer',
+    problem: only('producer'),
+  },
+  'delete.retention.ms': {
+    type: ConfigType.long,
+    brokerKey: 'log.cleaner.delete.retention.ms',
+    fallback: (o) => long(o['log.cleaner.delete.retention.ms']),
+    problem: limits(0),
+  },
+  'file.delete.delay.ms': {
+    type: ConfigType.long,
+    fallback: () => '60000',
+    problem: limits(0),
+  },
+  'flush.messages': { type: ConfigType.long, fallback: () => longMax, problem: limits(1) },
+  'flush.ms': { type: ConfigType.long, fallback: () => longMax, problem: limits(0) },
+  'follower.replication.throttled.replicas': { type: ConfigType.list, fallback: () => '' },
+  'index.interval.bytes': {
+    type: ConfigType.int,
+    brokerKey: 'log.index.interval.bytes',
+    fallback: (o) => String(o['log.index.interval.bytes']),
+    problem: limits(0),
+  },
+  'leader.replication.throttled.replicas': { type: ConfigType.list, fallback: () => '' },
+  'max.compaction.lag.ms': {
+    type: ConfigType.long,
+    brokerKey: 'log.cleaner.max.compaction.lag.ms',
+    fallback: (o) => long(o['log.cleaner.max.compaction.lag.ms']),
+    problem: limits(1),
+  },
+  'max.message.bytes': {
+    type: ConfigType.int,
+    brokerKey: 'message.max.bytes',
+    fallback: (o) => String(o['message.max.bytes']),
+    problem: limits(0),
+  },
+  'message.timestamp.after.max.ms': {
+    type: ConfigType.long,
+    brokerKey: 'log.message.timestamp.after.max.ms',
+    fallback: (o) => long(o['log.message.timestamp.after.max.ms']),
+    problem: limits(0),
+  },
+  'message.timestamp.before.max.ms': {
+    type: ConfigType.long,
+    brokerKey: 'log.message.timestamp.before.max.ms',
+    fallback: (o) => long(o['log.message.timestamp.before.max.ms']),
+    problem: limits(0),
+  },
+  'message.timestamp.type': {
+    type: ConfigType.string,
+    brokerKey: 'log.message.timestamp.type',
+    fallback: (o) => o['log.message.timestamp.type'],
+    problem: oneOf('CreateTime', 'LogAppendTime'),
+  },
+  'min.cleanable.dirty.ratio': {
+    type: ConfigType.double,
+    brokerKey: 'log.cleaner.min.cleanable.ratio',
+    fallback: (o) => String(o['log.cleaner.min.cleanable.ratio']),
+    problem: limits(0, 1),
+  },
+  'min.compaction.lag.ms': {
+    type: ConfigType.long,
+    brokerKey: 'log.cleaner.min.compaction.lag.ms',
+    fallback: (o) => long(o['log.cleaner.min.compaction.lag.ms']),
+    problem: limits(0),
+  },
+  'min.insync.replicas': {
+    type: ConfigType.int,
+    brokerKey: 'min.insync.replicas',
+    fallback: () => '1',
+    problem: limits(1),
+  },
+  preallocate: { type: ConfigType.boolean, fallback: () => 'false', problem: only('false') },
+  'retention.bytes': {
+    type: ConfigType.long,
+    brokerKey: 'log.retention.bytes',
+    fallback: (o) => String(o['log.retention.bytes']),
+  },
+  'retention.ms': {
+    type: ConfigType.long,
+    brokerKey: 'log.retention.ms',
+    fallback: (o) => String(brokerRetentionMs(o)),
+    problem: limits(-1),
+  },
+  'segment.bytes': {
+    type: ConfigType.int,
+    brokerKey: 'log.segment.bytes',
+    fallback: (o) => String(o['log.segment.bytes']),
+    problem: limits(14),
+  },
+  'segment.index.bytes': {
+    type: ConfigType.int,
+    brokerKey: 'log.index.size.max.bytes',
+    fallback: (o) => String(o['log.index.size.max.bytes']),
+    problem: limits(4),
+  },
+  'segment.jitter.ms': { type: ConfigType.long, fallback: () => '0', problem: limits(0) },
+  'segment.ms': {
+    type: ConfigType.long,
+    brokerKey: 'log.roll.ms',
+    fallback: (o) => String(o['log.roll.ms'] ?? o['log.roll.hours'] * 3_600_000),
+    problem: limits(1),
+  },
+  'unclean.leader.election.enable': { type: ConfigType.boolean, fallback: () => 'false' },
+}
+
+const isNumeric = (config: TopicConfig): boolean =>
+  config.type === ConfigType.int ||
+  config.type === ConfigType.long ||
+  config.type === ConfigType.double
+
+/** Names of all topic settings, sorted. */
+export function topicConfigNames(): readonly string[] {
+  return Object.keys(topicConfigs)
+}
+
+/** The description of a topic setting; undefined where there is none of that name. */
+export function topicConfig(name: string): TopicConfig | undefined {
+  return Object.hasOwn(topicConfigs, name) ? topicConfigs[name] : undefined
+}
+
+/**
+ * Checks a topic's own settings.
+ *
+ * @throws KafkaError `KAFKA_CONFIG_INVALID` that names the setting.
+ */
+export function checkTopicOverrides(overrides: TopicOverrides): void {
+  for (const [name, value] of Object.entries(overrides)) {
+    const config = topicConfig(name)
+    if (!config) throw invalid(`Unknown topic config name: ${name}`)
+    if (isNumeric(config) && !/^-?\d+(\.\d+)?$/.test(value))
+      throw invalid(`Invalid value ${value} for configuration ${name}: not a number`)
+    if (config.type === ConfigType.boolean && !/^(true|false)$/.test(value))
+      throw invalid(`Invalid value ${value} for configuration ${name}: expected true or false`)
+    const problem = config.problem?.(value)
+    if (problem) throw invalid(`Invalid value ${value} for configuration ${name}: ${problem}`)
+  }
+}
+
+/** What a topic's log obeys: its own settings over the broker's. */
+export function resolveLogConfig(
+  options: ResolvedKafkaOptions,
+  overrides: TopicOverrides,
+): LogConfig {
+  const text = (name: string): string => overrides[name] ?? topicConfigs[name]!.fallback(options)
+  const number = (name: string): number => Math.min(Number(text(name)), Number.MAX_SAFE_INTEGER)
+  const policies = text('cleanup.policy')
+    .split(',')
+    .map((policy) => policy.trim())
+  return {
+    segmentBytes: number('segment.bytes'),
+    segmentMs: number('segment.ms'),
+    indexIntervalBytes: number('index.interval.bytes'),
+    indexBytesMax: number('segment.index.bytes'),
+    retentionMs: number('retention.ms'),
+    retentionBytes: number('retention.bytes'),
+    isCompacted: policies.includes('compact'),
+    isDeleted: policies.includes('delete'),
+    deleteRetentionMs: number('delete.retention.ms'),
+    minCompactionLagMs: number('min.compaction.lag.ms'),
+    maxCompactionLagMs: number('max.compaction.lag.ms'),
+    minCleanableDirtyRatio: number('min.cleanable.dirty.ratio'),
+    maxMessageBytes: number('max.message.bytes'),
+    isLogAppendTime: text('message.timestamp.type') === 'LogAppendTime',
+    timestampBeforeMaxMs: number('message.timestamp.before.max.ms'),
+    timestampAfterMaxMs: number('message.timestamp.after.max.ms'),
+  }
+}
+
+function brokerRetentionMs(options: ResolvedKafkaOptions): number {
+  const minutes = options['log.retention.minutes']
+  const ms =
+    options['log.retention.ms'] ??
+    (minutes === undefined
+      ? options['log.retention.hours'] * 3_600_000
+      : minutes < 0
+        ? -1
+        : minutes * 60_000)
+  return Math.max(-1, ms)
+}
+
+function invalid(message: string): KafkaError {
+  return new KafkaError('KAFKA_CONFIG_INVALID', message)
+}

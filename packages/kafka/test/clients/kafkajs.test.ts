@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { CompressionTypes, Kafka, logLevel } from 'kafkajs'
+import { startBroker } from '../helpers.ts'
+
+const connect = (address: string): Kafka =>
+  new Kafka({ brokers: [address], logLevel: logLevel.NOTHING, retry: { retries: 2 } })
+
+test('kafkajs produces, consumes in a group, commits, and goes on after a restart', async (t) => {
+  const { broker, address, data } = await startBroker(t)
+  const kafka = connect(address)
+  const admin = kafka.admin()
+  await admin.connect()
+  await admin.createTopics({ topics: [{ topic: 'frames', numPartitions: 3 }] })
+  assert.deepEqual(await admin.listTopics(), ['frames'])
+  const producer = kafka.producer({ idempotent: true })
+  await producer.connect()
+  for (let round = 0; round < 5; round++)
+    await producer.send({
+      topic: 'frames',
+      compression: round === 2 ? CompressionTypes.GZIP : CompressionTypes.None,
+      messages: Array.from({ length: 10 }, (_, index) => ({
+        key: `${index}`,
+        value: `${round}-${index}`,
+        headers: { round: `${round}` },
+      })),
+    })
+  const read = async (from: Kafka, count: number): Promise<string[]> => {
+    const consumer = from.consumer({ groupId: 'readers' })
+    await consumer.connect()
+    await consumer.subscribe({ topic: 'frames', fromBeginning: true })
+    const values: string[] = []
+    await new Promise<void>((resolve, reject) => {
+      consumer
+        .run({
+          eachMessage: async ({ message }) => {
+            values.push(String(message.value))
+            if (values.length === count) resolve()
+          },
+        })
+        .catch(reject)
+    })
+    await consumer.disconnect()
+    return values
+  }
+  const first = await read(kafka, 50)
+  assert.equal(new Set(first).size, 50)
+  await producer.disconnect()
+  const offsets = await admin.fetchOffsets({ groupId: 'readers', topics: ['frames'] })
+  const committed = offsets[0]?.partitions.map(({ offset }) => Number(offset)) ?? []
+  assert.equal(
+    committed.reduce((sum, offset) => sum + offset, 0),
+    50,
+  )
+  await admin.disconnect()
+  await broker.stop()
+  const again = await startBroker(t, { data })
+  const other = connect(again.address)
+  const lateProducer = other.producer()
+  await lateProducer.connect()
+  await lateProducer.send({ topic: 'frames', messages: [{ value: 'late' }] })
+  assert.deepEqual(await read(other, 1), ['late'])
+  await lateProducer.disconnect()
+})
+
+test('kafkajs administers topics, settings, groups and ACLs', async (t) => {
+  const { address } = await startBroker(t)
+  const admin = connect(address).admin()
+  await admin.connect()
+  await admin.createTopics({
+    topics: [
+      { topic: 'one', numPartitions: 2, configEntries: [{ name: 'retention.ms', value: '5000' }] },
+    ],
+  })
+  await assert.rejects(
+    admin.createTopics({ topics: [{ topic: 'two', replicationFactor: 3 }] }),
+    /Topic creation errors/,
+  )
+  await admin.createPartitions({ topicPartitions: [{ topic: 'one', count: 4 }] })
+  const { topics } = await admin.fetchTopicMetadata({ topics: ['one'] })
+  assert.equal(topics[0]?.partitions.length, 4)
+  await admin.alterConfigs({
+    validateOnly: false,
+    resources: [
+      { type: 2, name: 'one', configEntries: [{ name: 'max.message.bytes', value: '1000' }] },
+    ],
+  })
+  const described = await admin.describeConfigs({
+    includeSynonyms: false,
+    resources: [{ type: 2, name: 'one', configNames: ['max.message.bytes', 'retention.ms'] }],
+  })
+  assert.deepEqual(
+    described.resources[0]?.configEntries.map(({ configName, configValue }) => [
+      configName,
+      configValue,
+    ]),
+    [
+      ['max.message.bytes', '1000'],
+      ['retention.ms', '604800000'],
+    ],
+  )
+  await admin.deleteTopics({ topics: ['one'] })
+  assert.deepEqual(await admin.listTopics(), [])
+  const cluster = await admin.describeCluster()
+  assert.equal(cluster.brokers.length, 1)
+  await admin.disconnect()
+})
