@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import path from 'node:path'
+import test from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { makeProgram } from '../packages/khlong/src/cli/program.ts'
+import { commandProblem, shownCommands, splitCommands } from './docs/commands.ts'
+import {
+  declaredDependencies,
+  documentedDependencies,
+  permissiveLicences,
+  unusualLicences,
+} from './docs/dependencies.ts'
+import { readMarkdown, readMarkdownFiles } from './docs/markdown.ts'
+import { brokenPaths } from './docs/paths.ts'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const documents = readMarkdownFiles(root)
+const program = makeProgram()
+
+test('every link and every path of the repository in a document leads somewhere', () => {
+  assert.deepEqual(brokenPaths(root, documents), [])
+})
+
+test('every command in a document has a subcommand and flags that exist', () => {
+  const { scripts } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as {
+    scripts: Record<string, string>
+  }
+  const problems: string[] = []
+  for (const { file, line, kind, words } of documents.flatMap(shownCommands)) {
+    const problem =
+      kind === 'khlong'
+        ? commandProblem(program, words)
+        : words[0]! in scripts
+          ? undefined
+          : `there is no script ${words[0]}`
+    if (problem) problems.push(`${file}:${line}: ${words.join(' ')}: ${problem}`)
+  }
+  assert.deepEqual(problems, [])
+})
+
+test('docs/dependencies.md has each runtime dependency with its licence, all permissive', () => {
+  const text = readFileSync(path.join(root, 'docs/dependencies.md'), 'utf8')
+  const declared = declaredDependencies(root)
+  assert.deepEqual(documentedDependencies(text), declared)
+  assert.deepEqual(
+    declared.filter(({ licence }) => !permissiveLicences.includes(licence)),
+    [],
+  )
+  assert.deepEqual(unusualLicences(root), [], 'what dependencies bring along')
+})
+
+test('both languages of a document have the same sections and the same commands', () => {
+  for (const thai of documents.filter(({ file }) => file.endsWith('.th.md'))) {
+    const english = documents.find(({ file }) => file === thai.file.replace('.th.md', '.md'))
+    assert.ok(english, `${thai.file} has no English beside it`)
+    assert.equal(thai.anchors.size, english.anchors.size, `${thai.file}: headings`)
+    const commands = (document: typeof thai): string[] =>
+      shownCommands(document).map(({ words }) => words.join(' '))
+    assert.deepEqual(commands(thai), commands(english), `${thai.file}: commands`)
+  }
+})
+
+test('a document is taken apart into links, code, blocks and headings', () => {
+  const { links, code, blocks, anchors } = readMarkdown(
+    'a.md',
+    '# Some `code` here\n[a](b.md#c) and `x(y)`, ![p](d.png "t")\n```sh\nls # [no](link)\n```\n',
+  )
+  assert.deepEqual(
+    links.map(({ text }) => text),
+    ['b.md#c', 'd.png'],
+  )
+  assert.deepEqual(
+    code.map(({ text }) => text),
+    ['code', 'x(y)'],
+  )
+  assert.deepEqual(blocks, [{ line: 3, language: 'sh', text: 'ls # [no](link)' }])
+  assert.deepEqual([...anchors], ['some-code-here'])
+})
+
+test('a shell line is split into commands, and words lose their quotes', () => {
+  assert.deepEqual(splitCommands(`a 'b c' --d="e f" | g && h # i`), [
+    ['a', 'b c', '--d=e f'],
+    ['g'],
+    ['h'],
+  ])
+})
+
+test('a command with a wrong subcommand, flag or argument is found out', () => {
+  assert.equal(commandProblem(program, ['up', 'DIR', '--no-open', '--set', 'a.b=1']), undefined)
+  assert.equal(commandProblem(program, ['mqtt', 'sub', '#', '-v']), undefined)
+  assert.match(commandProblem(program, ['upp']) ?? '', /no subcommand upp/)
+  assert.match(commandProblem(program, ['up', '--nope']) ?? '', /no flag --nope/)
+  assert.match(commandProblem(program, ['up', '--data']) ?? '', /wants a value/)
+  assert.match(commandProblem(program, ['mqtt', 'nope']) ?? '', /no subcommand/)
+  assert.match(commandProblem(program, ['init']) ?? '', /needs 1 arguments/)
+})
