@@ -2,7 +2,7 @@ import { findField } from '../bson/element.ts'
 import type { ReplyFields } from '../bson/encode.ts'
 import { isTruthy, numberOf } from '../bson/number.ts'
 import { BsonType, typeName } from '../bson/types.ts'
-import { elementsOf, entriesOf, Value } from '../bson/value.ts'
+import { EMPTY_DOCUMENT, elementsOf, entriesOf, Value } from '../bson/value.ts'
 import { codeError, MongoError } from '../errors.ts'
 import { compileFilter } from '../query/filter.ts'
 import { idOfFilter, planQuery } from '../query/plan.ts'
@@ -222,13 +222,21 @@ function upsert(
   update: Update,
   outcome: UpdateOutcome,
 ): void {
-  const seed = seedOf(statement.filter)
-  const doc = prepareDocument(update.apply(seed, true))
+  const id = update.isReplacement ? idOfFilter(statement.filter) : undefined
+  // A replacement by _id, what sinks send, needs nothing of the filter but its _id.
+  const doc = id
+    ? prepareDocument(update.apply(withId(id), true))
+    : prepareDocument(update.apply(seedOf(statement.filter), true))
   const collection = state.catalog.obtain(namespace)
   collection.insert(doc)
   state.catalog.markDirty(collection)
   outcome.upserted = idOf(doc)
   outcome.after = doc
+}
+
+/** `{_id: id}` */
+function withId(id: Value): Buffer {
+  return prepareDocument(EMPTY_DOCUMENT, id)
 }
 
 /** Updates the first match, or upserts; inside a transaction only. */

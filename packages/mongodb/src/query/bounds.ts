@@ -239,7 +239,7 @@ function rangeOf(prefix: Buffer, field: IndexField, range: Demand & { kind: 'ran
   const start = edge(first)
   const end = edge(last)
   return {
-    start: start ? (first!.isInclusive ? cut(start) : behind(start)) : rank,
+    start: start ? startOf(start, first!.isInclusive) : rank,
     end: end ? (last!.isInclusive ? behind(end) : cut(end, true)) : behind(rank),
   }
 }
@@ -251,6 +251,11 @@ function wholeRange(prefix: Buffer): KeyRange {
 
 // Stored keys are cut at KEY_BYTES_MAX and end in a hash: ends are cut before it.
 const CUT_BYTES = KEY_BYTES_MAX - 20
+
+/** Where a stretch begins. Behind a key that was cut there may be others that begin like it. */
+function startOf(key: Buffer, isInclusive: boolean): Buffer {
+  return isInclusive || key.length > KEY_BYTES_MAX ? cut(key) : behind(key)
+}
 
 function cut(key: Buffer, isEnd = false): Buffer {
   if (key.length <= KEY_BYTES_MAX) return key
