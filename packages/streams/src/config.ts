@@ -64,9 +64,8 @@ const streamsShape = {
     .regex(/^[a-zA-Z0-9._-]{1,200}$/, 'expected letters, digits, dots, dashes and underscores'),
   'bootstrap.servers': z.string().default('127.0.0.1:9092'),
   'client.id': z.string().optional(),
-  // How to reach the brokers is for the clients to check.
-  'security.protocol': z.string().optional(),
-  'sasl.mechanism': z.string().optional(),
+  'security.protocol': z.enum(['PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL']).optional(),
+  'sasl.mechanism': z.enum(['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512']).optional(),
   'sasl.username': z.string().optional(),
   'sasl.password': z.string().optional(),
   'auto.offset.reset': z.enum(['earliest', 'latest', 'none']).default('earliest'),
@@ -82,9 +81,7 @@ const streamsShape = {
   'processing.guarantee': z
     .literal('at_least_once', { error: 'exactly_once_v2 is not supported yet; use at_least_once' })
     .default('at_least_once'),
-  'max.task.idle.ms': z
-    .literal(0, { error: 'only 0 is supported yet: waiting for the slower of two partitions' })
-    .default(0),
+  'max.task.idle.ms': ms.default(0),
   'topology.optimization': z
     .literal(['none'], { error: 'only none is supported yet' })
     .default('none'),
@@ -138,8 +135,8 @@ export interface ResolvedStreamsSettings {
   readonly 'application.id': string
   readonly 'bootstrap.servers': string
   readonly 'client.id'?: string | undefined
-  readonly 'security.protocol'?: string | undefined
-  readonly 'sasl.mechanism'?: string | undefined
+  readonly 'security.protocol'?: 'PLAINTEXT' | 'SSL' | 'SASL_PLAINTEXT' | 'SASL_SSL' | undefined
+  readonly 'sasl.mechanism'?: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512' | undefined
   readonly 'sasl.username'?: string | undefined
   readonly 'sasl.password'?: string | undefined
   readonly 'auto.offset.reset': OffsetReset
@@ -153,7 +150,11 @@ export interface ResolvedStreamsSettings {
   readonly 'replication.factor': number
   readonly 'num.stream.threads': 1
   readonly 'processing.guarantee': 'at_least_once'
-  readonly 'max.task.idle.ms': 0
+  /**
+   * How long records wait for an empty partition that may have earlier ones. As in Java, and ours
+   * beyond it: between all partitions here that feed one repartition topic, too.
+   */
+  readonly 'max.task.idle.ms': number
   readonly 'topology.optimization': 'none'
   readonly 'statestore.cache.max.bytes': number
   readonly 'windowstore.changelog.additional.retention.ms': number

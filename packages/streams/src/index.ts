@@ -1,4 +1,23 @@
-export type { StreamsSettings } from './config.ts'
+export {
+  type ApplicationSettings,
+  defineStreams,
+  type StreamsDefinition,
+  type TopologyDefinition,
+} from './app/define-streams.ts'
+export {
+  KafkaStreams,
+  type KafkaStreamsContext,
+  type KafkaStreamsState,
+} from './app/kafka-streams.ts'
+export { StreamsApps } from './app/streams-apps.ts'
+export {
+  type ResolvedStreamsAppsOptions,
+  type ResolvedStreamsSettings,
+  resolveStreamsAppsOptions,
+  resolveStreamsSettings,
+  type StreamsAppsOptions,
+  type StreamsSettings,
+} from './config.ts'
 export { KGroupedStream, TimeWindowedKStream } from './dsl/kgrouped-stream.ts'
 export { type KeyValue, KStream } from './dsl/kstream.ts'
 export { KTable } from './dsl/ktable.ts'

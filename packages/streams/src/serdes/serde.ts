@@ -39,7 +39,11 @@ export const stringSerde: Serde<string> = {
 /** Bytes as they are. */
 export const bytesSerde: Serde<Buffer> = {
   serialize: (value) => value,
-  deserialize: (bytes) => Buffer.from(bytes),
+  deserialize(bytes) {
+    const copy = Buffer.allocUnsafe(bytes.byteLength)
+    bytes.copy(copy)
+    return copy
+  },
 }
 
 /** Java's Long: eight bytes, big-endian, as a number that must be a safe integer. */

@@ -161,10 +161,7 @@ export class TopologyTestDriver {
     valueSerde: Serde<NonNullable<V>>,
   ): TestOutputTopic<K, V> {
     const captured = this.#output(topic)
-    const read = (): TestRecord<K, V> | undefined => {
-      const record = captured.shift()
-      if (!record) return undefined
-      const { key, value, timestampMs, headers } = record
+    const decode = ({ key, value, timestampMs, headers }: Captured): TestRecord<K, V> => {
       return {
         key: (key === null ? null : keySerde.deserialize(key)) as K,
         value: (value === null ? null : valueSerde.deserialize(value)) as V,
@@ -172,16 +169,15 @@ export class TopologyTestDriver {
         headers,
       }
     }
-    const readAll = (): TestRecord<K, V>[] => {
-      const records: TestRecord<K, V>[] = []
-      for (let record = read(); record; record = read()) records.push(record)
-      return records
-    }
+    const readAll = (): TestRecord<K, V>[] => captured.splice(0).map(decode)
     return {
       get size() {
         return captured.length
       },
-      read,
+      read: () => {
+        const record = captured.shift()
+        return record && decode(record)
+      },
       readAll,
       readTable: () => new Map(readAll().map(({ key, value }) => [key, value])),
     }

@@ -1,0 +1,146 @@
+import { readdir, stat } from 'node:fs/promises'
+import path from 'node:path'
+import {
+  type DataFolder,
+  MetricsRegistry,
+  openDataFolder,
+  PartBase,
+  type PartContext,
+  type Vitals,
+} from '@khlong/core'
+import {
+  type ResolvedStreamsAppsOptions,
+  resolveStreamsAppsOptions,
+  type StreamsAppsOptions,
+} from '../config.ts'
+import { StreamsError } from '../errors.ts'
+import { HostedApp } from './hosted-app.ts'
+
+/**
+ * The part that runs a folder of streams applications. Each module is one; a module that cannot be
+ * loaded, or whose application ends, is shown as failed with the reason, and the others go on.
+ */
+export class StreamsApps extends PartBase {
+  readonly name = 'streams'
+  readonly addresses: Readonly<Record<string, string>> = {}
+  readonly options: ResolvedStreamsAppsOptions
+  readonly #registry = new MetricsRegistry()
+  #folder: DataFolder | undefined
+  #apps: HostedApp[] = []
+
+  constructor(options: StreamsAppsOptions, context: PartContext = {}) {
+    super(context)
+    this.options = resolveStreamsAppsOptions(options)
+    this.#describeMetrics()
+  }
+
+  vitals(): Vitals {
+    const items = this.#apps.map((app) => app.vitalItem())
+    const sum = (of: (item: (typeof items)[number]) => number | undefined): number =>
+      items.reduce((total, item) => total + (of(item) ?? 0), 0)
+    const closings = this.#apps.flatMap((app) => app.streams?.nextWindowCloseMs ?? [])
+    return {
+      recordsIn: sum((item) => item.recordsIn),
+      recordsOut: sum((item) => item.recordsOut),
+      lag: sum((item) => item.lag),
+      deadLetters: sum((item) => item.deadLetters),
+      facts: {
+        applications: items.length,
+        ...(closings.length > 0 ? { windowEndMs: Math.min(...closings) } : {}),
+      },
+      items,
+    }
+  }
+
+  metrics(): string {
+    return this.#registry.render()
+  }
+
+  /** The description of each application's topology, by its id. */
+  describe(): Record<string, string> {
+    return Object.fromEntries(
+      this.#apps.map((app) => [app.name, app.topology?.describe() ?? 'not loaded']),
+    )
+  }
+
+  protected override async onStart(): Promise<void> {
+    this.#folder = await openDataFolder(this.options.data)
+    const ports = { data: this.#folder.path, logger: this.logger, clock: this.clock }
+    const files = await applicationFiles(this.options.apps)
+    this.#apps = files.map((file) => new HostedApp(file, this.options, ports))
+    await Promise.all(this.#apps.map((app) => app.start()))
+  }
+
+  protected override async onStop(): Promise<void> {
+    await Promise.all(this.#apps.map((app) => app.stop()))
+    await this.#folder?.release()
+    this.#folder = undefined
+  }
+
+  #describeMetrics(): void {
+    const registry = this.#registry
+    const processed = registry.counter({
+      name: 'kafka_stream_thread_process_total',
+      help: 'Records that were processed.',
+    })
+    const produced = registry.counter({
+      name: 'kafka_stream_topic_records_produced_total',
+      help: 'Records that were written to topics, changelogs left out.',
+    })
+    const dropped = registry.counter({
+      name: 'kafka_stream_task_dropped_records_total',
+      help: 'Records that changed nothing, by reason.',
+    })
+    const deadLetters = registry.counter({
+      name: 'khlong_streams_dead_letters_total',
+      help: 'Records that went to a dead letter topic.',
+    })
+    const lag = registry.gauge({
+      name: 'kafka_consumer_fetch_manager_records_lag',
+      help: 'Records that wait in the topics that are read.',
+    })
+    const failed = registry.gauge({
+      name: 'kafka_stream_failed_stream_threads',
+      help: 'Whether the application is stopped by an error.',
+    })
+    const closing = registry.gauge({
+      name: 'khlong_streams_next_window_close_timestamp_seconds',
+      help: 'When the next open window ends, its grace included.',
+    })
+    registry.onRender(() => {
+      closing.clear()
+      for (const app of this.#apps) {
+        const labels = { application_id: app.name }
+        const item = app.vitalItem()
+        processed.series(labels).value = item.recordsIn
+        produced.series(labels).value = item.recordsOut
+        deadLetters.series(labels).value = item.deadLetters ?? 0
+        lag.series(labels).value = item.lag ?? 0
+        failed.series(labels).value = item.state === 'failed' ? 1 : 0
+        for (const [reason, count] of Object.entries(app.streams?.counts.dropped ?? {}))
+          dropped.series({ ...labels, reason }).value = count
+        const closeMs = app.streams?.nextWindowCloseMs
+        if (closeMs !== undefined) closing.set(closeMs / 1_000, labels)
+      }
+    })
+  }
+}
+
+/** The modules of a folder; subfolders hold what they share. A file stands for itself. */
+async function applicationFiles(apps: string): Promise<string[]> {
+  const root = path.resolve(apps)
+  let found: Awaited<ReturnType<typeof stat>>
+  try {
+    found = await stat(root)
+  } catch (cause) {
+    throw new StreamsError('STREAMS_APPLICATION_INVALID', `there is no folder ${root} (apps)`, {
+      cause,
+    })
+  }
+  if (found.isFile()) return [root]
+  const names = await readdir(root)
+  return names
+    .filter((name) => /\.[mc]?[jt]s$/.test(name) && !/\.(d|test)\.[mc]?[jt]s$/.test(name))
+    .sort()
+    .map((name) => path.join(root, name))
+}

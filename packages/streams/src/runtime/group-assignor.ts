@@ -1,0 +1,75 @@
+import type { Assignor, TopicPartition } from '@khlong/kafka-client'
+import { shareTasks, type TaskMember } from './assignor.ts'
+import type { PlannedTask, TaskPlan } from './task-plan.ts'
+
+/** What a member tells the leader. */
+interface MemberData {
+  readonly version: 1
+  readonly storedTasks: readonly string[]
+}
+
+export interface GroupAssignorOptions {
+  /** Called by the leader: makes internal topics where they are missing and says which tasks there are. */
+  readonly plan: () => Promise<TaskPlan>
+  /** Tasks whose stores this member has on disk. */
+  readonly storedTasks: () => readonly string[]
+  /** Told what topology the tasks were shared out for. */
+  readonly onAssignment: (fingerprint: string) => void
+  /** Tells this topology from another one of the same application. */
+  readonly fingerprint: string
+}
+
+/**
+ * Shares whole tasks, so that partitions with one number meet, in the way of cooperative rebalancing
+ * (KIP-429): a task that moves is given to nobody in the round in which its owner learns of it.
+ */
+export function groupAssignor(options: GroupAssignorOptions): Assignor {
+  return {
+    name: 'khlong-stream',
+    isCooperative: true,
+    userData: () => {
+      const data: MemberData = { version: 1, storedTasks: options.storedTasks() }
+      return Buffer.from(JSON.stringify(data))
+    },
+    async assign(members) {
+      const { tasks } = await options.plan()
+      const owners = new Map<string, string>()
+      const taskMembers: TaskMember[] = members.map((member) => {
+        const owned = new Set(member.ownedPartitions.map(partitionKey))
+        const running = new Set(
+          tasks
+            .filter((task) => task.sources.some((one) => owned.has(partitionKey(one))))
+            .map(({ id }) => id),
+        )
+        for (const id of running) owners.set(id, member.memberId)
+        return { memberId: member.memberId, running, stored: storedTasksOf(member.userData) }
+      })
+      const shares = shareTasks(tasks, taskMembers)
+      const userData = Buffer.from(options.fingerprint)
+      const isFree = (task: PlannedTask, memberId: string): boolean =>
+        (owners.get(task.id) ?? memberId) === memberId
+      return new Map(
+        [...shares].map(([memberId, share]) => {
+          const partitions = share
+            .filter((task) => isFree(task, memberId))
+            .flatMap((task) => task.sources)
+          return [memberId, { partitions, userData }]
+        }),
+      )
+    },
+    onAssignment: ({ userData }) => options.onAssignment(userData?.toString() ?? ''),
+  }
+}
+
+export const partitionKey = ({ topic, partition }: TopicPartition): string =>
+  `${topic}/${partition}`
+
+function storedTasksOf(userData: Buffer | null): Set<string> {
+  try {
+    const data = JSON.parse(userData?.toString() ?? '{}') as Partial<MemberData>
+    return new Set(data.storedTasks ?? [])
+  } catch {
+    // A member of another make: it has nothing that would be known here.
+    return new Set()
+  }
+}

@@ -1,0 +1,85 @@
+import type { Admin, TopicDescription } from '@khlong/kafka-client'
+import { KafkaClientError } from '@khlong/kafka-client'
+import type { ResolvedStreamsSettings } from '../config.ts'
+import { StreamsError } from '../errors.ts'
+import type { Topology } from '../topology/topology.ts'
+import { type InternalTopicPlan, planTasks, sourceTopics, type TaskPlan } from './task-plan.ts'
+
+/**
+ * Looks at the topics that a topology reads, makes those that it needs for itself, and says which
+ * tasks follow.
+ *
+ * @throws StreamsError `STREAMS_SOURCE_TOPIC_MISSING`, `STREAMS_PARTITIONS_CHANGED`
+ */
+export async function prepareTopics(
+  admin: Admin,
+  topology: Topology,
+  settings: ResolvedStreamsSettings,
+): Promise<TaskPlan> {
+  const applicationId = settings['application.id']
+  const { external } = sourceTopics(topology, applicationId)
+  let topics = await describe(admin)
+  const missing = external.filter((topic) => !topics.has(topic))
+  const partitions = settings['create.source.topics']
+  if (missing.length > 0 && partitions === 0)
+    throw new StreamsError(
+      'STREAMS_SOURCE_TOPIC_MISSING',
+      `${applicationId}: source topics do not exist: ${missing.join(', ')}; create them, or set create.source.topics to a number of partitions`,
+      { retriable: true, fields: { topics: missing } },
+    )
+  const deadLetters = settings['errors.dead.letter.queue.topic.name']
+  if (deadLetters !== undefined && !topics.has(deadLetters)) missing.push(deadLetters)
+  if (missing.length > 0) {
+    const plans = missing.map((name) => ({ name, partitions: Math.max(1, partitions), config: {} }))
+    await create(admin, plans, settings)
+    topics = await describe(admin)
+  }
+  const plan = planTasks(
+    topology,
+    applicationId,
+    (topic) => topics.get(topic)?.partitions.length ?? 0,
+    settings['windowstore.changelog.additional.retention.ms'],
+  )
+  const internal = [...plan.repartitionTopics, ...plan.changelogTopics]
+  for (const { name, partitions: expected } of internal) {
+    const found = topics.get(name)?.partitions.length ?? expected
+    if (found !== expected)
+      throw new StreamsError(
+        'STREAMS_PARTITIONS_CHANGED',
+        `internal topic ${name} has ${found} partitions, the topology needs ${expected}: the partitions of a source topic have changed; reset the application, or give it another application.id`,
+        { fields: { topic: name, expected, found } },
+      )
+  }
+  await create(
+    admin,
+    internal.filter(({ name }) => !topics.has(name)),
+    settings,
+  )
+  return plan
+}
+
+async function describe(admin: Admin): Promise<Map<string, TopicDescription>> {
+  return new Map((await admin.describeTopics()).map((topic) => [topic.name, topic]))
+}
+
+async function create(
+  admin: Admin,
+  plans: readonly InternalTopicPlan[],
+  settings: ResolvedStreamsSettings,
+): Promise<void> {
+  // One at a time: where another instance was faster with one of them, the others are still made.
+  for (const { name, partitions, config } of plans)
+    try {
+      await admin.createTopics([
+        {
+          name,
+          partitions,
+          replicationFactor: settings['replication.factor'],
+          configs: config,
+        },
+      ])
+    } catch (error) {
+      if (!(error instanceof KafkaClientError) || error.code !== 'KAFKA_TOPIC_ALREADY_EXISTS')
+        throw error
+    }
+}

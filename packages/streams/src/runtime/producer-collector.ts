@@ -1,0 +1,96 @@
+import type { KafkaClient, Producer } from '@khlong/kafka-client'
+import { StreamsError, topologyError } from '../errors.ts'
+import type { RecordHeaders } from '../record.ts'
+import type { RecordCollector } from './task.ts'
+
+/** Says whether the application goes on without a record that could not be sent. */
+export type OnSendError = (topic: string, error: Error) => 'continue' | 'fail'
+
+/**
+ * Hands what tasks give out to a producer. An error that comes back later is remembered, and ends
+ * the application at the next `flush` or `check`, unless the handler passes over it.
+ */
+export class ProducerCollector implements RecordCollector {
+  readonly #producer: Producer
+  readonly #client: KafkaClient
+  readonly #onSendError: OnSendError
+  /** Behind the last acknowledged record of each changelog partition, by topic. */
+  readonly #changelogOffsets = new Map<string, Map<number, number>>()
+  #failure: Error | undefined
+  #isFull = false
+
+  constructor(producer: Producer, onSendError: OnSendError) {
+    this.#producer = producer
+    this.#client = producer.client
+    this.#onSendError = onSendError
+  }
+
+  /** Whether the producer's buffer is full: await `ready` before more is processed. */
+  get isFull(): boolean {
+    return this.#isFull
+  }
+
+  /** Names the changelogs: for these, offsets are kept. */
+  watchChangelogs(topics: readonly string[]): void {
+    for (const topic of topics)
+      if (!this.#changelogOffsets.has(topic)) this.#changelogOffsets.set(topic, new Map())
+  }
+
+  changelogOffset(topic: string, partition: number): number | undefined {
+    return this.#changelogOffsets.get(topic)?.get(partition)
+  }
+
+  send(
+    topic: string,
+    partition: number | undefined,
+    key: Buffer | null,
+    value: Buffer | null,
+    timestampMs: number | undefined,
+    headers: RecordHeaders,
+  ): void {
+    const hasRoom = this.#producer.enqueue(
+      { topic, partition, key, value, timestamp: timestampMs, headers },
+      (error, metadata) => {
+        if (error) this.#onError(topic, error)
+        else if (metadata && metadata.offset >= 0)
+          this.#changelogOffsets.get(topic)?.set(metadata.partition, metadata.offset + 1)
+      },
+    )
+    if (!hasRoom) this.#isFull = true
+  }
+
+  partitionCount(topic: string): number {
+    const count = this.#client.metadata.topic(topic)?.partitions.length
+    if (count) return count
+    throw topologyError(`the partitions of topic ${topic} are not known; it must exist beforehand`)
+  }
+
+  /** Throws what a record that was sent has met. */
+  check(): void {
+    if (this.#failure) throw this.#failure
+  }
+
+  async ready(): Promise<void> {
+    if (!this.#isFull) return
+    await this.#producer.ready()
+    this.#isFull = false
+  }
+
+  /** Resolves when everything sent so far is acknowledged. */
+  async flush(): Promise<void> {
+    await this.#producer.flush()
+    this.#isFull = false
+    this.check()
+  }
+
+  #onError(topic: string, error: Error): void {
+    const isChangelog = this.#changelogOffsets.has(topic)
+    // A store whose changelog lacks a change is wrong, whatever the handler thinks of it.
+    if (!isChangelog && this.#onSendError(topic, error) === 'continue') return
+    this.#failure ??= new StreamsError(
+      'STREAMS_PRODUCTION_FAILED',
+      `a record for topic ${topic} could not be sent`,
+      { cause: error, fields: { topic } },
+    )
+  }
+}

@@ -1,0 +1,22 @@
+import type { StreamTask } from './task.ts'
+import type { PlannedTask } from './task-plan.ts'
+
+/** A task with its place in its source partitions. */
+export class RunningTask {
+  readonly task: StreamTask
+  readonly plan: PlannedTask
+  /** Behind the last processed record, by topic. */
+  readonly nextOffsets: Map<string, number> = new Map<string, number>()
+  /** Whether anything happened since the last commit. */
+  isChanged = false
+  /** Wall-clock time of the last record. */
+  lastRecordMs: number
+  /** How far windows were closed by the clock; goes into the commit, so that a restart keeps it. */
+  closedUntilMs = -1
+
+  constructor(task: StreamTask, plan: PlannedTask, nowMs: number) {
+    this.task = task
+    this.plan = plan
+    this.lastRecordMs = nowMs
+  }
+}

@@ -1,0 +1,433 @@
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import type { Clock, Logger } from '@khlong/core'
+import {
+  type Admin,
+  type Consumer,
+  type KafkaClient,
+  KafkaClientError,
+  type OffsetToCommit,
+  type TopicPartition,
+} from '@khlong/kafka-client'
+import type { ResolvedStreamsSettings } from '../config.ts'
+import { StreamsError } from '../errors.ts'
+import type { StateFolder } from '../state/state-folder.ts'
+import type { StoreSpec } from '../state/state-store.ts'
+import type { SubTopology, Topology } from '../topology/topology.ts'
+import { partitionKey } from './group-assignor.ts'
+import {
+  enqueue,
+  headOf,
+  PartitionGroup,
+  type PartitionQueue,
+  shiftHead,
+} from './partition-group.ts'
+import type { ProducerCollector } from './producer-collector.ts'
+import { type RestoreProgress, restoreStores } from './restore.ts'
+import { RunningTask } from './running-task.ts'
+import { decodePartitionTime, encodePartitionTime } from './stream-time.ts'
+import { changelogTopic, StreamTask, type TaskSettings } from './task.ts'
+import { type TaskPlan, upstreamOf } from './task-plan.ts'
+import { internalTopicNamer } from './topic-names.ts'
+
+export interface StreamThreadOptions {
+  readonly topology: Topology
+  readonly settings: ResolvedStreamsSettings
+  readonly taskSettings: TaskSettings
+  readonly client: KafkaClient
+  readonly admin: Admin
+  readonly consumer: Consumer
+  readonly collector: ProducerCollector
+  readonly folder: StateFolder | undefined
+  readonly plan: () => Promise<TaskPlan>
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly signal: AbortSignal
+  /** Called after a commit, with the offsets before which repartition topics are done with. */
+  readonly onCommitted: (offsets: readonly OffsetToCommit[]) => void
+}
+
+/** How long the loop waits for records before it looks at the clock. */
+const pollMs = 100
+/** How long records are processed before others of the process get their turn. */
+const sliceMs = 8
+const recordsPerLook = 64
+/** Records of a partition that wait before it is paused: Java's `buffered.records.per.partition`. */
+const queuedMax = 1_000
+/** Changes that wait in stores before they are written ahead of the commit interval. */
+const dirtyMax = 50_000
+
+/**
+ * Owns tasks: polls, processes, commits. Everything that touches a task happens in its loop, or in
+ * the calls of a rebalance, which come from within `poll`.
+ */
+export class StreamThread {
+  readonly #options: StreamThreadOptions
+  readonly #tasks = new Map<string, RunningTask>()
+  readonly #queues = new Map<string, PartitionQueue>()
+  /** By sub-topology where its tasks write to one repartition topic, otherwise by task. */
+  readonly #groups = new Map<string, PartitionGroup>()
+  readonly #paused = new Set<string>()
+  readonly #subTopologies: readonly SubTopology[]
+  readonly #realTopic: (topic: string) => string
+  #lastCommitMs: number
+  #nextIdleLookMs = 0
+  restoring: RestoreProgress | undefined
+
+  constructor(options: StreamThreadOptions) {
+    this.#options = options
+    this.#subTopologies = options.topology.subTopologies()
+    this.#realTopic = internalTopicNamer(options.topology, options.settings['application.id'])
+    this.#lastCommitMs = options.clock.nowMs()
+  }
+
+  get tasks(): readonly StreamTask[] {
+    return [...this.#tasks.values()].map(({ task }) => task)
+  }
+
+  /** When the next window closes, of all tasks; undefined where none is open. */
+  nextWindowCloseMs(): number | undefined {
+    let next: number | undefined
+    for (const { task } of this.#tasks.values()) {
+      const timeMs = task.nextWindowCloseMs()
+      if (timeMs !== undefined && (next === undefined || timeMs < next)) next = timeMs
+    }
+    return next
+  }
+
+  /** Records that wait in the topics that are read. */
+  lag(): number {
+    let lag = 0
+    for (const queue of this.#queues.values())
+      lag += queue.count + (this.#options.consumer.lag(queue) ?? 0)
+    return lag
+  }
+
+  /** Runs until the signal says stop, or throws what the application cannot go on after. */
+  async run(): Promise<void> {
+    const { consumer, collector, signal } = this.#options
+    while (!signal.aborted) {
+      for (const polled of await consumer.poll(this.#pollMs())) {
+        const queue = this.#queues.get(partitionKey(polled))
+        if (!queue) continue
+        enqueue(queue, polled)
+        if (queue.count >= queuedMax && !this.#paused.has(partitionKey(queue))) {
+          this.#paused.add(partitionKey(queue))
+          consumer.pause([queue])
+        }
+      }
+      const nowMs = this.#options.clock.nowMs()
+      for (const group of this.#groups.values())
+        if (group.isReady(nowMs, (partition) => consumer.lag(partition))) await this.#process(group)
+      collector.check()
+      this.#punctuate()
+      await this.#closeIdleWindows()
+      await this.#commitIfDue()
+    }
+  }
+
+  /** Starts the tasks whose partitions are all there now. */
+  async onAssigned(owned: readonly TopicPartition[]): Promise<void> {
+    const { client, admin, consumer, settings, folder, taskSettings, collector, clock } =
+      this.#options
+    const ownedKeys = new Set(owned.map(partitionKey))
+    const plan = await this.#options.plan()
+    collector.watchChangelogs(plan.changelogTopics.map(({ name }) => name))
+    const starting = plan.tasks.filter(
+      ({ id, sources }) =>
+        !this.#tasks.has(id) && sources.every((source) => ownedKeys.has(partitionKey(source))),
+    )
+    if (starting.length === 0) return
+    const sources = starting.flatMap((planned) => planned.sources)
+    const committed = new Map(
+      (await consumer.committed(sources)).map((one) => [partitionKey(one), one]),
+    )
+    const running = starting.map((planned) => {
+      const openBacking = folder
+        ? (store: StoreSpec) => folder.backing(planned.id, store.name)
+        : () => undefined
+      const { subTopology, partition } = planned
+      const task = new StreamTask({
+        subTopology,
+        partition,
+        settings: taskSettings,
+        collector,
+        realTopic: this.#realTopic,
+        openBacking,
+      })
+      return new RunningTask(task, planned, clock.nowMs())
+    })
+    await restoreStores({
+      client,
+      admin,
+      applicationId: settings['application.id'],
+      tasks: running.map(({ task }) => task),
+      folder,
+      fetchBytes: settings['fetch.max.bytes'],
+      logger: this.#options.logger,
+      onProgress: (progress) => {
+        this.restoring = progress
+      },
+      signal: this.#options.signal,
+    })
+    for (const one of running) {
+      let streamTimeMs = -1
+      for (const source of one.plan.sources) {
+        const found = committed.get(partitionKey(source))
+        if (found) {
+          one.nextOffsets.set(source.topic, found.offset)
+          streamTimeMs = Math.max(streamTimeMs, decodePartitionTime(found.metadata))
+        } else consumer.seek(source, this.#beginning(source.topic))
+      }
+      one.closedUntilMs = streamTimeMs
+      one.task.start(streamTimeMs)
+      this.#tasks.set(one.task.id, one)
+      this.#addToGroup(one)
+    }
+  }
+
+  /** Commits and closes the tasks of these partitions. */
+  async onRevoked(partitions: readonly TopicPartition[]): Promise<void> {
+    const leaving = this.#tasksOf(partitions)
+    await this.#commit(leaving)
+    this.#close(leaving)
+  }
+
+  /** Closes the tasks of these partitions: others may have them already. */
+  onLost(partitions: readonly TopicPartition[]): void {
+    this.#close(this.#tasksOf(partitions))
+  }
+
+  /** Closes what is left, without a commit. */
+  closeAll(): void {
+    this.#close([...this.#tasks.values()])
+  }
+
+  /** Processes what a group has, in the order of time, until one of its partitions is empty. */
+  async #process(group: PartitionGroup): Promise<void> {
+    const { collector, consumer, clock } = this.#options
+    const nowMs = clock.nowMs()
+    const waitsForAll = group.queues.every(({ count }) => count > 0)
+    let sliceEndMs = performance.now() + sliceMs
+    let left = recordsPerLook
+    for (let next = group.next(); next; next = group.next()) {
+      const { queue, untilMs } = next
+      const { running, topic, partition } = queue
+      running.isChanged = true
+      running.lastRecordMs = nowMs
+      for (
+        let record = headOf(queue);
+        record && record.timestamp <= untilMs;
+        record = headOf(queue)
+      ) {
+        running.task.process(topic, partition, record)
+        shiftHead(queue)
+        if (collector.isFull) await collector.ready()
+        if (--left > 0) continue
+        left = recordsPerLook
+        if (performance.now() < sliceEndMs) continue
+        await nextTurn(undefined, { ref: false })
+        collector.check()
+        sliceEndMs = performance.now() + sliceMs
+      }
+      if (queue.count < queuedMax / 2 && this.#paused.delete(partitionKey(queue)))
+        consumer.resume([queue])
+      // Where this one is empty now, it may have more to come that belongs before the others.
+      if (waitsForAll && queue.count === 0 && group.queues.length > 1) return
+    }
+  }
+
+  /** Short while records wait for a partition that may have earlier ones. */
+  #pollMs(): number {
+    const nowMs = this.#options.clock.nowMs()
+    let waitMs = pollMs
+    for (const group of this.#groups.values())
+      if (group.waitEndMs !== undefined)
+        waitMs = Math.min(waitMs, Math.max(1, group.waitEndMs - nowMs))
+    return waitMs
+  }
+
+  #punctuate(): void {
+    const nowMs = this.#options.clock.nowMs()
+    for (const running of this.#tasks.values())
+      if (running.task.punctuateWallClock(nowMs)) running.isChanged = true
+  }
+
+  async #commitIfDue(): Promise<void> {
+    const nowMs = this.#options.clock.nowMs()
+    let dirty = 0
+    for (const { task } of this.#tasks.values()) dirty += task.dirtyCount
+    const isDue = nowMs - this.#lastCommitMs >= this.#options.settings['commit.interval.ms']
+    if (!isDue && dirty < dirtyMax) return
+    this.#lastCommitMs = nowMs
+    await this.#commit([...this.#tasks.values()])
+  }
+
+  /**
+   * At least once: what the tasks gave out and the stores' changes are acknowledged, then the stores
+   * on disk are brought to the same point, then offsets are committed.
+   */
+  async #commit(tasks: readonly RunningTask[]): Promise<void> {
+    const { collector, folder, consumer, settings, logger } = this.#options
+    const changed = tasks.filter((one) => one.isChanged || one.task.dirtyCount > 0)
+    if (changed.length === 0) return
+    for (const { task } of changed) task.flush()
+    await collector.flush()
+    const applicationId = settings['application.id']
+    if (folder) {
+      const checkpoints = changed.flatMap(({ task }) =>
+        [...task.stores.values()].flatMap(({ spec }) => {
+          if (!spec.persistent || spec.logging === false) return []
+          const topic = changelogTopic(applicationId, spec.name)
+          const offset = collector.changelogOffset(topic, task.partition)
+          return offset === undefined ? [] : [{ taskId: task.id, storeName: spec.name, offset }]
+        }),
+      )
+      await folder.commit(checkpoints)
+    }
+    const offsets: OffsetToCommit[] = changed.flatMap(({ task, nextOffsets, closedUntilMs }) =>
+      [...nextOffsets].map(([topic, offset]) => ({
+        topic,
+        partition: task.partition,
+        offset,
+        metadata: encodePartitionTime(Math.max(task.partitionTimeMs(topic), closedUntilMs)),
+      })),
+    )
+    try {
+      await consumer.commit(offsets)
+    } catch (error) {
+      // The group has moved on: who gets the tasks begins at the last commit.
+      if (!(error instanceof KafkaClientError) || !hasMovedOn(error)) throw error
+      logger.warn({ application: applicationId, err: error }, 'offsets were not committed')
+      return
+    }
+    for (const one of changed) one.isChanged = false
+    this.#options.onCommitted(offsets)
+  }
+
+  /**
+   * Closes windows by the clock. A task's windows close when nothing came to it for the idle time
+   * after their end and grace, and all that could still come to them has been read: every partition
+   * upstream is at its end, or past the window's end in its own time.
+   */
+  async #closeIdleWindows(): Promise<void> {
+    const idleMs = this.#options.settings['window.close.idle.ms']
+    const nowMs = this.#options.clock.nowMs()
+    if (idleMs === 0 || nowMs < this.#nextIdleLookMs) return
+    this.#nextIdleLookMs = nowMs + Math.min(1_000, Math.ceil(idleMs / 4))
+    const due: { running: RunningTask; closeMs: number }[] = []
+    for (const running of this.#tasks.values()) {
+      const closeMs = running.task.nextWindowCloseMs()
+      if (closeMs !== undefined && nowMs >= Math.max(closeMs, running.lastRecordMs) + idleMs)
+        due.push({ running, closeMs })
+    }
+    if (due.length === 0) return
+    for (const { running, closeMs } of due) {
+      if (!(await this.#isReadUntil(running, closeMs))) continue
+      running.task.closeWindowsUntil(closeMs)
+      running.closedUntilMs = Math.max(running.closedUntilMs, closeMs)
+      running.isChanged = true
+    }
+  }
+
+  async #isReadUntil(running: RunningTask, timeMs: number): Promise<boolean> {
+    const { client, admin, consumer, collector } = this.#options
+    const partitions: TopicPartition[] = []
+    for (const { sourceTopics } of upstreamOf(running.plan.subTopology, this.#subTopologies))
+      for (const name of sourceTopics) {
+        const topic = this.#realTopic(name)
+        const isOwn = running.plan.subTopology.sourceTopics.includes(name)
+        const count = isOwn ? 0 : (client.metadata.topic(topic)?.partitions.length ?? 0)
+        if (isOwn) partitions.push({ topic, partition: running.plan.partition })
+        for (let partition = 0; partition < count; partition++)
+          partitions.push({ topic, partition })
+      }
+    const behind = partitions.filter((one) => {
+      const owner = this.#queues.get(partitionKey(one))?.running
+      return !owner || owner.task.partitionTimeMs(one.topic) < timeMs
+    })
+    try {
+      await collector.flush()
+      const ends = await admin.listOffsets(
+        behind.map((one) => ({ ...one, spec: 'latest' as const })),
+      )
+      const elsewhere = behind.filter((one) => !this.#queues.has(partitionKey(one)))
+      const committed = new Map(
+        (await consumer.committed(elsewhere)).map((one) => [partitionKey(one), one.offset]),
+      )
+      return ends.every((end) => {
+        const offset = this.#processedOffset(end) ?? committed.get(partitionKey(end)) ?? 0
+        return offset >= end.offset
+      })
+    } catch (error) {
+      // Without an answer nothing is known, and the window stays open.
+      this.#options.logger.debug({ err: error }, 'windows are not closed by the clock now')
+      return false
+    }
+  }
+
+  #beginning(topic: string): 'earliest' | 'latest' {
+    const { settings, topology } = this.#options
+    for (const node of topology.nodes.values()) {
+      if (node.kind !== 'source') continue
+      const name = node.topics.find((one) => this.#realTopic(one) === topic)
+      if (name === undefined) continue
+      if (topology.internalTopics.has(name)) return 'earliest'
+      const reset = node.offsetReset ?? settings['auto.offset.reset']
+      if (reset !== 'none') return reset
+    }
+    throw new StreamsError(
+      'STREAMS_TOPOLOGY_INVALID',
+      `the group has no offset for topic ${topic}, and auto.offset.reset is none`,
+    )
+  }
+
+  /** Behind the last processed record of a partition that is read here. */
+  #processedOffset(partition: TopicPartition): number | undefined {
+    const queue = this.#queues.get(partitionKey(partition))
+    if (!queue) return undefined
+    const position = queue.count === 0 ? this.#options.consumer.position(partition) : undefined
+    return position ?? queue.running.nextOffsets.get(queue.topic) ?? 0
+  }
+
+  #addToGroup(running: RunningTask): void {
+    const { subTopology, sources } = running.plan
+    const { topology, settings } = this.#options
+    const feedsOthers = subTopology.sinkTopics.some((topic) => topology.internalTopics.has(topic))
+    const name = feedsOthers ? String(subTopology.id) : running.task.id
+    let group = this.#groups.get(name)
+    if (!group) {
+      group = new PartitionGroup(settings['max.task.idle.ms'])
+      this.#groups.set(name, group)
+    }
+    for (const source of sources)
+      this.#queues.set(partitionKey(source), group.addPartition(source, running))
+  }
+
+  #tasksOf(partitions: readonly TopicPartition[]): RunningTask[] {
+    const found = partitions.map((one) => this.#queues.get(partitionKey(one))?.running)
+    return [...new Set(found.filter((one) => one !== undefined))]
+  }
+
+  #close(tasks: readonly RunningTask[]): void {
+    for (const one of tasks) {
+      this.#tasks.delete(one.task.id)
+      for (const source of one.plan.sources) {
+        this.#queues.delete(partitionKey(source))
+        this.#paused.delete(partitionKey(source))
+      }
+      for (const [name, group] of this.#groups) {
+        group.remove(one)
+        if (group.isEmpty) this.#groups.delete(name)
+      }
+      one.task.close()
+    }
+  }
+}
+
+/** Errors of a commit that say that the group has gone into another round without this member. */
+const movedOn: ReadonlySet<string> = new Set([
+  'KAFKA_ILLEGAL_GENERATION',
+  'KAFKA_UNKNOWN_MEMBER_ID',
+  'KAFKA_REBALANCE_IN_PROGRESS',
+])
+const hasMovedOn = (error: KafkaClientError): boolean => movedOn.has(error.code)

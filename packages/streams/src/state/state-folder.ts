@@ -1,0 +1,233 @@
+import { createHash, randomUUID } from 'node:crypto'
+import { mkdir, rm } from 'node:fs/promises'
+import path from 'node:path'
+import type { Database, RootDatabase } from 'lmdb'
+import { StreamsError } from '../errors.ts'
+import type { StoreBacking, StoredEntry, StoredValue } from './state-store.ts'
+
+// An application's persistent stores in one LMDB file. The changelogs are the truth: what is lost
+// here is read from them again, so a damaged file may be deleted.
+//
+//   key    store id uint32 | the store's key, or of a long one 1,400 bytes and the SHA-256 of it all
+//   value  0 | time float64 | value                                 (short key)
+//          1 | key length uint32 | key | time float64 | value       (long key)
+//   meta   `format`, `process`, `store:TASK/STORE` → id, `offset:TASK/STORE` → changelog offset
+
+const format = 'khlong-streams-state/1'
+/** LMDB takes keys of up to 1,978 bytes; what is longer is told apart by a hash. */
+const wholeKeyBytes = 1_500
+const prefixKeyBytes = 1_400
+const storeIdBytes = 4
+
+type Meta = Database<string, string>
+type Data = Database<Buffer, Buffer>
+
+interface Change {
+  readonly key: Buffer
+  /** Undefined removes the key, or the keys up to `until`. */
+  readonly value: Buffer | undefined
+  readonly until?: Buffer
+}
+
+/** A changelog offset that the stores are at, kept with them in one transaction. */
+export interface Checkpoint {
+  readonly taskId: string
+  readonly storeName: string
+  readonly offset: number
+}
+
+/** The folder of one application's stores. */
+export class StateFolder {
+  readonly #root: RootDatabase<string, string>
+  readonly #meta: Meta
+  readonly #data: Data
+  #changes: Change[] = []
+  #nextStoreId: number
+
+  private constructor(root: RootDatabase<string, string>, meta: Meta, data: Data) {
+    this.#root = root
+    this.#meta = meta
+    this.#data = data
+    this.#nextStoreId =
+      1 +
+      Math.max(
+        0,
+        ...[...meta.getRange({ start: 'store:', end: 'store;' })].map(({ value }) => Number(value)),
+      )
+  }
+
+  /**
+   * Opens a folder, made where it is missing.
+   *
+   * @throws StreamsError `STREAMS_CHANGELOG_INVALID` where another version wrote it
+   */
+  static async open(folder: string): Promise<StateFolder> {
+    await mkdir(folder, { recursive: true })
+    const { open } = await import('lmdb')
+    const root = open<string, string>({
+      path: path.join(folder, 'stores.mdb'),
+      encoding: 'string',
+      maxDbs: 4,
+    })
+    const meta: Meta = root.openDB<string, string>({ name: 'meta', encoding: 'string' })
+    const found = meta.get('format')
+    if (found !== undefined && found !== format) {
+      await root.close()
+      throw new StreamsError(
+        'STREAMS_CHANGELOG_INVALID',
+        `${folder} holds ${found}, this version reads ${format}; delete the folder, the stores are read from their changelogs again`,
+      )
+    }
+    const data: Data = root.openDB<Buffer, Buffer>({
+      name: 'data',
+      keyEncoding: 'binary',
+      encoding: 'binary',
+    })
+    if (found === undefined) {
+      await meta.put('format', format)
+      await meta.put('process', randomUUID())
+    }
+    return new StateFolder(root, meta, data)
+  }
+
+  /** Deletes a folder's stores. */
+  static async remove(folder: string): Promise<void> {
+    await rm(folder, { recursive: true, force: true })
+  }
+
+  /** Tells this folder from all others, also after a restart. */
+  get processId(): string {
+    return this.#meta.get('process') ?? ''
+  }
+
+  /** Tasks whose stores are here, wholly or in part. */
+  taskIds(): string[] {
+    const tasks = new Set<string>()
+    for (const key of this.#meta.getKeys({ start: 'offset:', end: 'offset;' }))
+      tasks.add(key.slice('offset:'.length, key.indexOf('/')))
+    return [...tasks]
+  }
+
+  /** The changelog offset that a store is at; undefined where it has to be read from the beginning. */
+  checkpoint(taskId: string, storeName: string): number | undefined {
+    const offset = this.#meta.get(`offset:${taskId}/${storeName}`)
+    return offset === undefined ? undefined : Number(offset)
+  }
+
+  backing(taskId: string, storeName: string): StoreBacking {
+    return new LmdbBacking(this.#storeId(taskId, storeName), this.#data, this.#changes)
+  }
+
+  /** How much waits for the next commit. */
+  get pendingCount(): number {
+    return this.#changes.length
+  }
+
+  /** Makes what the backings were told last, together with the offsets, in one transaction. */
+  async commit(checkpoints: readonly Checkpoint[]): Promise<void> {
+    if (this.#changes.length === 0 && checkpoints.length === 0) return
+    const changes = this.#changes.splice(0)
+    await this.#root.transaction(() => {
+      for (const change of changes) this.#apply(change)
+      for (const { taskId, storeName, offset } of checkpoints)
+        this.#meta.putSync(`offset:${taskId}/${storeName}`, String(offset))
+    })
+  }
+
+  /** Empties a store, to read it anew. */
+  async wipe(taskId: string, storeName: string): Promise<void> {
+    const id = this.#storeId(taskId, storeName)
+    await this.#root.transaction(() => {
+      this.#meta.removeSync(`offset:${taskId}/${storeName}`)
+      this.#apply({ key: prefixed(id), value: undefined, until: prefixed(id + 1) })
+    })
+  }
+
+  async close(): Promise<void> {
+    await this.#root.close()
+  }
+
+  #storeId(taskId: string, storeName: string): number {
+    const key = `store:${taskId}/${storeName}`
+    const known = this.#meta.get(key)
+    if (known !== undefined) return Number(known)
+    const id = this.#nextStoreId++
+    this.#meta.putSync(key, String(id))
+    return id
+  }
+
+  #apply({ key, value, until }: Change): void {
+    if (value !== undefined) this.#data.putSync(key, value)
+    else if (!until) this.#data.removeSync(key)
+    else
+      for (const each of [...this.#data.getKeys({ start: key, end: until })])
+        this.#data.removeSync(each)
+  }
+}
+
+class LmdbBacking implements StoreBacking {
+  readonly #id: number
+  readonly #data: Data
+  readonly #changes: Change[]
+
+  constructor(id: number, data: Data, changes: Change[]) {
+    this.#id = id
+    this.#data = data
+    this.#changes = changes
+  }
+
+  get(key: Buffer): StoredValue | undefined {
+    const stored = this.#data.get(dataKey(this.#id, key))
+    return stored && decodeValue(stored)
+  }
+
+  put(key: Buffer, value: Buffer, timestampMs: number): void {
+    const isLong = key.byteLength > wholeKeyBytes
+    const header = Buffer.allocUnsafe(isLong ? 5 : 1)
+    header[0] = isLong ? 1 : 0
+    if (isLong) header.writeUInt32BE(key.byteLength, 1)
+    const time = Buffer.allocUnsafe(8)
+    time.writeDoubleBE(timestampMs)
+    const stored = Buffer.concat(isLong ? [header, key, time, value] : [header, time, value])
+    this.#changes.push({ key: dataKey(this.#id, key), value: stored })
+  }
+
+  remove(key: Buffer): void {
+    this.#changes.push({ key: dataKey(this.#id, key), value: undefined })
+  }
+
+  removeRange(from: Buffer, to: Buffer): void {
+    this.#changes.push({
+      key: dataKey(this.#id, from),
+      value: undefined,
+      until: dataKey(this.#id, to),
+    })
+  }
+
+  *entries(from?: Buffer, to?: Buffer): Generator<StoredEntry> {
+    const start = from ? dataKey(this.#id, from) : prefixed(this.#id)
+    const end = to ? dataKey(this.#id, to) : prefixed(this.#id + 1)
+    for (const { key, value } of this.#data.getRange({ start, end })) {
+      const whole = value[0] === 1 ? value.subarray(5, 5 + value.readUInt32BE(1)) : undefined
+      yield { key: whole ?? key.subarray(storeIdBytes), ...decodeValue(value) }
+    }
+  }
+}
+
+function decodeValue(stored: Buffer): StoredValue {
+  const at = stored[0] === 1 ? 5 + stored.readUInt32BE(1) : 1
+  return { timestampMs: stored.readDoubleBE(at), value: stored.subarray(at + 8) }
+}
+
+function prefixed(id: number, key: Buffer = Buffer.alloc(0)): Buffer {
+  const bytes = Buffer.allocUnsafe(storeIdBytes + key.byteLength)
+  bytes.writeUInt32BE(id)
+  key.copy(bytes, storeIdBytes)
+  return bytes
+}
+
+function dataKey(id: number, key: Buffer): Buffer {
+  if (key.byteLength <= wholeKeyBytes) return prefixed(id, key)
+  const hash = createHash('sha256').update(key).digest()
+  return prefixed(id, Buffer.concat([key.subarray(0, prefixKeyBytes), hash]))
+}

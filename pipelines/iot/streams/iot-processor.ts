@@ -1,0 +1,119 @@
+import {
+  defineStreams,
+  type KStream,
+  type KTable,
+  type StreamsDefinition,
+  Suppressed,
+  serdes,
+  TimeWindows,
+  type Windowed,
+} from '@khlong/streams'
+import { frames } from './model/frame.ts'
+import {
+  addReading,
+  noSums,
+  type PlaceMetrics,
+  type Reading,
+  readingOf,
+  readings,
+  type SensorMetrics,
+  type Sums,
+  sampleOf,
+  sums,
+  windowMetrics,
+} from './model/metrics.ts'
+
+/**
+ * The three processors of the pipeline: averages and sums per sensor and per place, one result when
+ * a window closes, and each frame as a time series sample.
+ *
+ * Settings (`streams.settings` in khlong.yml):
+ * - `window.size.ms`: how long a window is. Default 300000, five minutes.
+ * - `frame.time.tolerance.ms`: a frame counts at its own time where that is at most this far from
+ *   the record's, so that a clock that is off moves no window. Default 0: the record's time counts.
+ *
+ * A window closes when a frame of a later one comes, or, so that the last one does not stay open
+ * when the sensors stop, `window.close.idle.ms` after its end without a frame.
+ */
+const iotProcessor: StreamsDefinition = defineStreams(
+  {
+    'application.id': 'iot-processor',
+    'commit.interval.ms': 1_000,
+    // Frames of one place come through several partitions: none is late that is 50 ms behind.
+    'max.task.idle.ms': 50,
+    'window.close.idle.ms': 5_000,
+    'deserialization.exception.handler': 'log-and-continue',
+    'errors.dead.letter.queue.topic.name': 'iot-processor-dead-letters',
+  },
+  (builder, settings) => {
+    const windows = TimeWindows.ofSizeWithNoGrace(milliseconds(settings, 'window.size.ms', 300_000))
+    const toleranceMs = milliseconds(settings, 'frame.time.tolerance.ms', 0)
+
+    const stream = builder.stream('iot-frames', {
+      keySerde: serdes.bytes,
+      valueSerde: frames,
+      timestampExtractor: (record, frame) =>
+        frame !== null && Math.abs(frame.timestamp - record.timestampMs) <= toleranceMs
+          ? frame.timestamp
+          : record.timestampMs,
+    })
+    const whole = stream.filter((_key, frame) => frame !== null)
+
+    sumByWindow(
+      whole.map((_key, frame) => [frame.id, readingOf(frame)]),
+      'aggregate-metrics-by-sensor-tmp',
+      windows,
+    )
+      .toStream()
+      .map(({ key, window }, sums): [string, SensorMetrics] => [
+        key,
+        { sensor_id: key, sensor_name: sums.sensor_name, ...windowMetrics(window, sums) },
+      ])
+      .to('iot-aggregate-metrics-sensor', { keySerde: serdes.string, valueSerde: serdes.json() })
+
+    sumByWindow(
+      whole.map((_key, frame) => [frame.place_id, readingOf(frame)]),
+      'aggregate-metrics-by-place-tmp',
+      windows,
+    )
+      .toStream()
+      .map(({ key, window }, sums): [string, PlaceMetrics] => [
+        key,
+        { place_id: key, ...windowMetrics(window, sums) },
+      ])
+      .to('iot-aggregate-metrics-place', { keySerde: serdes.string, valueSerde: serdes.json() })
+
+    whole
+      .map((_key, frame) => [frame.id, sampleOf(frame)])
+      .to('iot-metrics-time-series', { keySerde: serdes.string, valueSerde: serdes.json() })
+  },
+)
+
+export default iotProcessor
+
+/** Sums the readings of each key and window; one result when the window closes. */
+function sumByWindow(
+  stream: KStream<string, Reading>,
+  storeName: string,
+  windows: TimeWindows,
+): KTable<Windowed<string>, Sums> {
+  return stream
+    .groupByKey({ keySerde: serdes.string, valueSerde: readings })
+    .windowedBy(windows)
+    .aggregate(noSums, (_key, reading, aggregate) => addReading(reading, aggregate), {
+      storeName,
+      keySerde: serdes.string,
+      valueSerde: sums,
+    })
+    .suppress(Suppressed.untilWindowCloses())
+}
+
+function milliseconds(
+  settings: Readonly<Record<string, unknown>>,
+  name: string,
+  defaultMs: number,
+): number {
+  const value = Number(settings[name] ?? defaultMs)
+  if (Number.isSafeInteger(value) && value >= 0) return value
+  throw new RangeError(`${name}: expected milliseconds, found ${String(settings[name])}`)
+}

@@ -1,0 +1,66 @@
+import { type Serde, serdes } from '@khlong/streams'
+
+/** What a sensor measures. */
+export interface Measures {
+  readonly temperature: number
+  readonly humidity: number
+  readonly pressure: number
+  readonly luminosity: number
+}
+
+/** One frame of a sensor, as it comes over MQTT. Other fields are let through unread. */
+export interface Frame {
+  readonly id: string
+  readonly name: string
+  readonly place_id: string
+  /** When the sensor measured, in milliseconds since the epoch, by its own clock. */
+  readonly timestamp: number
+  readonly payload: Measures
+}
+
+/** Frames in JSON. What is not a whole frame is a record that cannot be read: a dead letter. */
+export const frames: Serde<Frame> = serdes.json(readFrame)
+
+/** Checks a frame. Ids may come as numbers. */
+function readFrame(json: unknown): Frame {
+  const frame = object(json, 'the frame')
+  const payload = object(frame.payload, 'payload')
+  return {
+    id: id(frame, 'id'),
+    name: text(frame, 'name'),
+    place_id: id(frame, 'place_id'),
+    timestamp: number(frame, 'timestamp'),
+    payload: {
+      temperature: number(payload, 'temperature'),
+      humidity: number(payload, 'humidity'),
+      pressure: number(payload, 'pressure'),
+      luminosity: number(payload, 'luminosity'),
+    },
+  }
+}
+
+type Json = Readonly<Record<string, unknown>>
+
+function object(value: unknown, what: string): Json {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Json
+  throw new TypeError(`${what} is not a JSON object`)
+}
+
+function number(json: Json, field: string): number {
+  const value = json[field]
+  if (typeof value === 'number') return value
+  throw new TypeError(`${field} is not a number but ${JSON.stringify(value)}`)
+}
+
+function text(json: Json, field: string): string {
+  const value = json[field]
+  if (typeof value === 'string') return value
+  throw new TypeError(`${field} is not a text but ${JSON.stringify(value)}`)
+}
+
+function id(json: Json, field: string): string {
+  const value = json[field]
+  if (typeof value === 'string' && value !== '') return value
+  if (typeof value === 'number') return String(value)
+  throw new TypeError(`${field} is not an id but ${JSON.stringify(value)}`)
+}
