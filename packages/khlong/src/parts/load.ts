@@ -11,8 +11,8 @@ interface PartModule {
 /** Each part's code is imported only where, and when, the part runs. */
 const modules: Record<PartName, () => Promise<PartModule>> = {
   sensors: async () => {
-    const { SensorFleet, resolveSensorFleetOptions } = await import('@khlong/sensors')
-    return { check: resolveSensorFleetOptions, make: (...given) => new SensorFleet(...given) }
+    const { SensorFleet, resolveSensorOptions } = await import('@khlong/sensors')
+    return { check: resolveSensorOptions, make: (...given) => new SensorFleet(...given) }
   },
   mqtt: async () => {
     const { MqttBroker, resolveMqttOptions } = await import('@khlong/mqtt')
