@@ -1,1 +1,5 @@
-export {}
+export { SensorsError } from './errors.ts'
+export { type ResolvedSensorOptions, resolveSensorOptions, type SensorOptions } from './options.ts'
+export { type LoadOptions, type LoadResult, publishLoad } from './publish-load.ts'
+export { type FleetCounts, SensorFleet } from './server/sensor-fleet.ts'
+export type { SensorCounts } from './state/sensor.ts'
