@@ -94,6 +94,8 @@ interface ConnectorPluginBase {
 
 export interface SinkPlugin extends ConnectorPluginBase {
   readonly kind: 'sink'
+  /** Whether tasks read the headers of records; without transforms they are not converted else. */
+  readonly usesHeaders?: boolean
   createTask(config: ConfigMap, context: SinkTaskContext): SinkTask
 }
 

@@ -25,7 +25,7 @@ import { RestServer } from './rest/server.ts'
 import type { Connector } from './runtime/connector.ts'
 import { Herder } from './runtime/herder.ts'
 import type { ConnectKafka } from './runtime/kafka.ts'
-import { registerMetrics, type TaskView } from './runtime/metrics.ts'
+import { CounterTable, registerMetrics, type TaskView } from './runtime/metrics.ts'
 import { ConfigStore } from './storage/config-store.ts'
 import { OffsetStore } from './storage/offset-store.ts'
 import { StatusStore } from './storage/status-store.ts'
@@ -56,6 +56,7 @@ export class ConnectWorker extends PartBase {
   readonly #plugins: readonly ConnectorPlugin[]
   readonly #givenKafka: ConnectKafka | undefined
   readonly #registry = new MetricsRegistry()
+  readonly #counters = new CounterTable()
   #address: string | undefined
   #folder: DataFolder | undefined
   #rest: RestServer | undefined
@@ -168,6 +169,7 @@ export class ConnectWorker extends PartBase {
       flushIntervalMs: options['offset.flush.interval.ms'],
       shutdownTimeoutMs: options['task.shutdown.graceful.timeout.ms'],
       resolveHost: (host: string) => mapHost(options.hosts, host),
+      countersOf: (connector: string, task: number) => this.#counters.of(connector, task),
       clock: this.clock,
       random: systemRandom,
       logger: this.logger,
@@ -177,6 +179,7 @@ export class ConnectWorker extends PartBase {
       configs,
       plugins: this.#plugins,
       workerId,
+      onDeleted: (name) => this.#counters.remove(name),
       providers: new Set(options['config.providers'].split(',').map((name) => name.trim())),
       variables: variablesOf(options),
     })

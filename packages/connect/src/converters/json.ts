@@ -103,16 +103,23 @@ class EnvelopeConverter implements Converter {
 export function parseJson(bytes: Uint8Array): ConnectValue {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString()
   try {
-    // Text without a run of 16 digits cannot hold an integer that a number cannot.
-    return (
-      /\d{16}/.test(text) ? JSON.parse(text, exactIntegers) : JSON.parse(text)
-    ) as ConnectValue
+    const value = JSON.parse(text) as ConnectValue
+    return isRounded(value) ? (JSON.parse(text, exactIntegers) as ConnectValue) : value
   } catch (error) {
     throw dataError(
       'Converting byte[] to Kafka Connect data failed due to serialization error: ',
-      new ConnectError('CONNECT_DATA', (error as Error).message),
+      // V8 quotes the text; payloads belong neither into logs nor into headers.
+      new ConnectError('CONNECT_DATA', (error as Error).message.replace(/, (\.\.\.)?".*$/s, '')),
     )
   }
+}
+
+/** Whether a value holds an integer that a number may have rounded. */
+function isRounded(value: ConnectValue): boolean {
+  if (typeof value === 'number') return Number.isInteger(value) && !Number.isSafeInteger(value)
+  if (typeof value !== 'object' || value === null) return false
+  for (const key in value) if (isRounded((value as Record<string, ConnectValue>)[key]!)) return true
+  return false
 }
 
 // `JSON.parse` gives a third argument with the number's own text; TypeScript's library has two.

@@ -16,6 +16,8 @@ export interface HerderOptions {
   /** Names of config providers that `${name:key}` may use. */
   readonly providers: ReadonlySet<string>
   readonly variables: Variables
+  /** Called when a connector is gone for good. */
+  readonly onDeleted: (name: string) => void
 }
 
 export interface ConnectorInfo {
@@ -176,6 +178,7 @@ export class Herder {
       await connector.stop('DESTROYED')
       await this.#options.environment.statuses.resetTopics(name)
       this.#connectors.delete(name)
+      this.#options.onDeleted(name)
       this.#changed()
     })
   }

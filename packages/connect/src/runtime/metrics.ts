@@ -13,7 +13,28 @@ export interface TaskCounters {
   lastCommitMs: number
 }
 
-export function newCounters(): TaskCounters {
+/** Counters by connector and task, which outlive restarts and changes of a connector. */
+export class CounterTable {
+  readonly #counters = new Map<string, TaskCounters>()
+
+  of(connector: string, task: number): TaskCounters {
+    const key = `${task}/${connector}`
+    let counters = this.#counters.get(key)
+    if (!counters) {
+      counters = newCounters()
+      this.#counters.set(key, counters)
+    }
+    return counters
+  }
+
+  /** Forgets a connector that was deleted. */
+  remove(connector: string): void {
+    for (const key of this.#counters.keys())
+      if (key.slice(key.indexOf('/') + 1) === connector) this.#counters.delete(key)
+  }
+}
+
+function newCounters(): TaskCounters {
   return {
     recordsIn: 0,
     recordsOut: 0,

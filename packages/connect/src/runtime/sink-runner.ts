@@ -1,7 +1,7 @@
 import type { Clock, Logger } from '@khlong/core'
 import type { Converter } from '../converters/converter.ts'
 import type { HeaderConverter } from '../converters/headers.ts'
-import type { KafkaRecord, SinkRecord } from '../data/record.ts'
+import type { Header, KafkaRecord, SinkRecord } from '../data/record.ts'
 import { ConnectError } from '../errors.ts'
 import type { SinkTask } from '../plugin.ts'
 import type { Transform } from '../transforms/transform.ts'
@@ -28,7 +28,8 @@ export interface SinkRunnerOptions {
   readonly consumerOverrides: Readonly<Record<string, string>>
   readonly keyConverter: Converter
   readonly valueConverter: Converter
-  readonly headerConverter: HeaderConverter
+  /** Undefined: nobody looks at headers. */
+  readonly headerConverter: HeaderConverter | undefined
   readonly converterNames: { readonly key: string; readonly value: string; readonly header: string }
   readonly transforms: Transform | undefined
   readonly policy: ErrorPolicy
@@ -40,6 +41,8 @@ export interface SinkRunnerOptions {
   /** Called when a topic is used for the first time, for `GET /connectors/{name}/topics`. */
   readonly onTopic: (topic: string) => void
 }
+
+const noHeaders: readonly Header[] = []
 
 /**
  * Runs a sink task: fetch, convert, transform, put, flush, commit.
@@ -175,7 +178,9 @@ export class SinkRunner {
       const value = valueConverter.toConnect(record.value, topic)
       stage = 'HEADER_CONVERTER'
       className = converterNames.header
-      const headers = record.headers.map((header) => headerConverter.toConnect(header, topic))
+      const headers = headerConverter
+        ? record.headers.map((header) => headerConverter.toConnect(header, topic))
+        : noHeaders
       const converted: SinkRecord = {
         topic,
         partition: record.partition,

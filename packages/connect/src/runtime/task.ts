@@ -10,7 +10,7 @@ import { transformChain } from '../transforms/chain.ts'
 import { Backoff } from './backoff.ts'
 import { ErrorPolicy } from './error-policy.ts'
 import type { ConnectKafka } from './kafka.ts'
-import { newCounters, type TaskCounters } from './metrics.ts'
+import type { TaskCounters } from './metrics.ts'
 import { SinkRunner } from './sink-runner.ts'
 import { SourceRunner } from './source-runner.ts'
 
@@ -24,6 +24,8 @@ export interface TaskEnvironment {
   readonly flushIntervalMs: number
   readonly shutdownTimeoutMs: number
   readonly resolveHost: (host: string) => string
+  /** What a task counts; it counts on when it is made anew. */
+  readonly countersOf: (connector: string, task: number) => TaskCounters
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
@@ -38,8 +40,7 @@ interface Run {
 /** One task of a connector: its state, and the runner while it runs. */
 export class ConnectorTask {
   readonly id: number
-  /** Counts run on over restarts of the task. */
-  readonly counters: TaskCounters = newCounters()
+  readonly counters: TaskCounters
   readonly #connector: string
   readonly #plugin: ConnectorPlugin
   readonly #config: ConfigMap
@@ -63,6 +64,7 @@ export class ConnectorTask {
     this.#config = config
     this.#environment = environment
     this.#onChange = onChange
+    this.counters = environment.countersOf(place.connector, place.id)
   }
 
   get state(): RunState {
@@ -149,8 +151,11 @@ export class ConnectorTask {
   }
 
   #runSink(plugin: SinkPlugin): Run {
+    const parts = this.#parts('connector-consumer')
+    const seesHeaders = parts.transforms !== undefined || plugin.usesHeaders === true
     const runner = new SinkRunner({
-      ...this.#parts('connector-consumer'),
+      ...parts,
+      headerConverter: seesHeaders ? parts.headerConverter : undefined,
       groupId: this.#config['consumer.override.group.id'] ?? `connect-${this.#connector}`,
       topics: listOf(this.#config.topics),
       topicsRegex: this.#config['topics.regex'] ?? '',
@@ -160,8 +165,11 @@ export class ConnectorTask {
       ...this.#context(),
       reportErrant: (record, error) => runner.reportErrant(record, error),
     })
-    const ended = this.#watch(runner, runner.run(task))
-    return { runner, ended, addresses: () => task.addresses ?? {} }
+    const run = async (): Promise<void> => {
+      await this.#ensureTopics([])
+      await runner.run(task)
+    }
+    return { runner, ended: this.#watch(runner, run()), addresses: () => task.addresses ?? {} }
   }
 
   #runSource(plugin: SourcePlugin): Run {
@@ -178,28 +186,36 @@ export class ConnectorTask {
       readOffset: (partition) => offsets.get(connector, partition),
       writeOffset: (partition, offset) => offsets.put(connector, [[partition, offset]]),
     })
-    const ended = this.#watch(runner, this.#runWithTopics(plugin, runner, task))
-    return { runner, ended, addresses: () => ({}) }
+    const run = async (): Promise<void> => {
+      // Transforms may route records elsewhere; such topics are made by the broker as they come.
+      await this.#ensureTopics(this.#config.transforms ? [] : plugin.topics(this.#config))
+      await runner.run(task)
+    }
+    return { runner, ended: this.#watch(runner, run()), addresses: () => ({}) }
   }
 
-  /** A source's topics are made before its first record, so that none waits for a topic. */
-  async #runWithTopics(
-    plugin: SourcePlugin,
-    runner: SourceRunner,
-    task: ReturnType<SourcePlugin['createTask']>,
-  ): Promise<void> {
+  /** Topics that are written to are made before the first record, so that none waits for a topic. */
+  async #ensureTopics(written: readonly string[]): Promise<void> {
+    const common = commonSpec.parse(this.#config)
     const option = (name: string): number =>
       Number(this.#config[`topic.creation.default.${name}`] ?? -1)
-    // Transforms may route records elsewhere; such topics are made by the broker as they come.
-    if (!this.#config.transforms)
-      await this.#environment.kafka.ensureTopics(
-        plugin.topics(this.#config).map((name) => ({
-          name,
-          partitions: option('partitions'),
-          replicationFactor: option('replication.factor'),
-        })),
-      )
-    await runner.run(task)
+    const deadLetters = common['errors.deadletterqueue.topic.name']
+    await this.#environment.kafka.ensureTopics([
+      ...written.map((name) => ({
+        name,
+        partitions: option('partitions'),
+        replicationFactor: option('replication.factor'),
+      })),
+      ...(deadLetters === ''
+        ? []
+        : [
+            {
+              name: deadLetters,
+              partitions: 1,
+              replicationFactor: common['errors.deadletterqueue.topic.replication.factor'],
+            },
+          ]),
+    ])
   }
 
   #parts(role: string) {

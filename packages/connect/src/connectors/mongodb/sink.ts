@@ -86,21 +86,8 @@ class MongodbSinkTask implements SinkTask {
   }
 
   async start(): Promise<void> {
-    // The driver is heavy; a worker without this sink does not load it.
-    const driver = await import('mongodb')
-    this.#bson = driver
-    const uri = mapUriHosts(spec.parse(this.#config)['connection.uri'], (host) =>
-      this.#context.resolveHost(host),
-    )
-    this.#client = new driver.MongoClient(uri, {
-      appName: `khlong-connect ${this.#context.connector}`,
-      serverSelectionTimeoutMS: 5_000,
-      maxPoolSize: 4,
-      // What is acknowledged to Kafka has to be in the journal.
-      ...(/[?&](w|journal)=/i.test(uri) ? {} : { writeConcern: { w: 1, journal: true } }),
-    })
     try {
-      await this.#client.connect()
+      await this.#connect()
     } catch (error) {
       const failure = asConnectError(error)
       if (!failure.retriable) throw failure
@@ -119,6 +106,7 @@ class MongodbSinkTask implements SinkTask {
       if (group) group.writes.push(write)
       else byNamespace.set(target.namespace, { target, writes: [write] })
     }
+    if (byNamespace.size > 0 && !this.#client) await this.#reconnect()
     for (const { target, writes } of byNamespace.values()) {
       const size = target.options['max.batch.size'] || writes.length
       for (let start = 0; start < writes.length; start += size)
@@ -130,6 +118,41 @@ class MongodbSinkTask implements SinkTask {
   async stop(): Promise<void> {
     await this.#client?.close()
     this.#client = undefined
+  }
+
+  /** @throws what the driver says. A client that could not connect is of no more use. */
+  async #connect(): Promise<void> {
+    // The driver is heavy; a worker without this sink does not load it.
+    const driver = await import('mongodb')
+    this.#bson = driver
+    const uri = mapUriHosts(spec.parse(this.#config)['connection.uri'], (host) =>
+      this.#context.resolveHost(host),
+    )
+    const client = new driver.MongoClient(uri, {
+      appName: `khlong-connect ${this.#context.connector}`,
+      maxPoolSize: 4,
+      // A server that is away is asked for again by `put`, which says so meanwhile.
+      ...(/[?&]serverSelectionTimeoutMS=/i.test(uri) ? {} : { serverSelectionTimeoutMS: 5_000 }),
+      // What is acknowledged to Kafka has to be in the journal.
+      ...(/[?&](w|journal)=/i.test(uri) ? {} : { writeConcern: { w: 1, journal: true } }),
+    })
+    try {
+      await client.connect()
+    } catch (error) {
+      await client.close()
+      throw error
+    }
+    this.#client = client
+  }
+
+  async #reconnect(): Promise<void> {
+    try {
+      await this.#connect()
+    } catch (error) {
+      const failure = asConnectError(error)
+      this.#note = failure.message
+      throw failure
+    }
   }
 
   #write(record: SinkRecord, target: Target): Write | undefined {
@@ -270,7 +293,7 @@ function asConnectError(error: unknown): ConnectError {
     name === 'MongoParseError' ||
     name === 'MongoInvalidArgumentError' ||
     name === 'MongoMissingCredentialsError'
-  const isAway = /Network|ServerSelection|NotPrimary|Timeout|PoolCleared|TopologyClosed|Retryable/i
+  const isAway = /Network|ServerSelection|NotPrimary|Timeout|PoolCleared|NotConnected|Retryable/i
   const mayPass =
     !isLasting &&
     (isAway.test(name) ||

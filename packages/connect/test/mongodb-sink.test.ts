@@ -1,0 +1,220 @@
+import assert from 'node:assert/strict'
+import { describe, type TestContext, test } from 'node:test'
+import { temporaryFolder } from '@khlong/core/testing'
+import { MongodbServer } from '@khlong/mongodb'
+import { Double, Long, MongoClient } from 'mongodb'
+import { mapUriHosts } from '../src/connectors/mongodb/uri.ts'
+import { startWorker, type TestWorker } from './helpers/worker.ts'
+
+const ids = 'com.mongodb.kafka.connect.sink.processor.id.strategy.'
+const models = 'com.mongodb.kafka.connect.sink.writemodel.strategy.'
+
+interface Started extends TestWorker {
+  readonly uri: string
+  readonly client: MongoClient
+  sink(name: string, config?: Record<string, unknown>): Promise<void>
+  /** Stops a connector once it took `count` records, so that they are written. */
+  drain(name: string, count: number): Promise<void>
+}
+
+async function start(t: TestContext): Promise<Started> {
+  const server = new MongodbServer({ listen: 0, data: await temporaryFolder(t) })
+  t.after(() => server.stop())
+  await server.start()
+  const uri = `mongodb://${server.addresses.mongodb}`
+  const client = new MongoClient(uri)
+  t.after(() => client.close())
+  const started = await startWorker(t, { hosts: { mongo: server.addresses.mongodb! } })
+  return {
+    ...started,
+    uri,
+    client,
+    sink: (name, config = {}) =>
+      started.create(name, {
+        'connector.class': 'com.mongodb.kafka.connect.MongoSinkConnector',
+        topics: 'frames',
+        'connection.uri': 'mongodb://mongo:27017',
+        database: 'iot',
+        'value.converter': 'org.apache.kafka.connect.json.JsonConverter',
+        'value.converter.schemas.enable': false,
+        ...config,
+      }),
+    drain: async (name, count) => {
+      while ((started.worker.vitals().items[0]?.recordsIn ?? 0) < count)
+        await new Promise((resolve) => setTimeout(resolve, 5))
+      await started.call('PUT', `/connectors/${name}/stop`)
+    },
+  }
+}
+
+describe('the MongoDB sink', () => {
+  test('ids of topic, partition and offset make a second delivery overwrite the first', async (t) => {
+    const { call, client, drain, kafka, sink } = await start(t)
+    kafka.put('frames', '{"id":"777","n":1,"x":1.5,"big":9007199254740993}', '{"id":"a"}')
+    await sink('s', { 'document.id.strategy': `${ids}KafkaMetaDataStrategy`, collection: 'c' })
+    await drain('s', 2)
+    kafka.committed.clear()
+    await call('PUT', '/connectors/s/resume')
+    await drain('s', 4)
+    const found = await client
+      .db('iot')
+      .collection('c')
+      .find({}, { promoteValues: false })
+      .sort({ _id: 1 })
+      .toArray()
+    assert.equal(found.length, 2)
+    const [first] = found
+    assert.equal(String(first?._id), 'frames#0#0')
+    assert.ok(first?.n instanceof Long)
+    assert.ok(first?.x instanceof Double)
+    assert.equal(String(first?.big), '9007199254740993')
+  })
+
+  test('the default id is an ObjectId and the collection is named after the topic', async (t) => {
+    const { client, drain, kafka, sink } = await start(t)
+    kafka.put('frames', '{"n":1}', '{"_id":"own","n":2}')
+    await sink('s')
+    await drain('s', 2)
+    const found = await client.db('iot').collection('frames').find().sort({ n: 1 }).toArray()
+    assert.match(String(found[0]?._id), /^[0-9a-f]{24}$/)
+    assert.equal(String(found[1]?._id), 'own')
+  })
+
+  test('options can be overridden for a topic', async (t) => {
+    const { client, drain, kafka, sink } = await start(t)
+    kafka.put('frames', '{"n":1}')
+    kafka.put('other', '{"n":2}')
+    await sink('s', {
+      topics: 'frames,other',
+      collection: 'all',
+      'topic.override.other.collection': 'apart',
+    })
+    await drain('s', 2)
+    assert.equal(await client.db('iot').collection('all').countDocuments(), 1)
+    assert.equal(await client.db('iot').collection('apart').countDocuments(), 1)
+  })
+
+  test('a business key of the value decides what is replaced', async (t) => {
+    const { client, drain, kafka, sink } = await start(t)
+    kafka.put('frames', '{"id":"a","n":1}', '{"id":"a","n":2}', '{"id":"b","n":3}')
+    await sink('s', {
+      'document.id.strategy': `${ids}PartialValueStrategy`,
+      'document.id.strategy.partial.value.projection.list': 'id',
+      'document.id.strategy.partial.value.projection.type': 'AllowList',
+      'writemodel.strategy': `${models}ReplaceOneBusinessKeyStrategy`,
+    })
+    await drain('s', 3)
+    const found = await client.db('iot').collection('frames').find().sort({ id: 1 }).toArray()
+    assert.deepEqual(
+      found.map(({ id, n }) => [id, n]),
+      [
+        ['a', 2],
+        ['b', 3],
+      ],
+    )
+  })
+
+  test('a null value deletes what the key names where that is asked for', async (t) => {
+    const { call, client, drain, kafka, sink } = await start(t)
+    const put = (value: string | null): void =>
+      kafka.append({
+        topic: 'frames',
+        key: Buffer.from('{"_id":"a"}'),
+        value: value === null ? null : Buffer.from(value),
+        headers: [],
+      })
+    const count = (): Promise<number> => client.db('iot').collection('frames').countDocuments()
+    put('{"n":1}')
+    await sink('s', {
+      'document.id.strategy': `${ids}ProvidedInKeyStrategy`,
+      'delete.on.null.values': true,
+      'key.converter': 'org.apache.kafka.connect.json.JsonConverter',
+      'key.converter.schemas.enable': false,
+    })
+    await drain('s', 1)
+    assert.equal(await count(), 1)
+    put(null)
+    await call('PUT', '/connectors/s/resume')
+    await drain('s', 2)
+    assert.equal(await count(), 0)
+  })
+
+  test('a document that cannot be one becomes a dead letter, the others are written', async (t) => {
+    const { client, drain, kafka, sink } = await start(t)
+    kafka.put('frames', '{"n":1}', '"text"', '[1]', '{"n":2}')
+    await sink('s', {
+      'errors.tolerance': 'all',
+      'errors.deadletterqueue.topic.name': 'letters',
+      'errors.deadletterqueue.context.headers.enable': true,
+    })
+    await drain('s', 4)
+    assert.equal(await client.db('iot').collection('frames').countDocuments(), 2)
+    assert.deepEqual(
+      kafka.records('letters').map(({ value }) => String(value)),
+      ['"text"', '[1]'],
+    )
+  })
+
+  test('a server that is away is waited for, and the connector says so', async (t) => {
+    const folder = await temporaryFolder(t)
+    const server = new MongodbServer({ listen: 0, data: folder })
+    await server.start()
+    const address = server.addresses.mongodb!
+    await server.stop()
+    const { create, kafka, worker } = await startWorker(t)
+    kafka.put('frames', '{"n":1}')
+    await create('s', {
+      'connector.class': 'MongoSink',
+      topics: 'frames',
+      'connection.uri': `mongodb://${address}/?serverSelectionTimeoutMS=100`,
+      database: 'iot',
+    })
+    while (!worker.vitals().items[0]?.note?.includes('ECONNREFUSED'))
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    const again = new MongodbServer({ listen: address, data: folder })
+    t.after(() => again.stop())
+    await again.start()
+    while (worker.vitals().items[0]?.recordsOut !== 1)
+      await new Promise((resolve) => setTimeout(resolve, 5))
+    assert.equal(worker.vitals().items[0]?.state, 'running')
+    assert.equal(worker.vitals().items[0]?.note, undefined)
+  })
+
+  test('options of the Java connector that are not supported are refused by name', async (t) => {
+    const { call } = await startWorker(t)
+    const { status, body } = await call('POST', '/connectors', {
+      name: 's',
+      config: {
+        'connector.class': 'MongoSink',
+        topics: 't',
+        database: 'd',
+        'change.data.capture.handler': 'com.mongodb.X',
+        'delete.on.null.values': true,
+        'key.projection.type': 'none',
+      },
+    })
+    assert.equal(status, 400)
+    const { message } = body as { message: string }
+    assert.match(message, /change\.data\.capture\.handler: not supported yet/)
+    assert.match(message, /contains the following 1 error/)
+    const deletes = await call('POST', '/connectors', {
+      name: 's',
+      config: {
+        'connector.class': 'MongoSink',
+        topics: 't',
+        database: 'd',
+        'delete.on.null.values': true,
+      },
+    })
+    assert.match((deletes.body as { message: string }).message, /FullKeyStrategy or Partial/)
+  })
+
+  test('hosts of the address book replace those of a URI, one by one', () => {
+    const resolve = (host: string): string => (host === 'mongo:27017' ? '127.0.0.1:1' : host)
+    assert.equal(
+      mapUriHosts('mongodb://u:p@mongo:27017,b:2/iot?x=1', resolve),
+      'mongodb://u:p@127.0.0.1:1,b:2/iot?x=1',
+    )
+    assert.equal(mapUriHosts('mongodb+srv://x/y', resolve), 'mongodb+srv://x/y')
+  })
+})
