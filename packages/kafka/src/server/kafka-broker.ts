@@ -133,10 +133,16 @@ export class KafkaBroker extends PartBase {
   async #openMetadata(folder: string): Promise<MetadataStore> {
     const connect = this.#options['zookeeper.connect']
     if (connect === undefined) return new FileMetadataStore(folder)
-    throw new KafkaError(
-      'KAFKA_METADATA_AWAY',
-      `zookeeper.connect (${connect}) is not supported yet`,
-    )
+    const { ZookeeperMetadataStore } = await import('../metadata/zookeeper-store.ts')
+    return ZookeeperMetadataStore.connect({
+      connect,
+      folder,
+      brokerId: this.#options['broker.id'],
+      sessionTimeoutMs: this.#options['zookeeper.session.timeout.ms'],
+      connectionTimeoutMs: this.#options['zookeeper.connection.timeout.ms'],
+      clock: this.clock,
+      logger: this.logger,
+    })
   }
 
   async #listen(running: Running, state: BrokerState, listen: ListenAddress): Promise<void> {

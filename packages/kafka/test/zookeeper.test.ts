@@ -1,0 +1,166 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import { silentLogger, systemClock } from '@khlong/core'
+import { ZooKeeperServer } from '@khlong/zookeeper'
+import { Kafka, logLevel } from 'kafkajs'
+import { ZookeeperClient } from '../src/metadata/zookeeper-client.ts'
+import { ZookeeperMetadataStore } from '../src/metadata/zookeeper-store.ts'
+import { dataFolder, startBroker } from './helpers.ts'
+
+const connect = (address: string): Kafka =>
+  new Kafka({ brokers: [address], logLevel: logLevel.NOTHING, retry: { retries: 0 } })
+
+async function startZookeeper(t: { after(cleanUp: () => Promise<void>): void }): Promise<{
+  server: ZooKeeperServer
+  address: string
+  client: ZookeeperClient
+}> {
+  const server = new ZooKeeperServer({ listen: 0, data: dataFolder() })
+  await server.start()
+  const address = server.addresses.zookeeper!
+  const session = Promise.withResolvers<void>()
+  const client = new ZookeeperClient({
+    connect: address,
+    sessionTimeoutMs: 10_000,
+    onSession: session.resolve,
+    onAvailable: () => {},
+  })
+  client.open()
+  await session.promise
+  t.after(async () => {
+    client.close()
+    await server.stop({ deadlineMs: 500 })
+  })
+  return { server, address, client }
+}
+
+async function until(what: string, isTrue: () => Promise<boolean>): Promise<void> {
+  const end = Date.now() + 5_000
+  while (!(await isTrue())) {
+    assert.ok(Date.now() < end, `waited too long for ${what}`)
+    await pause(10)
+  }
+}
+
+test('the znodes of a broker and its topics are those of Kafka', async (t) => {
+  const zookeeper = await startZookeeper(t)
+  const { broker, address } = await startBroker(t, { 'zookeeper.connect': zookeeper.address })
+  const read = async (path: string): Promise<Record<string, unknown>> =>
+    JSON.parse((await zookeeper.client.get(path))!.data.toString())
+  const [host, port] = address.split(':')
+  const registered = await read('/brokers/ids/1')
+  assert.deepEqual(registered.endpoints, [`PLAINTEXT://${address}`])
+  assert.deepEqual([registered.host, registered.port, registered.version], [host, Number(port), 5])
+  assert.equal((await read('/controller')).brokerid, 1)
+  const admin = connect(address).admin()
+  await admin.connect()
+  await admin.createTopics({
+    topics: [
+      { topic: 'frames', numPartitions: 2, configEntries: [{ name: 'retention.ms', value: '5' }] },
+    ],
+  })
+  const topic = await read('/brokers/topics/frames')
+  assert.deepEqual(topic.partitions, { '0': [1], '1': [1] })
+  assert.equal(Buffer.from(String(topic.topic_id), 'base64url').byteLength, 16)
+  assert.deepEqual((await read('/brokers/topics/frames/partitions/1/state')).isr, [1])
+  assert.deepEqual((await read('/config/topics/frames')).config, { 'retention.ms': '5' })
+  assert.equal((await admin.describeCluster()).clusterId, (await read('/cluster/id')).id)
+  await admin.deleteTopics({ topics: ['frames'] })
+  assert.equal(await zookeeper.client.get('/brokers/topics/frames'), undefined)
+  await admin.disconnect()
+  await broker.stop()
+  assert.deepEqual(await zookeeper.client.children('/brokers/ids'), [])
+})
+
+test('settings, topics, deletions and ACLs that others write take effect without a restart', async (t) => {
+  const { client, address: zk } = await startZookeeper(t)
+  const { address } = await startBroker(t, { 'zookeeper.connect': zk })
+  const kafka = connect(address)
+  const admin = kafka.admin()
+  await admin.connect()
+  await client.create(
+    '/brokers/topics/made',
+    '{"partitions":{"0":[1]},"topic_id":"AAAAAAAAAAAAAAAAAAAAAQ","version":3}',
+  )
+  await until('the topic', async () => (await admin.listTopics()).includes('made'))
+  await client.ensure('/config/topics/made', '{"version":1,"config":{"max.message.bytes":"300"}}')
+  const change = '{"version":2,"entity_path":"topics/made"}'
+  await client.create('/config/changes/config_change_', change, 'sequential')
+  const producer = kafka.producer()
+  await producer.connect()
+  const send = (bytes: number) =>
+    producer.send({ topic: 'made', messages: [{ value: 'x'.repeat(bytes) }] })
+  await until('the limit', () =>
+    send(500).then(
+      () => false,
+      (error) => error.type === 'MESSAGE_TOO_LARGE',
+    ),
+  )
+  await send(10)
+  await client.ensure(
+    '/kafka-acl/Topic/made',
+    '{"version":1,"acls":[{"principal":"User:ANONYMOUS","permissionType":"Deny","operation":"Write","host":"*"}]}',
+  )
+  await client.create('/kafka-acl-changes/acl_changes_', 'Topic:made', 'sequential')
+  await until('the denial', () =>
+    send(10).then(
+      () => false,
+      (error) => error.type === 'TOPIC_AUTHORIZATION_FAILED',
+    ),
+  )
+  await client.create('/admin/delete_topics/made', '')
+  await until('the deletion', async () => !(await admin.listTopics()).includes('made'))
+  await producer.disconnect()
+  await admin.disconnect()
+})
+
+test('a broker comes back at once with its topics, also when its old session still lives', async (t) => {
+  const { client, address: zk } = await startZookeeper(t)
+  const data = dataFolder()
+  const first = await startBroker(t, { 'zookeeper.connect': zk, data })
+  const kafka = connect(first.address)
+  const producer = kafka.producer({ idempotent: true, retry: { retries: 2 } })
+  await producer.connect()
+  await producer.send({ topic: 'kept', messages: [{ value: 'one' }] })
+  await producer.disconnect()
+  const before = JSON.parse((await client.get('/brokers/topics/kept'))!.data.toString())
+  await first.broker.stop()
+  // What a killed broker leaves: its node, owned by the session that its folder remembers.
+  const options = { connect: zk, folder: data, brokerId: 1, sessionTimeoutMs: 18_000 }
+  const ghost = await ZookeeperMetadataStore.connect({
+    ...options,
+    connectionTimeoutMs: 5_000,
+    clock: systemClock,
+    logger: silentLogger,
+  })
+  await ghost.register({ brokerId: 1, host: 'gone', port: 1 })
+  const again = await startBroker(t, { 'zookeeper.connect': zk, data })
+  const admin = connect(again.address).admin()
+  await admin.connect()
+  assert.deepEqual(await admin.fetchTopicOffsets('kept'), [
+    { partition: 0, offset: '1', high: '1', low: '0' },
+  ])
+  assert.deepEqual(JSON.parse((await client.get('/brokers/topics/kept'))!.data.toString()), before)
+  await admin.disconnect()
+  await ghost.close()
+})
+
+test('without ZooKeeper records still flow, and admin changes are answered with a retriable error', async (t) => {
+  const { server, address: zk } = await startZookeeper(t)
+  const { address } = await startBroker(t, { 'zookeeper.connect': zk })
+  const kafka = connect(address)
+  const admin = kafka.admin()
+  await admin.connect()
+  await admin.createTopics({ topics: [{ topic: 'flow' }] })
+  await server.stop({ deadlineMs: 100 })
+  const producer = kafka.producer()
+  await producer.connect()
+  await producer.send({ topic: 'flow', messages: [{ value: 'still' }] })
+  await assert.rejects(admin.createTopics({ topics: [{ topic: 'late' }] }))
+  assert.deepEqual(await admin.fetchTopicOffsets('flow'), [
+    { partition: 0, offset: '1', high: '1', low: '0' },
+  ])
+  await producer.disconnect()
+  await admin.disconnect()
+})
