@@ -42,6 +42,8 @@ export const ErrorCode = {
   ConversionFailure: 241,
   QueryExceededMemoryLimitNoDiskUseAllowed: 292,
   CannotIndexParallelArrays: 171,
+  QueryPlanKilled: 175,
+  IndexBuildAborted: 276,
   TransactionTooOld: 225,
   InvalidPipelineOperator: 168,
   BSONObjectTooLarge: 10334,

@@ -156,6 +156,10 @@ test('explain shows how indexes are used', async (t) => {
   const multikey = await explain({ c: -5 })
   assert.equal(multikey.queryPlanner.winningPlan.inputStage.isMultiKey, true)
   assert.equal(multikey.executionStats.totalDocsExamined, 1)
+  const either = await explain({ $or: [{ a: 7 }, { c: -7 }, { _id: 8 }] })
+  assert.equal(either.queryPlanner.winningPlan.inputStage.stage, 'OR')
+  assert.equal(either.executionStats.nReturned, 11)
+  assert.equal(either.executionStats.totalDocsExamined, 11)
   const sum = await many
     .aggregate([{ $match: { a: 7 } }, { $group: { _id: null, n: { $sum: 1 } } }])
     .explain()

@@ -3,7 +3,7 @@ import type { ReplyFields } from '../bson/encode.ts'
 import { BsonType } from '../bson/types.ts'
 import { documentValue, EMPTY_DOCUMENT, entriesOf, type Value } from '../bson/value.ts'
 import { codeError } from '../errors.ts'
-import { type Plan, planQuery } from '../query/plan.ts'
+import { type Access, type Plan, planQuery } from '../query/plan.ts'
 import { ScanStage } from '../query/scan.ts'
 import { drainStage, type Stage } from '../query/stage.ts'
 import { openAggregate } from './aggregate.ts'
@@ -59,27 +59,43 @@ function accessStages(
         ...figures({ ...advanced, docsExamined: counts?.docsExamined }),
         direction: access.isReverse ? 'backward' : 'forward',
       }
-    case 'index': {
-      const { spec } = access.index
+    case 'index':
       return {
         stage: 'FETCH',
         ...residual,
         ...figures({ ...advanced, docsExamined: counts?.docsExamined }),
         inputStage: {
-          stage: 'IXSCAN',
+          ...indexStage(access),
           ...figures({ nReturned: counts?.keysExamined, keysExamined: counts?.keysExamined }),
-          keyPattern: spec.keyPattern,
-          indexName: spec.name,
-          isMultiKey: spec.isMultikey,
-          isUnique: spec.isUnique,
-          isSparse: spec.isSparse,
-          isPartial: spec.partialFilter !== undefined,
-          indexVersion: 2,
-          direction: access.isReverse ? 'backward' : 'forward',
-          indexBounds: access.bounds.text,
         },
       }
-    }
+    case 'or':
+      return {
+        stage: 'FETCH',
+        ...residual,
+        ...figures({ ...advanced, docsExamined: counts?.docsExamined }),
+        inputStage: {
+          stage: 'OR',
+          ...figures({ nReturned: counts?.docsExamined }),
+          inputStages: access.branches.map(indexStage),
+        },
+      }
+  }
+}
+
+function indexStage({ index, bounds, isReverse }: Access & { kind: 'index' }): ReplyFields {
+  const { spec } = index
+  return {
+    stage: 'IXSCAN',
+    keyPattern: spec.keyPattern,
+    indexName: spec.name,
+    isMultiKey: spec.isMultikey,
+    isUnique: spec.isUnique,
+    isSparse: spec.isSparse,
+    isPartial: spec.partialFilter !== undefined,
+    indexVersion: 2,
+    direction: isReverse ? 'backward' : 'forward',
+    indexBounds: bounds.text,
   }
 }
 

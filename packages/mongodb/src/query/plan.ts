@@ -1,6 +1,6 @@
 import { isIdentical } from '../bson/compare.ts'
 import { BsonType } from '../bson/types.ts'
-import { entriesOf, Value } from '../bson/value.ts'
+import { elementsOf, entriesOf, Value } from '../bson/value.ts'
 import { codeError } from '../errors.ts'
 import type { Collection } from '../storage/collection.ts'
 import type { Index } from '../storage/index.ts'
@@ -18,6 +18,8 @@ export type Access =
       readonly bounds: IndexBounds
       readonly isReverse: boolean
     }
+  /** The branches of an `$or`, each by an index of its own. */
+  | { readonly kind: 'or'; readonly branches: readonly (Access & { kind: 'index' })[] }
 
 /** A query that is ready to run. */
 export interface Plan {
@@ -54,9 +56,29 @@ export function planQuery(collection: Collection, request: PlanRequest): Plan {
   const id = hint ? undefined : idOfFilter(filter)
   // With one document at most there is nothing to sort.
   if (id) return { access: { kind: 'id', id }, matches, hasFilter, sort: [] }
+  const best = bestIndex(collection, filter, sort, hint)
+  if (best) return { access: best.access, matches, hasFilter, sort: best.givesOrder ? [] : sort }
+  const branches = orBranches(collection, filter)
+  if (branches) return { access: { kind: 'or', branches }, matches, hasFilter, sort }
+  return { access: { kind: 'collection', isReverse: false }, matches, hasFilter, sort }
+}
+
+interface Candidate {
+  readonly access: Access & { kind: 'index' }
+  readonly score: number
+  readonly givesOrder: boolean
+}
+
+/** The index that serves a filter and an order best; undefined where none serves them at all. */
+function bestIndex(
+  collection: Collection,
+  filter: Value,
+  sort: readonly SortField[],
+  hint: Value | undefined,
+): Candidate | undefined {
   const demands = collectDemands(filter)
   const candidates = hint ? [hintedIndex(collection, hint)] : collection.indexes
-  let best: { access: Access & { kind: 'index' }; score: number; gives: boolean } | undefined
+  let best: Candidate | undefined
   for (const index of candidates) {
     if (!hint && !isUsable(index, demands, filter)) continue
     const bounds = boundsOf(index.fields, demands, index.spec.isMultikey)
@@ -67,11 +89,24 @@ export function planQuery(collection: Collection, request: PlanRequest): Plan {
     best = {
       access: { kind: 'index', index, bounds, isReverse: order < 0 },
       score,
-      gives: order !== 0,
+      givesOrder: order !== 0,
     }
   }
-  if (best) return { access: best.access, matches, hasFilter, sort: best.gives ? [] : sort }
-  return { access: { kind: 'collection', isReverse: false }, matches, hasFilter, sort }
+  return best
+}
+
+/** How each branch of a filter's `$or` runs; undefined where one would need the whole collection. */
+function orBranches(
+  collection: Collection,
+  filter: Value,
+): (Access & { kind: 'index' })[] | undefined {
+  for (const [name, value] of entriesOf(filter)) {
+    if (name !== '$or') continue
+    const branches = elementsOf(value).map((branch) => bestIndex(collection, branch, [], undefined))
+    if (branches.every((branch) => branch !== undefined))
+      return branches.map(({ access }) => access)
+  }
+  return undefined
 }
 
 /** The `_id` that a filter holds to one value and asks nothing beside. */

@@ -1,9 +1,10 @@
 import type { Value } from '../bson/value.ts'
+import { codeError } from '../errors.ts'
 import type { Collection } from '../storage/collection.ts'
 import type { Table } from '../storage/engine.ts'
 import { RECORD_ID_BYTES } from '../storage/index.ts'
 import type { KeyRange } from './bounds.ts'
-import type { Plan } from './plan.ts'
+import type { Access, Plan } from './plan.ts'
 import { PAUSE, type Stage } from './stage.ts'
 
 const SLICE_MS = 8
@@ -20,6 +21,49 @@ interface Entry {
   readonly value: Buffer
 }
 
+/** One table to read: the records, or an index that leads to them. */
+interface Leg {
+  readonly table: Table
+  /** Whether entries are the documents themselves. */
+  readonly isRecords: boolean
+  readonly isUnique: boolean
+  readonly isReverse: boolean
+  readonly ranges: readonly KeyRange[]
+}
+
+function legsOf(collection: Collection, access: Access): Leg[] {
+  switch (access.kind) {
+    case 'id':
+      collection.idIndex.uses++
+      return []
+    case 'collection':
+      return [
+        {
+          table: collection.records,
+          isRecords: true,
+          isUnique: true,
+          isReverse: access.isReverse,
+          ranges: [{ start: Buffer.alloc(8), end: Buffer.alloc(9, 255) }],
+        },
+      ]
+    case 'index': {
+      const { index, bounds, isReverse } = access
+      index.uses++
+      return [
+        {
+          table: index.table,
+          isRecords: false,
+          isUnique: index.spec.isUnique,
+          isReverse,
+          ranges: isReverse ? bounds.ranges.toReversed() : bounds.ranges,
+        },
+      ]
+    }
+    case 'or':
+      return access.branches.flatMap((branch) => legsOf(collection, branch))
+  }
+}
+
 /**
  * Gives the documents of a collection that match, by the access that the plan chose. It pauses after
  * some milliseconds and goes on from the key it stopped at; without pauses it runs to its end.
@@ -30,18 +74,17 @@ export class ScanStage implements Stage {
   recordId: Buffer = Buffer.alloc(0)
   readonly #collection: Collection
   readonly #plan: Plan
-  readonly #table: Table
-  readonly #ranges: KeyRange[]
-  readonly #isReverse: boolean
-  /** Records given already, where an index may lead to one several times. */
+  readonly #legs: readonly Leg[]
+  /** Records given already, where several entries may lead to one. */
   readonly #seen: Set<string> | undefined
   #iterator: Iterator<Entry> | undefined
   #lastKey: Buffer | undefined
+  #leg = 0
   #range = 0
   #isDone = false
   #sliceEnd = 0
   #sinceClock = 0
-  /** Set for scans inside a write transaction, which must see one state. */
+  /** Not set for scans inside a write transaction, which must see one state. */
   readonly #pauses: boolean
 
   constructor(collection: Collection, plan: Plan, pauses = true) {
@@ -49,26 +92,17 @@ export class ScanStage implements Stage {
     this.#plan = plan
     this.#pauses = pauses
     const { access } = plan
-    this.#isReverse = access.kind !== 'id' && access.isReverse
-    if (access.kind === 'index') {
-      this.#table = access.index.table
-      this.#ranges = [...access.bounds.ranges]
-      if (this.#isReverse) this.#ranges.reverse()
-      if (access.index.spec.isMultikey) this.#seen = new Set()
-      access.index.uses++
-    } else {
-      this.#table = collection.records
-      this.#ranges = [{ start: Buffer.alloc(8), end: Buffer.alloc(9, 255) }]
-      if (access.kind === 'id') collection.idIndex.uses++
-    }
+    this.#legs = legsOf(collection, access)
+    if (access.kind === 'or' || (access.kind === 'index' && access.index.spec.isMultikey))
+      this.#seen = new Set()
   }
 
+  /** @throws MongoError QueryPlanKilled where the collection was dropped meanwhile */
   next(): Buffer | typeof PAUSE | undefined {
     if (this.#isDone) return undefined
     if (this.#collection.isDropped) {
       this.suspend()
-      this.#isDone = true
-      return undefined
+      throw codeError('QueryPlanKilled', `collection dropped: ${this.#collection.namespace}`)
     }
     const { access } = this.#plan
     if (access.kind === 'id') return this.#byId(access.id)
@@ -79,9 +113,7 @@ export class ScanStage implements Stage {
         this.#isDone = true
         return undefined
       }
-      const doc =
-        access.kind === 'index' ? this.#fetch(entry, access.index.spec.isUnique) : entry.value
-      if (access.kind === 'collection') this.recordId = entry.key
+      const doc = this.#documentOf(entry)
       if (!doc) continue
       this.counts.docsExamined++
       if (this.#plan.matches(doc)) {
@@ -120,7 +152,12 @@ export class ScanStage implements Stage {
     return doc
   }
 
-  #fetch(entry: Entry, isUnique: boolean): Buffer | undefined {
+  #documentOf(entry: Entry): Buffer | undefined {
+    const { isRecords, isUnique } = this.#legs[this.#leg]!
+    if (isRecords) {
+      this.recordId = entry.key
+      return entry.value
+    }
     this.counts.keysExamined++
     const recordId = isUnique ? entry.value : entry.key.subarray(entry.key.length - RECORD_ID_BYTES)
     if (this.#seen) {
@@ -148,13 +185,21 @@ export class ScanStage implements Stage {
   }
 
   #open(): Iterator<Entry> | undefined {
-    const range = this.#ranges[this.#range]
-    if (!range) return undefined
-    const options = this.#isReverse
-      ? { start: this.#lastKey ?? range.end, end: range.start, reverse: true, inclusiveEnd: true }
-      : { start: this.#lastKey ?? range.start, end: range.end }
-    return this.#table
-      .getRange({ ...options, exclusiveStart: this.#lastKey !== undefined || this.#isReverse })
-      [Symbol.iterator]()
+    while (this.#leg < this.#legs.length) {
+      const { table, ranges, isReverse } = this.#legs[this.#leg]!
+      const range = ranges[this.#range]
+      if (!range) {
+        this.#leg++
+        this.#range = 0
+        continue
+      }
+      const options = isReverse
+        ? { start: this.#lastKey ?? range.end, end: range.start, reverse: true, inclusiveEnd: true }
+        : { start: this.#lastKey ?? range.start, end: range.end }
+      return table
+        .getRange({ ...options, exclusiveStart: this.#lastKey !== undefined || isReverse })
+        [Symbol.iterator]()
+    }
+    return undefined
   }
 }
