@@ -56,7 +56,7 @@ async function run([script, ...args]) {
     await import(pathToFileURL(file).href)
     return
   }
-  const child = spawn(rightNode(), [file, ...args], { stdio: 'inherit' })
+  const child = spawn(rightNode(), [...process.execArgv, file, ...args], { stdio: 'inherit' })
   // A terminal sends Ctrl-C to the child too; it decides when this ends.
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
     process.on(signal, () => {

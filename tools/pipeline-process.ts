@@ -86,7 +86,7 @@ export class PipelineProcess {
   /** Starts it and resolves, with the milliseconds that it took, when it says that it is ready. */
   async start(deadlineMs = 60_000): Promise<number> {
     const startMs = performance.now()
-    const child = spawn(process.execPath, this.#arguments, {
+    const child = spawn(process.execPath, ['--max-semi-space-size=4', ...this.#arguments], {
       cwd: path.dirname(this.folder),
       stdio: ['ignore', 'pipe', 'pipe'],
     })

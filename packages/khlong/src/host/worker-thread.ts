@@ -10,7 +10,7 @@ import {
 } from './thread-messages.ts'
 
 /** Node's own default would let each thread keep three times as much of what has died already. */
-const youngGenerationMb = 16
+const youngGenerationMb = 12
 
 interface Waiting {
   resolve(value: unknown): void

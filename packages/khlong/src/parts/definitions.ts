@@ -82,7 +82,8 @@ export const partDefinitions: readonly PartDefinition[] = [
     after: [],
     settings: ({ dashboards, ...written }, context) => {
       const { environment, platform, parts } = context.book
-      const websocket = parts.mqtt.kind === 'embedded' ? parts.mqtt.listeners.websocket : undefined
+      // The console shows addresses that people can use, so it gets the public ones.
+      const mqtt = parts.mqtt.kind === 'embedded' ? parts.mqtt.listeners : undefined
       return {
         ...written,
         ...context.listeners,
@@ -92,8 +93,8 @@ export const partDefinitions: readonly PartDefinition[] = [
         ...given('mongodb', environment.KHLONG_MONGODB_URI),
         ...given('kafka', environment.KHLONG_KAFKA_BOOTSTRAP_SERVERS),
         ...given('connect', environment.KHLONG_CONNECT_URL),
-        ...given('mqtt', environment.KHLONG_MQTT_URL),
-        ...given('mqttWebsocket', websocket && `ws://${websocket}`),
+        ...given('mqtt', mqtt?.listen ? `mqtt://${mqtt.listen}` : environment.KHLONG_MQTT_URL),
+        ...given('mqttWebsocket', mqtt?.websocket && `ws://${mqtt.websocket}`),
         ...given('zookeeper', environment.KHLONG_ZOOKEEPER_CONNECT),
         platform: `http://${platform}`,
       }
