@@ -39,7 +39,8 @@ export interface PlatformSnapshot {
   readonly uptimeMs: number
   readonly memory?: { readonly anonymousBytes: number; readonly rssBytes: number }
   readonly cpuPercent?: number
-  readonly window: { readonly sizeMs: number } | null
+  /** The streams' windows; missing or null where there are none. */
+  readonly window?: { readonly sizeMs: number } | null
   readonly parts: readonly PlatformPart[]
 }
 

@@ -16,6 +16,8 @@ import { queryRoutes } from '../api/query.ts'
 import { GrafanaError, notConfigured } from '../errors.ts'
 import type { ConsoleSetup } from '../model/platform.ts'
 import { type GrafanaOptions, resolveGrafanaOptions } from '../options.ts'
+import { KafkaLink } from '../place/kafka-link.ts'
+import { kafkaRoutes } from '../place/kafka-routes.ts'
 import { Live } from '../place/live.ts'
 import { mongodbRoutes } from '../place/mongodb-routes.ts'
 import { MqttLink } from '../place/mqtt-link.ts'
@@ -51,6 +53,7 @@ export class GrafanaServer extends PartBase {
   #mqtt: MqttLink | undefined
   #mongodb: MongoLink | undefined
   #zookeeper: ZooKeeperLink | undefined
+  #kafka: KafkaLink | undefined
   #address = ''
   #answered = 0
   #received = 0
@@ -112,6 +115,7 @@ export class GrafanaServer extends PartBase {
     if (options.mongodb !== undefined)
       this.#mongodb = new MongoLink(options.mongodb, options['mongodb.database'])
     if (options.zookeeper !== undefined) this.#zookeeper = new ZooKeeperLink(options.zookeeper)
+    if (options.kafka !== undefined) this.#kafka = new KafkaLink(options.kafka)
     const live = new Live({
       platform: options.platform,
       mqtt: this.#mqtt,
@@ -134,6 +138,7 @@ export class GrafanaServer extends PartBase {
     queryRoutes(app, sources, this.#mongodb)
     mqttRoutes(app, this.#mqtt)
     mongodbRoutes(app, this.#mongodb)
+    kafkaRoutes(app, this.#kafka)
     wayRoutes(app, { mongodb: this.#mongodb, sources })
     this.#ownRoutes(app)
     await serveConsole(app)
@@ -155,6 +160,7 @@ export class GrafanaServer extends PartBase {
       this.#mqtt?.close(),
       this.#mongodb?.close(),
       this.#zookeeper?.close(),
+      this.#kafka?.close(),
     ])
     await this.#folder?.release()
     this.#app = undefined

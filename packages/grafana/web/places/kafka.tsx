@@ -1,0 +1,512 @@
+import { useState } from 'react'
+import { itemKey, partOf } from '../../src/model/flow-rates.ts'
+import { useText } from '../i18n/index.ts'
+import { ask } from '../lib/api.ts'
+import { bytesText, countText, dateTimeText, rateText, timeText, zoneText } from '../lib/format.ts'
+import { flowRates, snapshotStore } from '../lib/live.ts'
+import { useQuery } from '../lib/query.ts'
+import { go, hrefTo, Link, setParams, useParam } from '../lib/router.tsx'
+import { useStore } from '../lib/store.ts'
+import { CopyId } from '../ui/copy.tsx'
+import { Empty, Failure, PlaceFace, Skeleton } from '../ui/faces.tsx'
+import { FilterField } from '../ui/filter-field.tsx'
+import { Icon } from '../ui/icons.tsx'
+import { JsonView } from '../ui/json-view.tsx'
+import { PartFacts, StateLabel } from '../ui/part-facts.tsx'
+import { useTitle } from '../ui/place-title.ts'
+import { scrolls } from '../ui/scrolls.ts'
+
+interface Topic {
+  readonly name: string
+  readonly isInternal: boolean
+  readonly records: number
+  readonly partitions: { partition: number; first: number; end: number }[]
+}
+
+interface Group {
+  readonly groupId: string
+  readonly state: string
+  readonly members: number
+  readonly lag: number
+  readonly topics: {
+    topic: string
+    partition: number
+    committed: number
+    end: number
+    lag: number
+  }[]
+}
+
+interface KafkaRecord {
+  readonly partition: number
+  readonly offset: number
+  readonly timestamp: number
+  readonly key: string | null
+  readonly value: string | null
+  readonly isText: boolean
+  readonly bytes: number
+  readonly headers: [string, string | null][]
+}
+
+/** What is in the log? Topics, records, groups with their lag. */
+export function KafkaPlace({ rest }: { rest: string[] }) {
+  const text = useText()
+  const [topicName] = rest
+  useTitle(topicName ?? 'Kafka')
+  const part = partOf(useStore(snapshotStore), 'kafka')
+  const topics = useQuery(
+    'kafka topics',
+    (signal) => ask<{ topics: Topic[] }>('/-/kafka/topics', { signal }),
+    3_000,
+  )
+  const groups = useQuery(
+    'kafka groups',
+    (signal) => ask<{ groups: Group[] }>('/-/kafka/groups', { signal }),
+    3_000,
+  )
+  const topic = topics.data?.topics.find(({ name }) => name === topicName)
+  return (
+    <>
+      <header className="place-head">
+        <h1>
+          {topicName === undefined ? (
+            'Kafka'
+          ) : (
+            <>
+              <Link to={hrefTo('/kafka')} className="quiet">
+                Kafka
+              </Link>{' '}
+              <span className="quiet">/</span> {topicName}
+            </>
+          )}
+        </h1>
+        {topic && (
+          <span className="quiet">
+            {topic.partitions.length} {text('fact_partitions')} · {countText(topic.records)}{' '}
+            {text('records')}
+          </span>
+        )}
+      </header>
+      {!topics.data ? (
+        <PlaceFace
+          part="Kafka"
+          setting="grafana: { kafka: 127.0.0.1:9092 }"
+          error={topics.error}
+          onRetry={topics.retry}
+        />
+      ) : topicName === undefined ? (
+        <>
+          <PartFacts part={part} />
+          <div className="stack">
+            <TopicTable topics={topics.data.topics} />
+            <GroupTable groups={groups.data?.groups ?? []} />
+          </div>
+        </>
+      ) : (
+        <TopicPage
+          topic={topic}
+          name={topicName}
+          groups={(groups.data?.groups ?? []).filter((group) =>
+            group.topics.some((one) => one.topic === topicName),
+          )}
+        />
+      )}
+    </>
+  )
+}
+
+function TopicTable({ topics }: { topics: readonly Topic[] }) {
+  const text = useText()
+  const [filter, setFilter] = useParam('q')
+  const [internal, setInternal] = useParam('internal')
+  const part = partOf(useStore(snapshotStore), 'kafka')
+  const shown = topics
+    .filter((topic) => internal === '1' || !(topic.isInternal || topic.name.startsWith('_')))
+    .filter(({ name }) => name.toLowerCase().includes(filter.toLowerCase()))
+  return (
+    <section className="panel" aria-label={text('kafkaTopics')}>
+      <div className="toolbar">
+        <h2>{text('kafkaTopics')}</h2>
+        <FilterField label={text('filter')} value={filter} onChange={setFilter} />
+        <label className="check">
+          <input
+            type="checkbox"
+            checked={internal === '1'}
+            onChange={(event) => setInternal(event.target.checked ? '1' : '')}
+          />
+          {text('kafkaInternal')}
+        </label>
+      </div>
+      {shown.length === 0 ? (
+        <div className="pad">
+          <Empty
+            title={text(topics.length === 0 ? 'kafkaNoTopics' : 'nothingMatches')}
+            {...(topics.length === 0
+              ? {
+                  hint: text('kafkaNoTopicsHint'),
+                  command: 'echo hello | kcat -b 127.0.0.1:9092 -t hello -P',
+                }
+              : {})}
+          />
+        </div>
+      ) : (
+        <table className="fold">
+          <thead>
+            <tr>
+              <th>{text('name')}</th>
+              <th className="figure">{text('kafkaPartitions')}</th>
+              <th className="figure">{text('records')}</th>
+              <th className="figure">{text('rate')}</th>
+            </tr>
+          </thead>
+          <tbody>
+            {shown.map((topic) => {
+              const item = part?.vitals?.items.find(
+                ({ kind, name }) => kind === 'topic' && name === topic.name,
+              )
+              const href = hrefTo(`/kafka/${encodeURIComponent(topic.name)}`)
+              return (
+                <tr key={topic.name} className="clickable" onClick={() => go(href)}>
+                  <td>
+                    <Link to={href} onClick={(event) => event.stopPropagation()}>
+                      {topic.name}
+                    </Link>
+                  </td>
+                  <td className="figure">{topic.partitions.length}</td>
+                  <td className="figure">{countText(topic.records)}</td>
+                  <td className="figure">
+                    {item ? rateText(flowRates.of(itemKey('kafka', item)).inPerSecond) : '–'}
+                  </td>
+                </tr>
+              )
+            })}
+          </tbody>
+        </table>
+      )}
+    </section>
+  )
+}
+
+function GroupTable({ groups }: { groups: readonly Group[] }) {
+  const text = useText()
+  return (
+    <section className="panel" aria-label={text('kafkaGroups')}>
+      <h2 className="panel-title">{text('kafkaGroups')}</h2>
+      {groups.length === 0 ? (
+        <div className="pad">
+          <Empty title={text('kafkaNoGroups')} />
+        </div>
+      ) : (
+        <table className="fold">
+          <thead>
+            <tr>
+              <th>{text('name')}</th>
+              <th>{text('state')}</th>
+              <th className="figure">{text('kafkaMembers')}</th>
+              <th>{text('kafkaPartitions')}</th>
+              <th className="figure">{text('lag')}</th>
+            </tr>
+          </thead>
+          <tbody>
+            {groups.map((group) => {
+              const highest = Math.max(1, ...group.topics.map(({ lag }) => lag))
+              return (
+                <tr key={group.groupId}>
+                  <td className="wrap">{group.groupId}</td>
+                  <td>
+                    <StateLabel state={group.state} />
+                  </td>
+                  <td className={`figure ${group.members === 0 ? 'quiet' : ''}`}>
+                    {group.members}
+                  </td>
+                  <td>
+                    <span
+                      className="lag-bars"
+                      role="img"
+                      aria-label={group.topics
+                        .map(({ topic, partition, lag }) => `${topic} ${partition}: ${lag}`)
+                        .join(', ')}
+                    >
+                      {group.topics.slice(0, 24).map((one) => (
+                        <i
+                          key={`${one.topic}${one.partition}`}
+                          className={one.lag > 1000 ? 'warn' : ''}
+                          style={{
+                            height: `${2 + (one.lag / highest) * (one.lag > 0 ? 16 : 0)}px`,
+                          }}
+                          title={`${one.topic} ${one.partition}: ${countText(one.lag)}`}
+                        />
+                      ))}
+                    </span>
+                  </td>
+                  <td
+                    className={`figure ${group.lag > 1000 ? 'warn' : group.lag === 0 ? 'quiet' : ''}`}
+                  >
+                    {countText(group.lag)}
+                  </td>
+                </tr>
+              )
+            })}
+          </tbody>
+        </table>
+      )}
+    </section>
+  )
+}
+
+function TopicPage({
+  topic,
+  name,
+  groups,
+}: {
+  topic: Topic | undefined
+  name: string
+  groups: readonly Group[]
+}) {
+  const text = useText()
+  const [partition, setPartition] = useParam('partition')
+  const [offset, setOffset] = useParam('offset')
+  const [selected] = useParam('record')
+  const [filter, setFilter] = useParam('q')
+  const [draft, setDraft] = useState(offset)
+  const search = new URLSearchParams({ topic: name, limit: '100' })
+  if (partition !== '') search.set('partition', partition)
+  if (offset !== '') search.set('offset', offset)
+  const answer = useQuery(
+    `kafka records ${search}`,
+    (signal) => ask<{ records: KafkaRecord[] }>(`/-/kafka/records?${search}`, { signal }),
+    offset === '' ? 2_000 : 0,
+  )
+  const words = filter.toLowerCase()
+  const records = (answer.data?.records ?? []).filter(
+    (record) =>
+      words === '' || `${record.key ?? ''} ${record.value ?? ''}`.toLowerCase().includes(words),
+  )
+  const open = answer.data?.records.find(
+    (record) => `${record.partition}:${record.offset}` === selected,
+  )
+  return (
+    <div className={open ? 'two-columns gap-top' : 'gap-top'}>
+      <div className="side">
+        <section className="panel" aria-label={text('records')}>
+          <div className="toolbar">
+            <FilterField label={text('filter')} value={filter} onChange={setFilter} />
+            <select
+              aria-label={text('partition')}
+              value={partition}
+              onChange={(event) => setPartition(event.target.value)}
+            >
+              <option value="">{text('kafkaPartitionAll')}</option>
+              {topic?.partitions.map((one) => (
+                <option key={one.partition}>{one.partition}</option>
+              ))}
+            </select>
+            <form
+              className="row"
+              onSubmit={(event) => {
+                event.preventDefault()
+                setOffset(draft)
+              }}
+            >
+              <input
+                className="offset-field"
+                inputMode="numeric"
+                pattern="\d*"
+                aria-label={text('kafkaFromOffset')}
+                placeholder={text('kafkaFromOffset')}
+                value={draft}
+                onChange={(event) => setDraft(event.target.value)}
+              />
+              {offset !== '' && (
+                <button
+                  type="button"
+                  className="button"
+                  onClick={() => {
+                    setDraft('')
+                    setOffset('')
+                  }}
+                >
+                  {text('kafkaNewest')}
+                </button>
+              )}
+            </form>
+          </div>
+          {!answer.data ? (
+            <div className="pad">
+              {answer.error ? (
+                <Failure
+                  title={text('failedTitle', { part: 'Kafka' })}
+                  error={answer.error}
+                  onRetry={answer.retry}
+                />
+              ) : (
+                <Skeleton />
+              )}
+            </div>
+          ) : records.length === 0 ? (
+            <div className="pad">
+              <Empty title={text('kafkaNoRecords')} />
+            </div>
+          ) : (
+            <table className="dense fold">
+              <thead>
+                <tr>
+                  <th className="figure">P</th>
+                  <th className="figure">{text('offset')}</th>
+                  <th>{text('time')}</th>
+                  <th>{text('key')}</th>
+                  <th>{text('value')}</th>
+                </tr>
+              </thead>
+              <tbody>
+                {records.map((record) => {
+                  const id = `${record.partition}:${record.offset}`
+                  const choose = (): void =>
+                    setParams({ record: id === selected ? null : id }, { replace: true })
+                  return (
+                    <tr
+                      key={id}
+                      className="clickable"
+                      aria-selected={id === selected}
+                      onClick={choose}
+                    >
+                      <td className="figure quiet">{record.partition}</td>
+                      <td className="figure">
+                        <button
+                          type="button"
+                          className="link-quiet"
+                          onClick={(event) => {
+                            event.stopPropagation()
+                            choose()
+                          }}
+                        >
+                          {countText(record.offset)}
+                        </button>
+                      </td>
+                      <td title={dateTimeText(record.timestamp)}>{timeText(record.timestamp)}</td>
+                      <td className="mono nowrap">{record.key?.slice(0, 40) ?? '∅'}</td>
+                      <td className="mono clip">{record.value ?? '∅'}</td>
+                    </tr>
+                  )
+                })}
+              </tbody>
+            </table>
+          )}
+        </section>
+        {topic && <Partitions topic={topic} />}
+        {groups.length > 0 && <GroupTable groups={groups} />}
+      </div>
+      {open && (
+        <aside className="side record-side">
+          <RecordView record={open} />
+        </aside>
+      )}
+    </div>
+  )
+}
+
+function Partitions({ topic }: { topic: Topic }) {
+  const text = useText()
+  const largest = Math.max(1, ...topic.partitions.map(({ first, end }) => end - first))
+  return (
+    <section className="panel" aria-label={text('kafkaPartitions')}>
+      <h2 className="panel-title">{text('kafkaPartitions')}</h2>
+      <table className="dense">
+        <thead>
+          <tr>
+            <th>#</th>
+            <th className="figure">{text('kafkaFirstOffset')}</th>
+            <th className="figure">{text('kafkaEndOffset')}</th>
+            <th>{text('records')}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {topic.partitions.map(({ partition, first, end }) => (
+            <tr key={partition}>
+              <td>{partition}</td>
+              <td className="figure quiet">{countText(first)}</td>
+              <td className="figure">{countText(end)}</td>
+              <td>
+                <span className="plain-bar" aria-hidden="true">
+                  <i style={{ width: `${((end - first) / largest) * 100}%` }} />
+                </span>
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  )
+}
+
+function RecordView({ record }: { record: KafkaRecord }) {
+  const text = useText()
+  const json = parse(record)
+  return (
+    <section
+      className="panel pad stack"
+      aria-label={text('kafkaRecord', { partition: record.partition, offset: record.offset })}
+    >
+      <header>
+        <h2>
+          {text('kafkaRecord', { partition: record.partition, offset: countText(record.offset) })}
+        </h2>
+        <button
+          type="button"
+          className="icon-button small"
+          aria-label={text('close')}
+          onClick={() => setParams({ record: null }, { replace: true })}
+        >
+          <Icon name="close" />
+        </button>
+      </header>
+      <dl className="pairs">
+        <div>
+          <dt>{text('key')}</dt>
+          <dd>
+            {record.key === null ? '∅' : <CopyId id={record.key} shown={record.key.slice(0, 60)} />}
+          </dd>
+        </div>
+        <div>
+          <dt>{text('time')}</dt>
+          <dd>
+            {dateTimeText(record.timestamp)} <span className="quiet">{zoneText()}</span>
+          </dd>
+        </div>
+        <div>
+          <dt>{text('size')}</dt>
+          <dd>{bytesText(record.bytes)}</dd>
+        </div>
+      </dl>
+      {json === undefined ? (
+        <pre className="code" {...scrolls}>
+          {record.value ?? '∅'}
+        </pre>
+      ) : (
+        <JsonView value={json} />
+      )}
+      <h3>{text('kafkaHeaders')}</h3>
+      {record.headers.length === 0 ? (
+        <p className="quiet">{text('kafkaNoHeaders')}</p>
+      ) : (
+        <dl className="pairs mono">
+          {record.headers.map(([name, value], index) => (
+            <div key={`${index}${name}`}>
+              <dt>{name}</dt>
+              <dd>{value ?? '∅'}</dd>
+            </div>
+          ))}
+        </dl>
+      )}
+    </section>
+  )
+}
+
+function parse({ value, isText }: KafkaRecord): unknown {
+  if (!isText || value === null) return undefined
+  try {
+    return JSON.parse(value)
+  } catch {
+    return undefined
+  }
+}
