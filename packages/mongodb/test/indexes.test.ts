@@ -83,6 +83,27 @@ test('a table that was dropped is empty when it is used again', async (t) => {
   }
 })
 
+test('an index is built while documents are written, and holds them all', async (t) => {
+  const { db } = await startServer(t)
+  const items = db.collection<Thing>('items')
+  await items.insertMany(Array.from({ length: 6_000 }, (_, _id) => ({ _id, n: _id })))
+  const write = async (): Promise<void> => {
+    for (let round = 0; round < 10; round++) {
+      await items.insertMany(
+        Array.from({ length: 20 }, (_, index) => ({ _id: `w${round}-${index}`, n: -1 })),
+      )
+      await items.updateMany({ _id: { $lt: 100 } }, { $inc: { n: 10_000 } })
+      await items.deleteOne({ _id: 5_000 + round })
+    }
+  }
+  await Promise.all([items.createIndex({ n: 1 }), items.createIndex({ n: 1 }), write()])
+  assert.equal(await items.countDocuments({ n: -1 }), 200)
+  assert.equal(await items.countDocuments({ n: { $gte: 100_000 } }), 100)
+  const checked = await db.command({ validate: 'items' })
+  assert.deepEqual(checked.errors, [])
+  assert.equal(checked.keysPerIndex.n_1, checked.nrecords)
+})
+
 test('keys longer than the store takes are found, unique and sorted right', async (t) => {
   const { db } = await startServer(t)
   const items = db.collection<Thing>('items')

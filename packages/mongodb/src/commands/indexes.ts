@@ -160,23 +160,47 @@ function existing(collection: Collection, wanted: NewIndex): Index | undefined {
   )
 }
 
-const createIndexes: Handler = async (request, state) => {
+// Documents that one transaction of a build takes, so that other commands get their turn.
+const BUILD_CHUNK = 1_000
+
+/** Builds an index in transactions of its own; writes go on meanwhile and keep it up. */
+async function build(state: ServerState, collection: Collection, spec: NewIndex): Promise<void> {
+  const { engine, catalog } = state
+  const index = await engine.write(() => catalog.beginIndex(collection, spec))
+  try {
+    let last: Buffer | undefined
+    for (;;) {
+      const isDone = await engine.write(() => {
+        if (collection.isDropped)
+          throw codeError('IndexBuildAborted', `collection dropped: ${collection.namespace}`)
+        last = collection.fill(index, last, BUILD_CHUNK)
+        if (!last) catalog.finishIndex(collection, index)
+        return !last
+      })
+      if (isDone) return
+    }
+  } catch (error) {
+    await engine.write(() => catalog.abortIndex(collection, index))
+    throw error
+  }
+}
+
+const createIndexes: Handler = (request, state) => {
   const { namespace } = request
   const wanted = (request.array('indexes') ?? []).map(parseIndex)
   if (wanted.length === 0) throw codeError('BadValue', 'Must specify at least one index to create')
-  return state.engine.write((): ReplyFields => {
-    const isNew = !state.catalog.get(namespace)
-    const existingCollection = state.catalog.get(namespace)
-    const before = existingCollection?.indexes.length ?? 1
+  return state.catalog.inTurn(async (): Promise<ReplyFields> => {
+    const { collection, isNew } = await state.engine.write(() => ({
+      isNew: !state.catalog.get(namespace),
+      collection: state.catalog.obtain(namespace),
+    }))
+    const before = collection.indexes.length
     // All are looked at before the first is made, so that an error leaves nothing behind.
-    const missing = wanted.filter(
-      (spec) => !existingCollection || !existing(existingCollection, spec),
-    )
+    const missing = wanted.filter((spec) => !existing(collection, spec))
     if (before + missing.length > INDEXES_MAX)
       throw codeError('CannotCreateIndex', `add index fails, too many indexes for ${namespace}`)
-    const collection = state.catalog.obtain(namespace)
     for (const spec of missing)
-      if (!existing(collection, spec)) state.catalog.addIndex(collection, spec)
+      if (!existing(collection, spec)) await build(state, collection, spec)
     return {
       numIndexesBefore: before,
       numIndexesAfter: collection.indexes.length,

@@ -24,6 +24,7 @@ export class Catalog {
   readonly #collections = new Map<string, Collection>()
   readonly #dirty = new Set<Collection>()
   #freeTables: string[] = []
+  #builds: Promise<void> = Promise.resolve()
   #tableCount = 0
 
   constructor(engine: StorageEngine) {
@@ -47,6 +48,14 @@ export class Catalog {
       end: Buffer.from('c;'),
     }))
       this.#load(value)
+    // Tables of indexes whose building was cut off belong to nobody.
+    const used = new Set(this.#freeTables)
+    for (const { info, indexes } of this.#collections.values()) {
+      used.add(info.table)
+      for (const { spec } of indexes) used.add(spec.table)
+    }
+    for (let number = 1; number <= this.#tableCount; number++)
+      if (!used.has(`t${number}`)) this.#freeTables.push(`t${number}`)
   }
 
   get(namespace: string): Collection | undefined {
@@ -106,6 +115,7 @@ export class Catalog {
   }
 
   drop(collection: Collection): void {
+    for (const index of collection.building) this.abortIndex(collection, index)
     for (const { spec, table } of collection.indexes) this.#giveTable(spec.table, table)
     this.#giveTable(collection.info.table, collection.records)
     this.#table.removeSync(catalogKey(collection.namespace))
@@ -118,6 +128,7 @@ export class Catalog {
   /** Gives a collection another name; cursors on the old one end. */
   rename(collection: Collection, namespace: string): void {
     checkNamespace(namespace)
+    for (const index of collection.building) this.abortIndex(collection, index)
     this.#table.removeSync(catalogKey(collection.namespace))
     this.#collections.delete(collection.namespace)
     this.#dirty.delete(collection)
@@ -131,23 +142,38 @@ export class Catalog {
     this.markDirty(renamed)
   }
 
-  addIndex(
+  /** Begins an index that writes keep up from now on; `finishIndex` or `abortIndex` ends it. */
+  beginIndex(
     collection: Collection,
     spec: Omit<IndexSpec, 'table' | 'isMultikey' | 'hasLongKeys'>,
-  ): void {
+  ): Index {
     const table = this.#takeTable()
     const index = new Index(
       { ...spec, table, isMultikey: false, hasLongKeys: false },
       this.#engine.table(table),
     )
-    try {
-      collection.fill(index)
-    } catch (error) {
-      this.#giveTable(table, index.table)
-      throw error
-    }
+    collection.building = [...collection.building, index]
+    return index
+  }
+  finishIndex(collection: Collection, index: Index): void {
+    collection.building = collection.building.filter((other) => other !== index)
     collection.indexes = [...collection.indexes, index]
     this.#save(collection)
+  }
+  abortIndex(collection: Collection, index: Index): void {
+    if (!collection.building.includes(index)) return
+    collection.building = collection.building.filter((other) => other !== index)
+    this.#giveTable(index.spec.table, index.table)
+  }
+
+  /** Runs `build` when those before it have ended: one index is built at a time. */
+  async inTurn<T>(build: () => Promise<T>): Promise<T> {
+    const turn = this.#builds.then(build)
+    this.#builds = turn.then(
+      () => {},
+      () => {},
+    )
+    return turn
   }
 
   dropIndex(collection: Collection, index: Index): void {
@@ -256,7 +282,10 @@ export class Catalog {
   }
 
   #takeTable(): string {
-    const name = this.#freeTables.pop() ?? `t${++this.#tableCount}`
+    const free = this.#freeTables.pop()
+    // What a building that was cut off left is in the way.
+    if (free) this.#engine.table(free).clearSync()
+    const name = free ?? `t${++this.#tableCount}`
     this.#saveTables()
     return name
   }

@@ -38,7 +38,10 @@ export interface CollectionInfo {
 export class Collection {
   readonly info: CollectionInfo
   readonly records: Table
-  indexes: Index[]
+  #indexes: readonly Index[]
+  #building: readonly Index[] = []
+  /** What writes keep up: the indexes that queries use and those that are being built. */
+  #maintained: readonly Index[]
   count: number
   dataBytes: number
   /** Whether count and size changed since they were stored. */
@@ -53,13 +56,14 @@ export class Collection {
   constructor(
     info: CollectionInfo,
     records: Table,
-    indexes: Index[],
+    indexes: readonly Index[],
     size: { count: number; dataBytes: number },
     onIndexNews: (collection: Collection) => void,
   ) {
     this.info = info
     this.records = records
-    this.indexes = indexes
+    this.#indexes = indexes
+    this.#maintained = indexes
     this.count = size.count
     this.dataBytes = size.dataBytes
     this.#onIndexNews = onIndexNews
@@ -71,8 +75,24 @@ export class Collection {
   get namespace(): string {
     return this.info.namespace
   }
+  /** The indexes that are complete, that on `_id` first. */
+  get indexes(): readonly Index[] {
+    return this.#indexes
+  }
+  set indexes(indexes: readonly Index[]) {
+    this.#indexes = indexes
+    this.#maintained = [...indexes, ...this.#building]
+  }
+  /** Indexes that are being built: writes keep them up, queries do not use them. */
+  get building(): readonly Index[] {
+    return this.#building
+  }
+  set building(indexes: readonly Index[]) {
+    this.#building = indexes
+    this.#maintained = [...this.#indexes, ...indexes]
+  }
   get idIndex(): Index {
-    return this.indexes[0]!
+    return this.#indexes[0]!
   }
 
   /** The record whose `_id` equals `id`, or undefined. */
@@ -97,7 +117,7 @@ export class Collection {
     this.#nextRecordId++
     for (let index = 0; index < entries.length; index++) {
       const keys = entries[index]
-      if (keys && this.indexes[index]!.insert(keys, recordId)) this.#onIndexNews(this)
+      if (keys && this.#maintained[index]!.insert(keys, recordId)) this.#onIndexNews(this)
     }
     this.count++
     this.dataBytes += doc.length
@@ -114,19 +134,19 @@ export class Collection {
     const old: (IndexKeys | undefined)[] = []
     const fresh: (IndexKeys | undefined)[] = []
     // The `_id` of a document never changes: its index is left out.
-    for (let index = 1; index < this.indexes.length; index++) {
-      old[index] = this.indexes[index]!.keysOf(before)
-      fresh[index] = this.indexes[index]!.keysOf(after)
+    for (let index = 1; index < this.#maintained.length; index++) {
+      old[index] = this.#maintained[index]!.keysOf(before)
+      fresh[index] = this.#maintained[index]!.keysOf(after)
       const keys = fresh[index]
-      if (keys) this.indexes[index]!.checkUnique(this.namespace, keys, after, recordId)
+      if (keys) this.#maintained[index]!.checkUnique(this.namespace, keys, after, recordId)
     }
     this.records.putSync(recordId, after)
-    for (let index = 1; index < this.indexes.length; index++) {
+    for (let index = 1; index < this.#maintained.length; index++) {
       const gone = old[index]
       const come = fresh[index]
       if (gone && come && isSameKeys(gone, come)) continue
-      if (gone) this.indexes[index]!.remove(gone, recordId)
-      if (come && this.indexes[index]!.insert(come, recordId)) this.#onIndexNews(this)
+      if (gone) this.#maintained[index]!.remove(gone, recordId)
+      if (come && this.#maintained[index]!.insert(come, recordId)) this.#onIndexNews(this)
     }
     this.dataBytes += after.length - before.length
     this.traffic.written++
@@ -134,7 +154,7 @@ export class Collection {
   }
 
   remove(recordId: Buffer, doc: Buffer): void {
-    for (const index of this.indexes) {
+    for (const index of this.#maintained) {
       const keys = index.keysOf(doc)
       if (keys) index.remove(keys, recordId)
     }
@@ -145,22 +165,27 @@ export class Collection {
   }
 
   /**
-   * Fills a new index from the documents stored.
+   * Adds the next `count` documents behind the record `after` to an index that is being built, and
+   * returns the last record added; undefined where there is none left.
    *
    * @throws MongoError DuplicateKey, CannotIndexParallelArrays; entries written are for the caller to clear.
    */
-  fill(index: Index): void {
-    for (const { key, value } of this.records.getRange({})) {
+  fill(index: Index, after: Buffer | undefined, count: number): Buffer | undefined {
+    let last: Buffer | undefined
+    const range = after ? { start: after, exclusiveStart: true } : {}
+    for (const { key, value } of this.records.getRange({ ...range, limit: count })) {
+      last = key
       const keys = index.keysOf(value)
       if (!keys) continue
-      index.checkUnique(this.namespace, keys, value, undefined)
+      index.checkUnique(this.namespace, keys, value, key)
       index.insert(keys, key)
     }
+    return last
   }
 
   #entriesOf(doc: Buffer, own: Buffer | undefined): (IndexKeys | undefined)[] {
     const entries: (IndexKeys | undefined)[] = []
-    for (const index of this.indexes) {
+    for (const index of this.#maintained) {
       const keys = index.isId ? idKeys(doc) : index.keysOf(doc)
       if (keys) index.checkUnique(this.namespace, keys, doc, own)
       entries.push(keys)
