@@ -1,0 +1,3 @@
+import { runClientSuite } from './client-suite.ts'
+
+runClientSuite('zookeeper', { producer: 'kafka.tools.ConsoleProducer' })

@@ -1,0 +1,101 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { promisify } from 'node:util'
+import { peer, reference } from '../../../../tools/peers.ts'
+
+const run = promisify(execFile)
+
+/** A real Apache Kafka on loopback, with its data in a temporary folder. */
+export interface RealKafka {
+  readonly bootstrapServers: string
+  /** Runs a class of Kafka's own tools, with `input` on its standard input, and gives its output. */
+  tool(mainClass: string, args: readonly string[], input?: string): Promise<string>
+  /** Ends the broker as an operator does, and starts it again on its data. */
+  restart(): Promise<void>
+  stop(): Promise<void>
+}
+
+/** Starts Kafka 4.x with KRaft, or 3.9 on ZooKeeper. Topics are made with 3 partitions on first use. */
+export async function startRealKafka(mode: 'kraft' | 'zookeeper'): Promise<RealKafka> {
+  peer('java')
+  const script = reference('kafka.sh')
+  const folder = await mkdtemp(path.join(tmpdir(), 'khlong-kafka-'))
+  const dir = path.join(folder, mode)
+  const port = await freePortPair()
+  const env = {
+    ...process.env,
+    KAFKA_HEAP: '-Xmx448M',
+    ZOOKEEPER_HEAP: '-Xmx128M',
+    RUN_HEAP: '-Xmx256M',
+    KAFKA_PARTITIONS: '3',
+  }
+  const call = (...args: string[]): Promise<unknown> =>
+    run('bash', [script, ...args], { env, timeout: 120_000 })
+  const start = async (): Promise<void> => {
+    try {
+      await call('start', mode, dir, String(port))
+    } catch {
+      // On a busy machine the script may look for its child too early.
+      await call('stop', dir)
+      await call('start', mode, dir, String(port))
+    }
+  }
+  await start()
+  const children = new Set<ChildProcess>()
+  return {
+    bootstrapServers: `127.0.0.1:${port}`,
+    tool: (mainClass, args, input) =>
+      new Promise((resolve, reject) => {
+        const child = spawn('bash', [script, 'run', dir, mainClass, ...args], {
+          env,
+          stdio: ['pipe', 'pipe', 'pipe'],
+        })
+        children.add(child)
+        let output = ''
+        let errors = ''
+        child.stdout.setEncoding('utf8').on('data', (text: string) => {
+          output += text
+        })
+        child.stderr.setEncoding('utf8').on('data', (text: string) => {
+          errors += text
+        })
+        child.on('error', reject)
+        child.on('close', (code) => {
+          children.delete(child)
+          if (code === 0) resolve(output)
+          else reject(new Error(`${mainClass} ended with ${code}: ${errors.slice(-2_000)}`))
+        })
+        child.stdin.end(input ?? '')
+      }),
+    restart: async () => {
+      await call('stop', dir)
+      await start()
+    },
+    stop: async () => {
+      for (const child of children) child.kill()
+      await call('stop', dir)
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+/** A port that is free together with the next one. */
+async function freePortPair(): Promise<number> {
+  for (;;) {
+    const first = createServer()
+    await new Promise<void>((resolve) => first.listen(0, '127.0.0.1', resolve))
+    const { port } = first.address() as { port: number }
+    const second = createServer()
+    const isFree = await new Promise<boolean>((resolve) => {
+      second.once('error', () => resolve(false))
+      second.listen(port + 1, '127.0.0.1', () => resolve(true))
+    })
+    await new Promise((resolve) => first.close(resolve))
+    if (!isFree) continue
+    await new Promise((resolve) => second.close(resolve))
+    return port
+  }
+}
