@@ -1,4 +1,7 @@
+/** How options are described: `configField.string('…')`. */
+
 export type { ConfigMap } from './config/fields.ts'
+export * as configField from './config/fields.ts'
 export { ConfigSpec } from './config/spec.ts'
 export type { Header, KafkaRecord, SinkRecord, SourceRecord } from './data/record.ts'
 export type { ConnectObject, ConnectValue, Schema } from './data/schema.ts'

@@ -1,0 +1,115 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, writeFile } from 'node:fs/promises'
+import net from 'node:net'
+import { createInterface } from 'node:readline'
+import type { TestContext } from 'node:test'
+import { promisify } from 'node:util'
+import { peer, reference } from '../../../../tools/peers.ts'
+
+const run = promisify(execFile)
+
+/** Ports that are free now, next to each other: Kafka takes the one after its own too. */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const server = net.createServer()
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as net.AddressInfo
+    const next = net.createServer()
+    const isFree = await new Promise<boolean>((resolve) => {
+      next.once('error', () => resolve(false))
+      next.listen(port + 1, '127.0.0.1', () => resolve(true))
+    })
+    await new Promise((resolve) => server.close(resolve))
+    if (isFree) {
+      await new Promise((resolve) => next.close(resolve))
+      return port
+    }
+  }
+}
+
+/** Starts a real Kafka 4 and gives its address. */
+export async function startKafka(t: TestContext, folder: string): Promise<string> {
+  const script = reference('kafka.sh')
+  const port = String(await freePort())
+  t.after(() => run('bash', [script, 'stop', folder]))
+  const { stdout } = await run('bash', [script, 'start', 'kraft', folder, port], {
+    env: { ...process.env, KAFKA_HEAP: '-Xmx384M', KAFKA_PARTITIONS: '6' },
+    timeout: 120_000,
+  })
+  return stdout.trim()
+}
+
+/** Starts a Java worker beside a Kafka that `startKafka` started, and gives its REST address. */
+export async function startJavaWorker(folder: string): Promise<string> {
+  const port = String(await freePort())
+  const { stdout } = await run('bash', [reference('kafka.sh'), 'connect', folder, port], {
+    env: { ...process.env, CONNECT_HEAP: '-Xmx384M' },
+    timeout: 120_000,
+  })
+  return stdout.trim()
+}
+
+/** Starts another implementation of MongoDB's protocol and gives its URI. */
+export async function startMongo(t: TestContext, folder: string): Promise<string> {
+  const script = reference('mongodb.sh')
+  t.after(() => run('bash', [script, 'stop', folder]))
+  const { stdout } = await run('bash', [script, 'start', folder, String(await freePort())], {
+    timeout: 60_000,
+  })
+  return stdout.trim()
+}
+
+/** Starts a real Mosquitto that drops nothing, and gives its URL. */
+export async function startMosquitto(t: TestContext, folder: string): Promise<string> {
+  const port = await freePort()
+  await mkdir(folder, { recursive: true })
+  await writeFile(
+    `${folder}/mosquitto.conf`,
+    `listener ${port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 0\n`,
+  )
+  const child = spawn(peer('mosquitto'), ['-c', `${folder}/mosquitto.conf`], { stdio: 'ignore' })
+  t.after(() => {
+    child.kill('SIGTERM')
+  })
+  for (const deadline = Date.now() + 10_000; Date.now() < deadline; ) {
+    const socket = net.connect(port, '127.0.0.1')
+    const isOpen = await new Promise<boolean>((resolve) => {
+      socket.once('connect', () => resolve(true))
+      socket.once('error', () => resolve(false))
+    })
+    socket.destroy()
+    if (isOpen) return `tcp://127.0.0.1:${port}`
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  throw new Error('mosquitto did not listen')
+}
+
+export interface WorkerProcess {
+  readonly child: ChildProcess
+  readonly addresses: Readonly<Record<string, string>>
+  /** Ends it without a chance to finish anything. */
+  kill(): Promise<void>
+}
+
+/** Starts our worker in a process of its own; resolved when its sources are subscribed. */
+export async function spawnWorker(t: TestContext, options: object): Promise<WorkerProcess> {
+  const script = new URL('./worker-process.ts', import.meta.url).pathname
+  const child = spawn(process.execPath, [script, JSON.stringify(options)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  t.after(() => {
+    child.kill('SIGKILL')
+  })
+  const lines = createInterface({ input: child.stdout! })
+  const [line] = (await once(lines, 'line')) as [string]
+  return {
+    child,
+    addresses: JSON.parse(line) as Record<string, string>,
+    kill: async () => {
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+    },
+  }
+}

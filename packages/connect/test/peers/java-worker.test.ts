@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { temporaryFolder } from '@khlong/core/testing'
+import { ConnectWorker } from '../../src/index.ts'
+import { startJavaWorker, startKafka } from './engines.ts'
+
+const sink = 'org.apache.kafka.connect.file.FileStreamSinkConnector'
+const source = 'org.apache.kafka.connect.file.FileStreamSourceConnector'
+
+type Call = readonly [method: string, path: string, body?: unknown]
+
+/** What is each worker's own, and what differs by design (see the README). */
+const ownFields = new Set(['worker_id', 'version', 'commit', 'kafka_cluster_id'])
+
+function withoutOwn(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutOwn)
+  if (value === null || typeof value !== 'object') return value
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([key]) => !ownFields.has(key))
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, item]) => [key, withoutOwn(item)]),
+  )
+}
+
+async function answer(base: string, [method, path, body]: Call) {
+  const response = await fetch(base + path, {
+    method,
+    ...(body === undefined
+      ? {}
+      : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+  })
+  const text = await response.text()
+  return { status: response.status, body: text === '' ? null : (JSON.parse(text) as unknown) }
+}
+
+/** Waits until a connector has this state, with so many tasks in it. */
+async function reach(base: string, name: string, state: string, tasks: number): Promise<void> {
+  for (const deadline = Date.now() + 30_000; ; ) {
+    const { body } = await answer(base, ['GET', `/connectors/${name}/status`])
+    const { connector, tasks: found = [] } = body as {
+      connector?: { state: string }
+      tasks?: { state: string }[]
+    }
+    const isThere =
+      connector?.state === state &&
+      found.length === tasks &&
+      found.every((task) => task.state === state)
+    if (isThere) return
+    if (Date.now() > deadline)
+      throw new Error(`${name} did not get ${state}: ${JSON.stringify(body)}`)
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
+
+test('a Java worker and ours answer the same calls with the same status and JSON', {
+  timeout: 240_000,
+}, async (t) => {
+  const folder = await temporaryFolder(t)
+  const kafka = await startKafka(t, `${folder}/kafka`)
+  const java = await startJavaWorker(`${folder}/kafka`)
+  const worker = new ConnectWorker({
+    listen: 0,
+    data: `${folder}/connect`,
+    'bootstrap.servers': kafka,
+    'config.storage.topic': 'our-configs',
+    'offset.storage.topic': 'our-offsets',
+    'status.storage.topic': 'our-status',
+  })
+  t.after(() => worker.stop())
+  await worker.start()
+  const ours = `http://${worker.addresses.http}`
+
+  let count = 0
+  const compare = async (...calls: Call[]): Promise<void> => {
+    for (const call of calls) {
+      const [expected, actual] = [await answer(java, call), await answer(ours, call)]
+      assert.deepEqual(withoutOwn(actual), withoutOwn(expected), `${call[0]} ${call[1]}`)
+      count++
+    }
+  }
+  const both = async (name: string, state: string, tasks: number): Promise<void> => {
+    await reach(java, name, state, tasks)
+    await reach(ours, name, state, tasks)
+  }
+
+  const config = { 'connector.class': sink, 'tasks.max': 1, topics: 't1', file: `${folder}/out` }
+  await compare(
+    ['GET', '/'],
+    ['GET', '/health'],
+    ['GET', '/connectors'],
+    ['POST', '/connectors', { name: 'f', config }],
+    ['POST', '/connectors', { name: 'f', config }],
+    ['POST', '/connectors', { name: 'g', config: {} }],
+    ['POST', '/connectors', { name: 'g', config: { ...config, name: 'h' } }],
+  )
+  await both('f', 'RUNNING', 1)
+  await compare(
+    ['GET', '/connectors'],
+    ['GET', '/connectors/f'],
+    ['GET', '/connectors/f/config'],
+    ['GET', '/connectors/f/status'],
+    ['GET', '/connectors/f/tasks'],
+    ['GET', '/connectors/f/tasks/0/status'],
+    ['GET', '/connectors/f/tasks/7/status'],
+    ['GET', '/connectors/f/topics'],
+    ['GET', '/connectors?expand=status&expand=info'],
+    ['GET', '/connectors?expand=info'],
+    ['GET', '/connectors/nope'],
+    ['GET', '/connectors/nope/config'],
+    ['GET', '/connectors/nope/status'],
+    ['GET', '/connectors/nope/tasks'],
+    ['GET', '/connectors/nope/offsets'],
+    ['GET', '/connectors/nope/topics'],
+    ['DELETE', '/connectors/nope'],
+    ['PUT', '/connectors/nope/pause'],
+    ['PUT', '/connectors/nope/resume'],
+    ['PUT', '/connectors/nope/stop'],
+    ['POST', '/connectors/nope/restart'],
+    ['POST', '/connectors/f/tasks/9/restart'],
+    ['DELETE', '/connectors/f/offsets'],
+    ['GET', '/foo'],
+    ['DELETE', '/connectors'],
+    ['PUT', '/connectors/f/pause'],
+  )
+  await both('f', 'PAUSED', 1)
+  await compare(['GET', '/connectors/f/status'], ['PUT', '/connectors/f/resume'])
+  await both('f', 'RUNNING', 1)
+  await compare(['PUT', '/connectors/f/stop'])
+  await both('f', 'STOPPED', 0)
+  await compare(
+    ['GET', '/connectors/f/status'],
+    ['DELETE', '/connectors/f/offsets'],
+    ['PUT', '/connectors/f/resume'],
+  )
+  await both('f', 'RUNNING', 1)
+  await compare(
+    ['POST', '/connectors/f/restart'],
+    ['POST', '/connectors/f/restart?includeTasks=true'],
+  )
+  await both('f', 'RUNNING', 1)
+  await compare(
+    ['POST', '/connectors/f/tasks/0/restart'],
+    ['PATCH', '/connectors/f/config', { file: null, 'errors.tolerance': 'all' }],
+    ['GET', '/connectors/f/config'],
+    ['PUT', '/connectors/f/config', config],
+    ['PUT', '/connectors/f/topics/reset'],
+  )
+  await compare(
+    ['PUT', '/connector-plugins/FileStreamSink/config/validate', { 'connector.class': source }],
+    ['GET', '/connector-plugins/Nope/config'],
+    ['GET', '/admin/loggers/nope.x'],
+    ['PUT', '/admin/loggers/root', { level: 'HUH' }],
+    [
+      'PUT',
+      '/connectors/s/config',
+      { 'connector.class': source, topic: 't', file: `${folder}/in` },
+    ],
+  )
+  await both('s', 'RUNNING', 1)
+  await compare(
+    ['GET', '/connectors/s/offsets'],
+    ['GET', '/connectors/s'],
+    ['DELETE', '/connectors/s'],
+  )
+  t.diagnostic(`${count} calls answered alike`)
+})
