@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import net from 'node:net'
+import type { PartContext } from '@khlong/core'
 import { Writer } from '@khlong/core/bytes'
 import { FakeClock, temporaryFolder } from '@khlong/core/testing'
 import { generate, parser as newParser, type Packet } from 'mqtt-packet'
@@ -14,9 +15,13 @@ export interface Cleaner {
 }
 
 /** A broker on free ports with a folder of its own, stopped when the test ends. */
-export async function startBroker(t: Cleaner, options: MqttOptions = {}): Promise<MqttBroker> {
+export async function startBroker(
+  t: Cleaner,
+  options: MqttOptions = {},
+  context: PartContext = {},
+): Promise<MqttBroker> {
   const data = options.data ?? (await temporaryFolder(t))
-  const broker = new MqttBroker({ listen: 0, websocket: 0, data, ...options })
+  const broker = new MqttBroker({ listen: 0, websocket: 0, data, ...options }, context)
   t.after(() => broker.stop({ deadlineMs: 100 }))
   await broker.start()
   return broker
@@ -152,10 +157,15 @@ const defaultLimits: StateLimits = {
 
 /** The state machine with a clock that stands still. */
 export class Bench {
-  readonly clock: FakeClock = new FakeClock()
+  readonly clock: FakeClock
   readonly state: BrokerState
 
-  constructor(limits: Partial<StateLimits> = {}, journal: JournalPort = noJournal) {
+  constructor(
+    limits: Partial<StateLimits> = {},
+    journal: JournalPort = noJournal,
+    clock: FakeClock = new FakeClock(),
+  ) {
+    this.clock = clock
     this.state = new BrokerState({ ...defaultLimits, ...limits }, journal)
   }
   get nowMs(): number {

@@ -210,6 +210,7 @@ function readEntry(body: Reader): EntryFields {
     qos: (flags & 3) as 1 | 2,
     retain: (flags & 4) !== 0,
     subscriptionIds,
+    group: undefined,
     packetId,
     state: (flags & 8) !== 0 ? 'received' : packetId === 0 ? 'queued' : 'inFlight',
     isDuplicate: (flags & 16) !== 0,

@@ -3,7 +3,7 @@ import type { ParsedFilter } from '../protocol/topic.ts'
 import { BrokerCounters } from './counters.ts'
 import { Delivery, type QueueLimits } from './delivery.ts'
 import type { Holder, JournalPort } from './journal-port.ts'
-import { Message } from './message.ts'
+import { Message, type QueueEntry } from './message.ts'
 import { RetainedStore } from './retained-store.ts'
 import { type ClientPort, Session, type Will } from './session.ts'
 import {
@@ -130,11 +130,19 @@ export class BrokerState {
     }
     session.subscriptions.clear()
     this.sessions.delete(session.clientId)
+    const shared = [...session.inFlight.values(), ...session.queue].filter(isForOthers)
+    for (const { message } of shared) message.holders++
     this.delivery.abandon(session)
     if (session.isDurable) this.#journal.sessionEnded(session)
     const { pendingWill } = session
     session.pendingWill = undefined
     if (pendingWill) this.publishOwn(pendingWill.will, session.clientId, nowMs)
+    for (const { message, group } of shared) {
+      const member = this.#choose(group!, true)
+      if (member) this.#giveAgain(member, message, group)
+      this.delivery.release(message)
+      if (member) this.delivery.pump(member.session, nowMs)
+    }
   }
 
   /** Ends sessions and sends wills whose time has come. */
@@ -188,7 +196,7 @@ export class BrokerState {
   /** Sends the retained messages that a new subscription matches. */
   sendRetained(subscription: Subscription, nowMs: number): void {
     const { session } = subscription
-    const ids = subscription.subscriptionId > 0 ? [subscription.subscriptionId] : noIds
+    const ids = idsOf(subscription)
     for (const message of [...this.retained.match(subscription.filter)]) {
       if (message.expiresAtMs <= nowMs) {
         this.#clearRetained(message.topic)
@@ -308,6 +316,7 @@ export class BrokerState {
       granted: Qos,
       retainAsPublished: boolean,
       ids: readonly number[],
+      group: ShareGroup | undefined,
     ): void => {
       const keptRetain = retainAsPublished && retain
       const grantedQos = Math.min(qos, granted) as Qos
@@ -321,7 +330,7 @@ export class BrokerState {
         this.counters.publishDropped++
         return
       }
-      const entry = this.delivery.enqueue(session, message, grantedQos, keptRetain, ids)
+      const entry = this.delivery.enqueue(session, message, grantedQos, keptRetain, ids, group)
       queued.push(session)
       if (session.isDurable) holders.push({ session, entry })
     }
@@ -331,16 +340,16 @@ export class BrokerState {
         if (!rest) continue
         target = rest
       }
-      give(target.session, target.qos, target.retainAsPublished, target.subscriptionIds)
+      const { session, retainAsPublished, subscriptionIds } = target
+      give(session, target.qos, retainAsPublished, subscriptionIds, undefined)
     }
     for (const group of groups) {
       const member = this.#choose(group, true)
       if (!member) continue
-      const ids = member.subscriptionId > 0 ? [member.subscriptionId] : noIds
-      if (holders.some(({ session }) => session === member.session))
-        // It has the message by a subscription of its own too; queues hold an id only once.
-        this.#giveAgain(member, message, ids)
-      else give(member.session, member.qos, member.retainAsPublished, ids)
+      const { session, qos: granted, retainAsPublished } = member
+      // It may have the message by a subscription of its own too; queues hold an id only once.
+      if (queued.includes(session)) this.#giveAgain(member, message, group)
+      else give(session, granted, retainAsPublished, idsOf(member), group)
     }
     const isRetained = message.holders > 0 && retain && message.payload.length > 0
     if (!isSystem && (holders.length > 0 || isRetained)) {
@@ -351,18 +360,19 @@ export class BrokerState {
     for (const session of queued) this.delivery.pump(session, nowMs)
   }
 
-  #giveAgain(member: Subscription, message: Message, ids: readonly number[]): void {
+  /** Gives a message to a member of a share under a fresh id. */
+  #giveAgain(member: Subscription, message: Message, group: ShareGroup | undefined): void {
     const { session } = member
     const qos = Math.min(message.qos, member.qos) as Qos
     const retain = message.retain && member.retainAsPublished
     if (qos === 0) {
-      this.delivery.sendAtMostOnce(session, message, retain, ids, false)
+      this.delivery.sendAtMostOnce(session, message, retain, idsOf(member), false)
       return
     }
     message.own()
     const copy = new Message({ ...fieldsOf(message), id: ++this.#lastMessageId })
-    const entry = this.delivery.enqueue(session, copy, qos, retain, ids)
-    this.#journal.message(copy, [{ session, entry }])
+    const entry = this.delivery.enqueue(session, copy, qos, retain, idsOf(member), group)
+    if (session.isDurable) this.#journal.message(copy, [{ session, entry }])
   }
 
   #retain(message: Message): void {
@@ -381,6 +391,18 @@ export class BrokerState {
 }
 
 const noIds: readonly number[] = []
+
+function idsOf({ subscriptionId }: Subscription): readonly number[] {
+  return subscriptionId > 0 ? [subscriptionId] : noIds
+}
+
+/**
+ * Whether another member of its share should get a message whose session has ended (MQTT 5 section
+ * 4.8.2); not where the client may already count a QoS 2 message as its own.
+ */
+function isForOthers({ group, qos, packetId }: QueueEntry): boolean {
+  return group !== undefined && group.members.size > 0 && (qos === 1 || packetId === 0)
+}
 
 function fieldsOf(message: Message): ConstructorParameters<typeof Message>[0] {
   const { id, topic, payload, properties, qos, retain, expiresAtMs, publisher } = message

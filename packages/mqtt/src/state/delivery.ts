@@ -2,6 +2,7 @@ import type { BrokerCounters } from './counters.ts'
 import type { JournalPort } from './journal-port.ts'
 import type { Message, QueueEntry } from './message.ts'
 import type { Session } from './session.ts'
+import type { ShareGroup } from './subscription-trie.ts'
 
 /** Limits of what waits for one session; 0 means none. */
 export interface QueueLimits {
@@ -57,6 +58,7 @@ export class Delivery {
     qos: 1 | 2,
     retain: boolean,
     subscriptionIds: readonly number[],
+    group?: ShareGroup,
   ): QueueEntry {
     message.own()
     const entry: QueueEntry = {
@@ -64,6 +66,7 @@ export class Delivery {
       qos,
       retain,
       subscriptionIds,
+      group,
       packetId: 0,
       state: 'queued',
       isDuplicate: false,

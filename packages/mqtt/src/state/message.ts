@@ -1,5 +1,6 @@
 import type { Qos } from '../protocol/publish.ts'
 import type { JournalObject } from './journal-port.ts'
+import type { ShareGroup } from './subscription-trie.ts'
 
 /** An application message, kept once however many sessions wait for it. */
 export class Message implements JournalObject {
@@ -68,6 +69,8 @@ export interface QueueEntry {
   /** The RETAIN flag to send. */
   readonly retain: boolean
   readonly subscriptionIds: readonly number[]
+  /** The share that it was chosen from; unknown after a restart. */
+  readonly group: ShareGroup | undefined
   /** 0 until it is in flight. */
   packetId: number
   state: EntryState

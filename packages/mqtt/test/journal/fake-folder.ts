@@ -13,6 +13,7 @@ export class FakeFolder implements JournalFolder {
   /** Operations until everything fails, as if the machine stood still. */
   operationsLeft: number = Number.POSITIVE_INFINITY
   operations = 0
+  isFull = false
   writtenBytes = 0
 
   #step(): void {
@@ -33,6 +34,7 @@ export class FakeFolder implements JournalFolder {
     return {
       write: async (bytes, position) => {
         this.#step()
+        if (this.isFull) throw Object.assign(new Error('no space left'), { code: 'ENOSPC' })
         this.writtenBytes += bytes.length
         const grown = Buffer.alloc(Math.max(content.bytes.length, position + bytes.length))
         content.bytes.copy(grown)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Clock, silentLogger } from '@khlong/core'
-import { SeededRandom } from '@khlong/core/testing'
+import { silentLogger } from '@khlong/core'
+import { FakeClock, SeededRandom } from '@khlong/core/testing'
 import { Journal } from '../../src/journal/journal.ts'
 import { Recovery } from '../../src/journal/recovery.ts'
 import { rewriteSegment } from '../../src/journal/rewrite-segment.ts'
@@ -10,14 +10,6 @@ import { neverExpires } from '../../src/state/session.ts'
 import { Bench } from '../helpers.ts'
 import { FakeFolder } from './fake-folder.ts'
 
-/** Commits happen when a test asks for them. */
-const stillClock: Clock = {
-  nowMs: () => 0,
-  monotonicMs: () => 0,
-  setTimer: () => ({}),
-  clearTimer: () => {},
-}
-
 /** A state machine with its journal in a folder that can lose power. */
 class Journaled extends Bench {
   readonly journal: Journal
@@ -25,8 +17,8 @@ class Journaled extends Bench {
   readonly folder: FakeFolder
   failure: unknown
 
-  private constructor(journal: Journal, log: SegmentLog, folder: FakeFolder) {
-    super({}, journal)
+  private constructor(journal: Journal, log: SegmentLog, folder: FakeFolder, clock: FakeClock) {
+    super({}, journal, clock)
     this.journal = journal
     this.log = log
     this.folder = folder
@@ -37,11 +29,12 @@ class Journaled extends Bench {
       (message) => bench.state.retained.get(message.topic) === message,
     )
     const recovery = new Recovery()
+    const clock = new FakeClock()
     const log = await SegmentLog.open(
       {
         folder,
         segmentBytes,
-        clock: stillClock,
+        clock,
         logger: silentLogger,
         beforeCommit: () => journal.writeProgress(),
         onDurable: (durable) => bench.state.delivery.onDurable(durable),
@@ -53,7 +46,7 @@ class Journaled extends Bench {
       (type, body, segment, bytes) => recovery.apply(type, body, segment, bytes),
     )
     journal.attach(log)
-    const bench: Journaled = new Journaled(journal, log, folder)
+    const bench: Journaled = new Journaled(journal, log, folder, clock)
     recovery.finish(bench.state, bench.nowMs)
     return bench
   }
@@ -216,6 +209,26 @@ test('after a power loss at any operation, everything that was acknowledged is t
     const third = await Journaled.open(after.folder)
     assert.equal(third.state.delivery.queuedCount, after.state.delivery.queuedCount)
   }
+})
+
+test('a full disk delays what is durable, and goes on when there is room', async () => {
+  const folder = new FakeFolder()
+  const bench = await Journaled.open(folder)
+  const { session } = bench.connect('c', { expirySeconds: neverExpires })
+  bench.subscribe(session, 't')
+  assert.ok(await bench.durable(bench.log.appended))
+  folder.isFull = true
+  const position = bench.publish(session, 't', 'waits for room')
+  const durable = bench.durable(position)
+  while (!bench.log.isDiskFull) await new Promise((resolve) => setImmediate(resolve))
+  assert.ok(bench.log.durable < position)
+  assert.equal(bench.failure, undefined)
+  folder.isFull = false
+  bench.clock.advance(1_000)
+  assert.ok(await durable)
+  await bench.log.close()
+  const after = await Journaled.open(folder)
+  assert.equal(after.state.delivery.queuedCount, 1)
 })
 
 async function filled(): Promise<FakeFolder> {

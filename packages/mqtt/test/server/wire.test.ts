@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type TestContext, test } from 'node:test'
+import { FakeClock } from '@khlong/core/testing'
 import { connectAsync, type IClientOptions, type IPublishPacket, type MqttClient } from 'mqtt'
 import type { MqttBroker } from '../../src/index.ts'
 import { portOf, RawClient, rawClient, startBroker } from '../helpers.ts'
@@ -383,6 +384,36 @@ test('other WebSockets and plain requests are turned away', async (t) => {
   const socket = new WebSocket(`ws://${address}/mqtt`)
   const [closed] = (await once(socket, 'close')) as [CloseEvent]
   assert.equal(closed.code, 1002)
+})
+
+test('a client that is silent for one and a half keep alives is disconnected, and its will sent', async (t) => {
+  const clock = new FakeClock()
+  const broker = await startBroker(t, {}, { clock })
+  const will = { topic: 'wills', payload: Buffer.from('silent'), qos: 0, retain: false }
+  const watcher = await rawClient(t, broker, 'watcher')
+  await watcher.subscribe('wills', 0)
+  const connect = { keepalive: 10, will }
+  const client = await rawClient(t, broker, 'c', { version: 5, connect })
+  clock.advance(15_000)
+  await client.settled()
+  clock.advance(16_000)
+  assert.equal((await client.next())?.reasonCode, 0x8d)
+  assert.equal(String((await watcher.next())?.payload), 'silent')
+})
+
+test('a persistent session of MQTT 5 ends at its expiry', async (t) => {
+  const clock = new FakeClock()
+  const broker = await startBroker(t, { persistent_client_expiration: '1h' }, { clock })
+  const properties = { sessionExpiryInterval: 100_000 }
+  const client = new RawClient(portOf(broker), 5)
+  const connack = await client.connect('c', { clean: false, properties })
+  assert.equal((connack.properties as Record<string, unknown>).sessionExpiryInterval, 3_600)
+  await client.end()
+  while (broker.describe().clients.length > 0) await new Promise((resolve) => setImmediate(resolve))
+  clock.advance(3_599_000)
+  assert.equal(broker.describe().sessions.length, 1)
+  clock.advance(2_000)
+  assert.equal(broker.describe().sessions.length, 0)
 })
 
 test('max_connections refuses the connection beyond it', async (t) => {

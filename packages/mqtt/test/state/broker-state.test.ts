@@ -147,6 +147,20 @@ test('shared subscriptions take turns, and skip members that are away', () => {
   assert.equal(one.session.queue.length + two.session.queue.length, 1)
 })
 
+test('what a member of a share has not acknowledged goes to another when its session ends', () => {
+  const bench = new Bench()
+  const one = bench.connect('one', { sendQuota: 1 })
+  bench.subscribe(one.session, '$share/g/t')
+  const publisher = bench.connect('p').session
+  for (const text of ['1', '2']) bench.publish(publisher, 't', text)
+  const two = bench.connect('two')
+  bench.subscribe(two.session, '$share/g/t')
+  assert.deepEqual(one.client.texts, ['1'])
+  bench.state.detach(one.session, undefined, bench.nowMs)
+  assert.deepEqual(two.client.texts, ['1', '2'])
+  assert.equal(bench.state.delivery.queuedCount, 2)
+})
+
 test('a session gets a message by its own and by a shared subscription, each once', () => {
   const bench = new Bench()
   const { client, session } = bench.connect('c', { expirySeconds: neverExpires })
