@@ -1,0 +1,308 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Admin, KafkaClient, Producer } from '@khlong/kafka-client'
+import { ApiKey, ErrorCode } from '@khlong/kafka-protocol'
+import type { ApiVersionsRequest } from '@khlong/kafka-protocol/messages/api-versions'
+import type { ProduceRequest } from '@khlong/kafka-protocol/messages/produce'
+import { decodeRecords, readBatchHeader } from '@khlong/kafka-protocol/records'
+import { nameOf, ScriptedBroker } from './scripted-broker.ts'
+
+const quick = {
+  'retry.backoff.ms': 5,
+  'retry.backoff.max.ms': 20,
+  'reconnect.backoff.ms': 5,
+  'reconnect.backoff.max.ms': 20,
+}
+
+test('a broker that does not know our ApiVersions is asked again in version 0', async (t) => {
+  const broker = await new ScriptedBroker().start(t)
+  const versions: number[] = []
+  broker.answers.set(ApiKey.apiVersions, (_request: ApiVersionsRequest, version) => {
+    versions.push(version)
+    return version > 0
+      ? { errorCode: ErrorCode.unsupportedVersion, apiKeys: broker.ranges() }
+      : { apiKeys: [{ apiKey: ApiKey.metadata, minVersion: 0, maxVersion: 5 }] }
+  })
+  await using client = new KafkaClient({ 'bootstrap.servers': broker.bootstrapServers })
+  await client.refreshMetadata(['t'])
+  assert.deepEqual(versions, [3, 0])
+  assert.equal(client.metadata.topic('t')?.partitions.length, 1)
+  await assert.rejects(client.coordinator('group', 'g'), {
+    code: 'KAFKA_CLIENT_UNSUPPORTED',
+    message: /FindCoordinator is needed in version 1–5; the broker at .* does not have it/,
+  })
+})
+
+test('host names are replaced in bootstrap and in advertised addresses', async (t) => {
+  const broker = await new ScriptedBroker().start(t)
+  broker.advertisedHost = 'kafka'
+  await using client = new KafkaClient({
+    'bootstrap.servers': 'kafka:9092',
+    hosts: { kafka: broker.bootstrapServers },
+  })
+  await client.refreshMetadata(['t'])
+  const found = client.metadata.broker(1)!
+  assert.deepEqual([found.host, found.port], ['127.0.0.1', broker.port])
+  assert.ok((await client.connection(1)).isOpen)
+})
+
+test('requests of one turn leave in one piece and are answered in order', async (t) => {
+  const broker = await new ScriptedBroker().start(t)
+  await using client = new KafkaClient({ 'bootstrap.servers': broker.bootstrapServers })
+  await client.refreshMetadata(['t'])
+  const connection = await client.connection(1)
+  const before = broker.chunkCount
+  const { metadataApi } = await import('../src/core-apis.ts')
+  const answers = await Promise.all(
+    Array.from({ length: 20 }, () => connection.request(metadataApi, { topics: null })),
+  )
+  assert.equal(answers.length, 20)
+  assert.equal(broker.chunkCount - before, 1)
+})
+
+test('a broker that is silent fails the request after its time, with a retriable error', async (t) => {
+  const broker = await new ScriptedBroker().start(t)
+  broker.answers.set(ApiKey.metadata, () => undefined)
+  await using client = new KafkaClient({
+    'bootstrap.servers': broker.bootstrapServers,
+    'request.timeout.ms': 50,
+  })
+  await assert.rejects(client.refreshMetadata(['t']), {
+    code: 'KAFKA_CLIENT_TIMEOUT',
+    retriable: true,
+  })
+})
+
+test('a client that is closed fails what waits', async (t) => {
+  const broker = await new ScriptedBroker().start(t)
+  broker.answers.set(ApiKey.metadata, () => undefined)
+  const client = new KafkaClient({ 'bootstrap.servers': broker.bootstrapServers })
+  const waiting = assert.rejects(client.topic('t'), { code: 'KAFKA_CLIENT_CLOSED' })
+  while (!broker.requests.includes(ApiKey.metadata))
+    await new Promise((resolve) => setImmediate(resolve))
+  await client.close()
+  await waiting
+})
+
+test('an unknown setting is refused with the nearest one', () => {
+  assert.throws(() => new Producer({ 'bootstrap.servers': 'a:1', 'linger.m': 5 } as never), {
+    code: 'SETTINGS_INVALID',
+    message: /linger\.m.*did you mean linger\.ms/,
+  })
+  const producer = new Producer({ 'bootstrap.servers': 'a:1, b:2', 'linger.ms': '7', acks: '1' })
+  assert.equal(producer.options['linger.ms'], 7)
+  assert.deepEqual(producer.options['bootstrap.servers'], ['a:1', 'b:2'])
+})
+
+/** What a leader keeps of an idempotent producer, as far as it matters here. */
+class PartitionLog {
+  readonly values: string[] = []
+  nextSequence = 0
+  producerId = -1n
+
+  append(records: Buffer): { errorCode: number; baseOffset: number } {
+    const header = readBatchHeader(records)
+    if (header.producerId !== this.producerId) {
+      this.producerId = header.producerId
+      this.nextSequence = 0
+    }
+    if (header.baseSequence !== this.nextSequence)
+      return { errorCode: ErrorCode.outOfOrderSequenceNumber, baseOffset: -1 }
+    const baseOffset = this.values.length
+    for (const record of decodeRecords(records)) this.values.push(String(record.value))
+    this.nextSequence += header.recordCount
+    return { errorCode: 0, baseOffset }
+  }
+}
+
+const recordsOf = (request: ProduceRequest): Buffer =>
+  request.topicData[0]!.partitionData[0]!.records!
+const answerOf = (result: { errorCode: number; baseOffset: number }): object => ({
+  responses: [{ name: 't', partitionResponses: [{ index: 0, ...result }] }],
+})
+
+test('batches that overtake a failed one are refused by the broker and written in order after it', async (t) => {
+  const broker = await new ScriptedBroker().start(t)
+  const log = new PartitionLog()
+  let count = 0
+  broker.answers.set(ApiKey.produce, (request: ProduceRequest) => {
+    count++
+    if (count === 3 || count === 9)
+      return answerOf({ errorCode: ErrorCode.notLeaderOrFollower, baseOffset: -1 })
+    return answerOf(log.append(recordsOf(request)))
+  })
+  await using producer = new Producer({
+    'bootstrap.servers': broker.bootstrapServers,
+    'batch.size': 100,
+    'linger.ms': 0,
+    ...quick,
+  })
+  const values = Array.from({ length: 60 }, (_, index) => `value ${index}`)
+  const written = await producer.sendBatch(
+    't',
+    values.map((value) => ({ value })),
+  )
+  assert.deepEqual(log.values, values)
+  assert.deepEqual(
+    written.map((one) => one.offset),
+    values.map((_, index) => index),
+  )
+  assert.equal(producer.bufferedBytes, 0)
+})
+
+test('over lost connections an idempotent producer writes each record once, in order', async (t) => {
+  const broker = await new ScriptedBroker().start(t)
+  const log = new PartitionLog()
+  let count = 0
+  let last: { sequence: number; result: { errorCode: number; baseOffset: number } } | undefined
+  broker.answers.set(ApiKey.produce, (request: ProduceRequest) => {
+    const records = recordsOf(request)
+    const sequence = readBatchHeader(records).baseSequence
+    if (last?.sequence === sequence) return answerOf(last.result)
+    const result = log.append(records)
+    if (result.errorCode === 0) last = { sequence, result }
+    // Written, but the answer is lost.
+    return ++count % 4 === 0 ? 'close' : answerOf(result)
+  })
+  await using producer = new Producer({
+    'bootstrap.servers': broker.bootstrapServers,
+    'batch.size': 100,
+    'max.in.flight.requests.per.connection': 1,
+    'linger.ms': 0,
+    ...quick,
+  })
+  const values = Array.from({ length: 40 }, (_, index) => `value ${index}`)
+  const written = await producer.sendBatch(
+    't',
+    values.map((value) => ({ value })),
+  )
+  assert.deepEqual(log.values, values)
+  assert.deepEqual(
+    written.map((one) => one.offset),
+    values.map((_, index) => index),
+  )
+})
+
+test('a broker that has lost its trace of the producer gets the batches under a new id', async (t) => {
+  const broker = await new ScriptedBroker().start(t)
+  const log = new PartitionLog()
+  let nextId = 1n
+  broker.answers.set(ApiKey.initProducerId, () => ({ producerId: nextId++, producerEpoch: 0 }))
+  let count = 0
+  broker.answers.set(ApiKey.produce, (request: ProduceRequest) => {
+    if (++count === 3) log.nextSequence = 1_000_000
+    return answerOf(log.append(recordsOf(request)))
+  })
+  await using producer = new Producer({
+    'bootstrap.servers': broker.bootstrapServers,
+    'batch.size': 100,
+    'linger.ms': 0,
+    ...quick,
+  })
+  const values = Array.from({ length: 30 }, (_, index) => `value ${index}`)
+  await producer.sendBatch(
+    't',
+    values.map((value) => ({ value })),
+  )
+  assert.deepEqual(log.values, values)
+  assert.equal(log.producerId, 2n)
+})
+
+test('a record that is refused fails alone, with the broker’s error and its topic', async (t) => {
+  const broker = await new ScriptedBroker().start(t)
+  broker.answers.set(ApiKey.produce, (request: ProduceRequest) => {
+    const [record] = decodeRecords(recordsOf(request))
+    const isBad = String(record!.value) === 'bad'
+    return answerOf({ errorCode: isBad ? ErrorCode.invalidRecord : 0, baseOffset: isBad ? -1 : 5 })
+  })
+  await using producer = new Producer({
+    'bootstrap.servers': broker.bootstrapServers,
+    'linger.ms': 0,
+  })
+  await assert.rejects(producer.send({ topic: 't', value: 'bad' }), {
+    code: 'KAFKA_INVALID_RECORD',
+    errorCode: 87,
+    fields: { topic: 't', partition: 0, errorCode: 87 },
+  })
+  assert.equal((await producer.send({ topic: 't', value: 'good' })).offset, 5)
+  await assert.rejects(producer.send({ topic: 't', partition: 4, value: 'x' }), {
+    code: 'KAFKA_CLIENT_UNKNOWN_PARTITION',
+  })
+  await assert.rejects(producer.send({ topic: 't', value: Buffer.alloc(2 ** 20) }), {
+    code: 'KAFKA_CLIENT_RECORD_TOO_LARGE',
+  })
+})
+
+test('memory is bounded: a full buffer says so, makes senders wait, and fails them in time', async (t) => {
+  const broker = await new ScriptedBroker().start(t)
+  let answer: ((response: object) => void) | undefined
+  broker.answers.set(
+    ApiKey.produce,
+    () =>
+      new Promise<object>((resolve) => {
+        answer = resolve
+      }),
+  )
+  await using producer = new Producer({
+    'bootstrap.servers': broker.bootstrapServers,
+    'linger.ms': 0,
+    'buffer.memory': 5_000,
+    'max.block.ms': 40,
+  })
+  await producer.client.topic('t')
+  const results: string[] = []
+  let accepted = 1
+  while (
+    producer.enqueue({ topic: 't', value: Buffer.alloc(1_000) }, (error) =>
+      results.push(error ? error.code : 'ok'),
+    )
+  )
+    accepted++
+  assert.equal(accepted, 5)
+  await assert.rejects(producer.send({ topic: 't', value: 'late' }), {
+    code: 'KAFKA_CLIENT_BUFFER_FULL',
+    retriable: true,
+  })
+  while (!answer) await new Promise((resolve) => setImmediate(resolve))
+  const room = producer.ready()
+  answer(answerOf({ errorCode: 0, baseOffset: 0 }))
+  await room
+  await producer.flush()
+  assert.deepEqual(results, ['ok', 'ok', 'ok', 'ok', 'ok'])
+})
+
+test('what nobody acknowledges fails after delivery.timeout.ms', async (t) => {
+  const broker = await new ScriptedBroker().start(t)
+  broker.answers.set(ApiKey.produce, () =>
+    answerOf({ errorCode: ErrorCode.notEnoughReplicas, baseOffset: -1 }),
+  )
+  await using producer = new Producer({
+    'bootstrap.servers': broker.bootstrapServers,
+    'linger.ms': 0,
+    'delivery.timeout.ms': 100,
+    ...quick,
+  })
+  await assert.rejects(producer.send({ topic: 't', value: 'x' }), (error: Error) => {
+    assert.equal((error as { code?: string }).code, 'KAFKA_CLIENT_DELIVERY_TIMEOUT')
+    return true
+  })
+})
+
+test('a controller that moved is found again, and what was created is not created twice', async (t) => {
+  const broker = await new ScriptedBroker().start(t)
+  const asked: string[][] = []
+  broker.answers.set(ApiKey.createTopics, (request: { topics: { name: string }[] }) => {
+    asked.push(request.topics.map((topic) => topic.name))
+    const isFirst = asked.length === 1
+    return {
+      topics: request.topics.map(({ name }) => ({
+        name,
+        errorCode: isFirst && name === 'b' ? ErrorCode.notController : 0,
+      })),
+    }
+  })
+  await using admin = new Admin({ 'bootstrap.servers': broker.bootstrapServers, ...quick })
+  await admin.createTopics([{ name: 'a' }, { name: 'b' }])
+  assert.deepEqual(asked, [['a', 'b'], ['b']])
+  assert.equal(broker.requests.map(nameOf).filter((name) => name === 'Metadata').length, 2)
+})
