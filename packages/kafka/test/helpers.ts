@@ -17,9 +17,14 @@ export interface StartedBroker {
 /** A folder that outlives the tests, so that a broker can come back to it; removed with the process. */
 export function dataFolder(): string {
   const folder = mkdtempSync(path.join(tmpdir(), 'khlong-kafka-'))
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
+  folders.push(folder)
   return folder
 }
+
+const folders: string[] = []
+process.once('exit', () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true })
+})
 
 /** A broker on a free port, by default with a folder of its own; stopped when the test ends. */
 export async function startBroker(
