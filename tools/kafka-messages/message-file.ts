@@ -1,6 +1,5 @@
 import type { FieldJson, MessageJson, Range } from './definitions.ts'
 import {
-  camelCase,
   condition,
   intersect,
   isEmpty,
@@ -9,48 +8,10 @@ import {
   versionMax,
   versionsText,
 } from './definitions.ts'
+import { type Field, fieldDoc, parseField, type Struct, scalars } from './field.ts'
 
 const takenNames = new Set(['reader', 'version', 'flexible', 'left', 'end', 'default', 'null'])
 const localName = (name: string): string => (takenNames.has(name) ? `${name}Field` : name)
-
-const scalars: Readonly<Record<string, { type: string; method: string; bytes: number }>> = {
-  bool: { type: 'boolean', method: 'boolean', bytes: 1 },
-  int8: { type: 'number', method: 'int8', bytes: 1 },
-  int16: { type: 'number', method: 'int16', bytes: 2 },
-  uint16: { type: 'number', method: 'uint16', bytes: 2 },
-  int32: { type: 'number', method: 'int32', bytes: 4 },
-  uint32: { type: 'number', method: 'uint32', bytes: 4 },
-  int64: { type: 'number', method: 'int64', bytes: 8 },
-  opaque: { type: 'bigint', method: 'bigint64', bytes: 8 },
-  float64: { type: 'number', method: 'float64', bytes: 8 },
-}
-
-interface Field {
-  readonly name: string
-  readonly label: string
-  /** A key of `scalars`, `string`, `bytes`, `records`, `uuid`, or the name of a struct. */
-  readonly element: string
-  readonly isArray: boolean
-  readonly versions: Range
-  readonly nullable: Range
-  readonly tagged: Range
-  readonly flexible: Range
-  readonly tag: number
-  readonly ignorable: boolean
-  readonly isClamped: boolean
-  /** The default as an expression. */
-  readonly fallback: string
-  readonly isOptional: boolean
-  readonly explicitDefault: string | undefined
-}
-interface Struct {
-  readonly name: string
-  range: Range
-  readonly fields: readonly Field[]
-  readonly flexible: Range
-  readonly label: string
-  readonly isRequest: boolean
-}
 
 /** The code of all messages of one file. */
 export class MessageFile {
@@ -112,7 +73,7 @@ export class MessageFile {
         label: isRoot ? message.name : `${message.name}.${name}`,
         isRequest: message.type === 'request',
         fields: fields
-          .map((field) => this.#field(field, message, flexible, range))
+          .map((field) => parseField(field, message, flexible, range))
           .filter((field) => !isEmpty(intersect(field.versions, range))),
       }
       this.#structs.set(full, struct)
@@ -139,49 +100,6 @@ export class MessageFile {
     for (const struct of pending) {
       this.#encoder(struct, struct === root)
       this.#decoder(struct, struct === root)
-    }
-  }
-
-  #field(json: FieldJson, message: MessageJson, messageFlexible: Range, valid: Range): Field {
-    const isArray = json.type.startsWith('[]')
-    let element = isArray ? json.type.slice(2) : json.type
-    const tagged = parseRange(json.taggedVersions)
-    const versions = parseRange(json.versions ?? json.taggedVersions)
-    const nullable = intersect(parseRange(json.nullableVersions), versions)
-    const explicit = json.default === undefined ? undefined : String(json.default)
-    const isOpaque =
-      element === 'int64' &&
-      (/ProducerId|BrokerEpoch|ReplicaEpoch/i.test(json.name) || explicit === '9223372036854775807')
-    if (isOpaque) element = 'opaque'
-    const name = camelCase(json.name)
-    const isUsual = /^(errorCode|errorMessage|throttleTimeMs)$/.test(name)
-    let fallback: string
-    if (explicit === 'null' || (name === 'errorMessage' && !isEmpty(nullable))) fallback = 'null'
-    else if (isArray) fallback = '[]'
-    else if (element === 'bool') fallback = explicit ?? 'false'
-    else if (element === 'opaque') fallback = `${explicit ?? '0'}n`
-    else if (element in scalars) fallback = explicit === undefined ? '0' : String(Number(explicit))
-    else if (element === 'string') fallback = `'${explicit ?? ''}'`
-    else if (element === 'uuid') fallback = 'zeroUuid'
-    else if (element === 'bytes') fallback = 'emptyBytes'
-    else fallback = element === 'records' ? 'null' : 'struct'
-    const isPartial = versions.low > valid.low || versions.high < valid.high
-    return {
-      name,
-      label: json.name,
-      element,
-      isArray,
-      versions,
-      nullable,
-      tagged,
-      flexible:
-        json.flexibleVersions === undefined ? messageFlexible : parseRange(json.flexibleVersions),
-      tag: json.tag ?? -1,
-      ignorable: json.ignorable ?? false,
-      isClamped: message.type === 'request' || /time|duration|Ms$/i.test(json.name),
-      fallback,
-      explicitDefault: explicit,
-      isOptional: explicit !== undefined || isPartial || !isEmpty(tagged) || isUsual,
     }
   }
 
@@ -212,7 +130,7 @@ export class MessageFile {
       if (isInput) this.#lines.push(`/** What an encoder takes for {@link ${struct.name}}. */`)
       this.#lines.push(`export interface ${struct.name}${isInput ? 'Input' : ''} {`)
       for (const field of struct.fields) {
-        if (!isInput) this.#lines.push(`  /** ${this.#fieldDoc(field, struct)} */`)
+        if (!isInput) this.#lines.push(`  /** ${fieldDoc(field, struct)} */`)
         const isOptional = isInput && field.isOptional
         this.#lines.push(
           `  ${isInput ? 'readonly ' : ''}${field.name}${isOptional ? '?' : ''}: ${this.#type(field, isInput)}${isOptional ? ' | undefined' : ''}`,
@@ -220,20 +138,6 @@ export class MessageFile {
       }
       this.#lines.push('}')
     }
-  }
-
-  #fieldDoc(field: Field, struct: Struct): string {
-    const range = intersect(field.versions, struct.range)
-    const kind = field.element === 'opaque' ? 'int64' : field.element
-    const parts = [`${field.isArray ? `[]${kind}` : kind}, ${versionsText(range)}`]
-    if (!isEmpty(field.tagged)) parts.push(`tag ${field.tag}`)
-    const nullable = intersect(field.nullable, range)
-    if (!isEmpty(nullable))
-      parts.push(
-        condition(nullable, range) === 'true' ? 'may be null' : `null from ${nullable.low}`,
-      )
-    if (field.explicitDefault !== undefined) parts.push(`default ${field.explicitDefault}`)
-    return `${parts.join('; ')}.`
   }
 
   // ---- Encoding
