@@ -86,3 +86,27 @@ test('what was acknowledged is there after a restart', async (t) => {
   assert.equal(await second.db.collection('kept').estimatedDocumentCount(), 2)
   assert.deepEqual(await second.db.collection('kept').find().toArray(), [{ _id: 1 }, { _id: 2 }])
 })
+
+test('a collection can be read while it is being made, and an index used while it is', async (t) => {
+  const { db } = await startServer(t)
+  for (let round = 0; round < 10; round++) {
+    const items = db.collection<{ _id: number; n: number }>(`items${round}`)
+    const read = async (): Promise<void> => {
+      for (let attempt = 0; attempt < 5; attempt++) {
+        const count = await items.estimatedDocumentCount()
+        const found = await items.find({ n: { $gt: 0 } }).toArray()
+        assert.ok(found.length >= count, `${found.length} found, ${count} counted`)
+      }
+    }
+    const make = async (): Promise<void> => {
+      await items.insertMany([
+        { _id: 1, n: 1 },
+        { _id: 2, n: 2 },
+      ])
+      await items.createIndex({ n: 1 })
+      assert.equal((await items.find({ n: { $gt: 0 } }).toArray()).length, 2)
+    }
+    await Promise.all([make(), read(), read()])
+    await Promise.all([items.drop(), read().catch(() => {})])
+  }
+})

@@ -129,6 +129,21 @@ test('updateMany and deleteMany reach every match, through chunks too', async (t
   assert.equal((await db.command({ validate: 'things' })).valid, true)
 })
 
+test('one document among many is found without an index, and changed once', async (t) => {
+  const { db } = await startServer(t)
+  const items = db.collection<Thing>('items')
+  await items.insertMany(Array.from({ length: 6_000 }, (_, _id) => ({ _id, n: _id, done: false })))
+  const take = () => items.updateOne({ n: { $gte: 5_990 }, done: false }, { $set: { done: true } })
+  const taken = await Promise.all(Array.from({ length: 15 }, take))
+  assert.equal(taken.filter(({ modifiedCount }) => modifiedCount === 1).length, 10)
+  assert.equal(await items.countDocuments({ done: true }), 10)
+  assert.equal((await items.deleteOne({ n: 3_000 })).deletedCount, 1)
+  assert.equal(
+    (await items.updateOne({ n: 3_000 }, { $set: { x: 1 } }, { upsert: true })).upsertedCount,
+    1,
+  )
+})
+
 test('findOneAndUpdate, findOneAndReplace and findOneAndDelete', async (t) => {
   const { db } = await startServer(t)
   const items = db.collection<Thing>('things')

@@ -6,12 +6,12 @@ import { numberOf } from '../bson/number.ts'
 import { BsonType } from '../bson/types.ts'
 import { documentValue, EMPTY_DOCUMENT, entriesOf, type Value } from '../bson/value.ts'
 import { codeError } from '../errors.ts'
+import { refuseCollation } from './collation.ts'
 import { type CommandTable, command, type ServerState } from './context.ts'
 import { cursorReply, FIRST_BATCH_DEFAULT } from './cursors.ts'
 import { timeLimit } from './find.ts'
 import type { CommandRequest } from './request.ts'
 import { collectionStats, indexStats } from './statistics.ts'
-import { refuseCollation } from './write.ts'
 
 /** Compiles the pipeline of an aggregate command. */
 export function openAggregate(

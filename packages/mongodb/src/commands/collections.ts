@@ -7,9 +7,9 @@ import { compileFilter } from '../query/filter.ts'
 import { isSamePattern } from '../query/plan.ts'
 import { checkNamespace } from '../storage/catalog.ts'
 import type { Collection } from '../storage/collection.ts'
+import { refuseCollation } from './collation.ts'
 import { type CommandTable, command, type Handler, type ServerState } from './context.ts'
 import { collectionStats } from './statistics.ts'
-import { refuseCollation } from './write.ts'
 
 const write = { isWrite: true }
 

@@ -15,6 +15,7 @@ import { findCommands } from './find.ts'
 import { findAndModifyCommands } from './find-and-modify.ts'
 import { handshakeCommands } from './handshake.ts'
 import { indexCommands } from './indexes.ts'
+import { settleCatalog } from './matches.ts'
 import { CommandRequest } from './request.ts'
 import { statisticsCommands } from './statistics.ts'
 import { writeCommands } from './write.ts'
@@ -51,6 +52,7 @@ export async function dispatch(
     if (!handler.takesAll) request.checkFields(handler.fields)
     if (handler.isWrite) checkWriteConcern(request)
     checkReadConcern(request)
+    await settleCatalog(state)
     const reply = await handler.run(request, state, client)
     return Buffer.isBuffer(reply) ? reply : okReply(reply)
   } catch (error) {

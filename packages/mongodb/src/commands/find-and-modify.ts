@@ -8,10 +8,11 @@ import { ScanStage } from '../query/scan.ts'
 import { sortStage } from '../query/sort.ts'
 import type { Stage } from '../query/stage.ts'
 import { type Collection, idOf } from '../storage/collection.ts'
+import { refuseCollation } from './collation.ts'
 import { type CommandTable, command, type ServerState } from './context.ts'
 import { sortOf } from './find.ts'
 import type { CommandRequest } from './request.ts'
-import { refuseCollation, updateOne } from './write.ts'
+import { updateOne } from './update-one.ts'
 
 /** The first match in the order asked for; inside a transaction only. */
 function firstMatch(collection: Collection, request: CommandRequest): Buffer | undefined {

@@ -20,10 +20,10 @@ import {
   type Stage,
 } from '../query/stage.ts'
 import type { Collection } from '../storage/collection.ts'
+import { refuseCollation } from './collation.ts'
 import { type CommandTable, command, type ServerState } from './context.ts'
 import { cursorReply, FIRST_BATCH_DEFAULT } from './cursors.ts'
 import type { CommandRequest } from './request.ts'
-import { refuseCollation } from './write.ts'
 
 /** A query as find, explain and findAndModify have it. */
 export interface FindQuery {
@@ -166,7 +166,7 @@ async function count(request: CommandRequest, state: ServerState): Promise<Reply
     return { n: 0 }
   }
   let n = 0
-  if (filter.size <= 5 && !request.get('hint')) n = collection.count
+  if (filter.size <= 5 && !request.get('hint')) n = collection.stored.count
   else {
     const scan = new ScanStage(
       collection,

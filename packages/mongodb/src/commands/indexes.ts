@@ -7,11 +7,11 @@ import { compileFilter } from '../query/filter.ts'
 import { isSamePattern } from '../query/plan.ts'
 import type { Collection } from '../storage/collection.ts'
 import type { Index, IndexSpec } from '../storage/index.ts'
+import { refuseCollation } from './collation.ts'
 import { singleBatch } from './collections.ts'
 import { type CommandTable, command, type Handler, type ServerState } from './context.ts'
 import type { CommandRequest } from './request.ts'
 import { wantCollection } from './statistics.ts'
-import { refuseCollation } from './write.ts'
 
 const INDEXES_MAX = 64
 const SECONDS_MAX = 2_147_483_647

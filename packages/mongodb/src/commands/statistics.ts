@@ -33,7 +33,7 @@ export function collectionStats(
   collection: Collection,
   scale: number,
 ): ReplyFields & { count: number } {
-  const { count, dataBytes } = collection
+  const { count, dataBytes } = collection.stored
   const sizes: Record<string, number> = {}
   let total = 0
   for (const { spec, table } of collection.indexes) {
@@ -105,8 +105,8 @@ const dbStats: Handler = (request, state) => {
   const sums = { objects: 0, dataSize: 0, storageSize: 0, indexes: 0, indexSize: 0 }
   const collections = state.catalog.of(request.database)
   for (const collection of collections) {
-    sums.objects += collection.count
-    sums.dataSize += collection.dataBytes
+    sums.objects += collection.stored.count
+    sums.dataSize += collection.stored.dataBytes
     sums.storageSize += tableBytes(collection.records)
     sums.indexes += collection.indexes.length
     for (const { table } of collection.indexes) sums.indexSize += tableBytes(table)

@@ -2,7 +2,7 @@ import type { Value } from '../bson/value.ts'
 import { codeError } from '../errors.ts'
 import type { Collection } from '../storage/collection.ts'
 import type { Table } from '../storage/engine.ts'
-import { RECORD_ID_BYTES } from '../storage/index.ts'
+import { type Index, RECORD_ID_BYTES } from '../storage/index.ts'
 import type { KeyRange } from './bounds.ts'
 import type { Access, Plan } from './plan.ts'
 import { PAUSE, type Stage } from './stage.ts'
@@ -24,6 +24,7 @@ interface Entry {
 /** One table to read: the records, or an index that leads to them. */
 interface Leg {
   readonly table: Table
+  readonly index: Index | undefined
   /** Whether entries are the documents themselves. */
   readonly isRecords: boolean
   readonly isUnique: boolean
@@ -40,6 +41,7 @@ function legsOf(collection: Collection, access: Access): Leg[] {
       return [
         {
           table: collection.records,
+          index: undefined,
           isRecords: true,
           isUnique: true,
           isReverse: access.isReverse,
@@ -52,6 +54,7 @@ function legsOf(collection: Collection, access: Access): Leg[] {
       return [
         {
           table: index.table,
+          index,
           isRecords: false,
           isUnique: index.spec.isUnique,
           isReverse,
@@ -186,7 +189,8 @@ export class ScanStage implements Stage {
 
   #open(): Iterator<Entry> | undefined {
     while (this.#leg < this.#legs.length) {
-      const { table, ranges, isReverse } = this.#legs[this.#leg]!
+      const { table, index, ranges, isReverse } = this.#legs[this.#leg]!
+      if (index?.isDropped) throw codeError('QueryPlanKilled', `index dropped: ${index.spec.name}`)
       const range = ranges[this.#range]
       if (!range) {
         this.#leg++

@@ -80,8 +80,8 @@ export class MongodbMetrics {
           database: collection.namespace.slice(0, dot),
           collection: collection.namespace.slice(dot + 1),
         }
-        count.set(collection.count, labels)
-        size.set(collection.dataBytes, labels)
+        count.set(collection.stored.count, labels)
+        size.set(collection.stored.dataBytes, labels)
       }
     })
   }

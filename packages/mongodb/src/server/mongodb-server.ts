@@ -63,7 +63,7 @@ export class MongodbServer extends PartBase {
     mkdirSync(store, { recursive: true })
     let catalog: Catalog | undefined
     const engine = await StorageEngine.open(store, {
-      beforeCommit: () => catalog?.saveSizes(),
+      beforeCommit: () => catalog?.saveSizes() ?? (() => {}),
       onAbort: () => catalog?.reload(),
       onFailure: (error) => this.fail(error),
     })
@@ -96,7 +96,11 @@ export class MongodbServer extends PartBase {
     await this.#server?.close(deadlineMs)
     this.#server = undefined
     await this.#housekeeping
-    await this.#engine?.close()
+    const engine = this.#engine
+    const catalog = this.#state?.catalog
+    await engine?.settle()
+    catalog?.close()
+    await engine?.close()
     this.#engine = undefined
     this.#state = undefined
     this.#address = undefined
@@ -111,13 +115,13 @@ export class MongodbServer extends PartBase {
     const items = [...catalog.all()]
       .sort((a, b) => b.traffic.written - a.traffic.written)
       .slice(0, 50)
-      .map(({ namespace, traffic, count }) => ({
+      .map(({ namespace, traffic, stored }) => ({
         kind: 'collection' as const,
         name: namespace,
         state: 'running' as const,
         recordsIn: traffic.written,
         recordsOut: traffic.read,
-        note: `${count} documents`,
+        note: `${stored.count} documents`,
       }))
     return {
       recordsIn: counts.inserted + counts.updated,

@@ -3,7 +3,7 @@ import { encodeDocument } from '../bson/encode.ts'
 import { BsonType } from '../bson/types.ts'
 import { elementsOf, getField, Value } from '../bson/value.ts'
 import { codeError } from '../errors.ts'
-import { Collection, type CollectionInfo } from './collection.ts'
+import { Collection, type CollectionInfo, type CollectionSize } from './collection.ts'
 import type { StorageEngine, Table } from './engine.ts'
 import { Index, type IndexSpec } from './index.ts'
 
@@ -26,6 +26,9 @@ export class Catalog {
   #freeTables: string[] = []
   #builds: Promise<void> = Promise.resolve()
   #tableCount = 0
+  /** Whether the running transaction changed collections or indexes. */
+  #hasChanged = false
+  #changesInFlight = 0
 
   constructor(engine: StorageEngine) {
     this.#engine = engine
@@ -38,6 +41,7 @@ export class Catalog {
     for (const collection of this.#collections.values()) collection.isDropped = true
     this.#collections.clear()
     this.#dirty.clear()
+    this.#hasChanged = false
     const tables = this.#table.get(Buffer.from('tables'))
     this.#tableCount = tables ? intField(tables, 'count') : 0
     this.#freeTables = tables
@@ -56,6 +60,12 @@ export class Catalog {
     }
     for (let number = 1; number <= this.#tableCount; number++)
       if (!used.has(`t${number}`)) this.#freeTables.push(`t${number}`)
+  }
+
+  /** Forgets everything: what still runs finds nothing, and reads that are under way end. */
+  close(): void {
+    for (const collection of this.#collections.values()) collection.isDropped = true
+    this.#collections.clear()
   }
 
   get(namespace: string): Collection | undefined {
@@ -178,6 +188,7 @@ export class Catalog {
 
   dropIndex(collection: Collection, index: Index): void {
     collection.indexes = collection.indexes.filter((other) => other !== index)
+    index.isDropped = true
     this.#giveTable(index.spec.table, index.table)
     this.#save(collection)
   }
@@ -195,17 +206,35 @@ export class Catalog {
     this.#dirty.add(collection)
   }
 
-  /** Stores count and size of what changed; at the end of each transaction. */
-  saveSizes(): void {
+  /** Whether collections or indexes change in a transaction that is not stored yet. */
+  get isChanging(): boolean {
+    return this.#changesInFlight > 0
+  }
+
+  /**
+   * Stores count and size of what changed, at the end of each transaction. What it returns is to be
+   * called when the transaction is stored: only then do others see the figures.
+   */
+  saveSizes(): () => void {
+    const sizes: [Collection, CollectionSize][] = []
     for (const collection of this.#dirty) {
       if (!collection.isDirty) continue
+      const { count, dataBytes } = collection
       const size = Buffer.allocUnsafe(16)
-      size.writeDoubleBE(collection.count, 0)
-      size.writeDoubleBE(collection.dataBytes, 8)
+      size.writeDoubleBE(count, 0)
+      size.writeDoubleBE(dataBytes, 8)
       this.#table.putSync(sizeKey(collection), size)
       collection.isDirty = false
+      sizes.push([collection, { count, dataBytes }])
     }
     this.#dirty.clear()
+    const changes = this.#hasChanged ? 1 : 0
+    this.#hasChanged = false
+    this.#changesInFlight += changes
+    return () => {
+      this.#changesInFlight -= changes
+      for (const [collection, size] of sizes) collection.stored = size
+    }
   }
 
   #load(entry: Buffer): void {
@@ -238,11 +267,7 @@ export class Catalog {
     })
   }
 
-  #open(
-    info: CollectionInfo,
-    specs: readonly IndexSpec[],
-    size: { count: number; dataBytes: number },
-  ): Collection {
+  #open(info: CollectionInfo, specs: readonly IndexSpec[], size: CollectionSize): Collection {
     const collection = new Collection(
       info,
       this.#engine.table(info.table),
@@ -255,6 +280,7 @@ export class Catalog {
   }
 
   #save(collection: Collection): void {
+    this.#hasChanged = true
     const { info } = collection
     const uuid = Buffer.alloc(21)
     uuid.writeInt32LE(16, 0)
@@ -295,6 +321,7 @@ export class Catalog {
     this.#saveTables()
   }
   #saveTables(): void {
+    this.#hasChanged = true
     this.#table.putSync(
       Buffer.from('tables'),
       encodeDocument({ count: this.#tableCount, free: this.#freeTables }),

@@ -28,6 +28,12 @@ export interface CollectionInfo {
   options: Buffer
 }
 
+/** How many documents there are, and their bytes. */
+export interface CollectionSize {
+  readonly count: number
+  readonly dataBytes: number
+}
+
 /**
  * The documents of one collection, by record id in order of insertion, and its indexes.
  *
@@ -42,8 +48,10 @@ export class Collection {
   #building: readonly Index[] = []
   /** What writes keep up: the indexes that queries use and those that are being built. */
   #maintained: readonly Index[]
+  /** With what the running transaction changed; `stored` is what others may see. */
   count: number
   dataBytes: number
+  stored: CollectionSize
   /** Whether count and size changed since they were stored. */
   isDirty = false
   /** Whether it was dropped; cursors on it end. */
@@ -57,7 +65,7 @@ export class Collection {
     info: CollectionInfo,
     records: Table,
     indexes: readonly Index[],
-    size: { count: number; dataBytes: number },
+    size: CollectionSize,
     onIndexNews: (collection: Collection) => void,
   ) {
     this.info = info
@@ -66,6 +74,7 @@ export class Collection {
     this.#maintained = indexes
     this.count = size.count
     this.dataBytes = size.dataBytes
+    this.stored = { count: size.count, dataBytes: size.dataBytes }
     this.#onIndexNews = onIndexNews
     this.#nextRecordId = 1
     for (const key of records.getKeys({ reverse: true, limit: 1 }))

@@ -29,16 +29,18 @@ const IN_FLIGHT_MAX = 2
  */
 export class StorageEngine {
   readonly #root: RootDatabase<Buffer, Buffer>
-  /** What is to be written at the end of each transaction. */
-  readonly #beforeCommit: () => void
+  readonly #beforeCommit: () => () => void
   readonly #onAbort: () => void
   readonly #onFailure: (error: unknown) => void
   #queue: WriteJob[] = []
   #scheduled = false
   #inFlight = 0
+  #isRunning = false
   #failure: unknown
   #idle: (() => void) | undefined
   readonly #tables = new Map<string, Table>()
+  /** Tables that the running transaction opened: they are gone when it is taken back. */
+  readonly #openedNow = new Set<string>()
   /** How many transactions were committed, and what they held. */
   readonly counts: { transactions: number; jobs: number } = { transactions: 0, jobs: 0 }
 
@@ -84,6 +86,7 @@ export class StorageEngine {
         )
       table = this.#root.openDB<Buffer, Buffer>(name, { ...binary, cache: false })
       this.#tables.set(name, table)
+      if (this.#isRunning) this.#openedNow.add(name)
     }
     return table
   }
@@ -101,13 +104,19 @@ export class StorageEngine {
     return this.#queue.length
   }
 
-  /** Waits for what is under way and closes the environment. */
+  /** Accepts no more writes and waits for those that are under way. */
+  async settle(): Promise<void> {
+    this.#failure ??= 'closed'
+    if (this.#inFlight === 0 && this.#queue.length === 0) return
+    await new Promise<void>((resolve) => {
+      this.#idle = resolve
+      this.#schedule()
+    })
+  }
+
+  /** Closes the environment; nothing may be read or written any more. */
   async close(): Promise<void> {
-    if (this.#inFlight > 0 || this.#queue.length > 0)
-      await new Promise<void>((resolve) => {
-        this.#idle = resolve
-        this.#schedule()
-      })
+    await this.settle()
     await this.#root.close()
   }
 
@@ -126,9 +135,12 @@ export class StorageEngine {
     const done: { job: WriteJob; result: unknown; error: unknown }[] = []
     let current: WriteJob | undefined
     let hasRun = false
+    let afterCommit: (() => void) | undefined
     try {
       await this.#root.childTransaction(() => {
         const untilMs = performance.now() + TRANSACTION_MS
+        this.#isRunning = true
+        this.#openedNow.clear()
         do {
           current = this.#queue.shift()
           if (!current) break
@@ -145,10 +157,12 @@ export class StorageEngine {
             outcome.error = error
           }
         } while (performance.now() < untilMs)
-        this.#beforeCommit()
+        afterCommit = this.#beforeCommit()
         hasRun = true
+        this.#isRunning = false
       })
       await this.#root.flushed
+      afterCommit?.()
       this.counts.transactions++
       this.counts.jobs += done.length
       for (const { job, result, error } of done) {
@@ -156,10 +170,13 @@ export class StorageEngine {
         else job.reject(error)
       }
     } catch (error) {
+      this.#isRunning = false
       for (const { job } of done) job.reject(error)
       // A job of ours threw: the transaction is gone and so must be what it changed in memory.
-      if (!hasRun) this.#onAbort()
-      else {
+      if (!hasRun) {
+        for (const name of this.#openedNow) this.#tables.delete(name)
+        this.#onAbort()
+      } else {
         // The disk refused the commit: nothing that runs on can be trusted to be stored.
         this.#failure = error
         for (const { reject } of this.#queue.splice(0)) reject(unavailable())
@@ -174,7 +191,8 @@ export class StorageEngine {
 
 /** What the engine calls around transactions. */
 export interface EngineHooks {
-  beforeCommit(): void
+  /** Writes what is to be written at the end of a transaction; what it returns is called when that is stored. */
+  beforeCommit(): () => void
   /** A transaction was taken back: state in memory is to be read again. */
   onAbort(): void
   /** A commit failed; no further write is accepted. */

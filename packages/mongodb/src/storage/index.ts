@@ -33,6 +33,8 @@ export class Index {
   readonly #partial: Matcher | undefined
   /** How often queries used it since the start, for `$indexStats`. */
   uses = 0
+  /** Whether it was dropped: its table may hold something else by now. */
+  isDropped = false
 
   constructor(spec: IndexSpec, table: Table) {
     this.spec = spec
