@@ -49,8 +49,8 @@ export class Segment {
   /** Makes room for a new segment: empty files over what may be left there. */
   create(): void {
     this.use((fd) => ftruncateSync(fd, 0))
-    this.offsetIndex.load(() => false)
-    this.timeIndex.load(() => false)
+    this.offsetIndex.create()
+    this.timeIndex.create()
   }
 
   use<Result>(action: (fd: number) => Result): Result {

@@ -123,10 +123,18 @@ export class SparseIndex {
     this.#savedCount = this.#count
   }
 
+  /** Makes the file of a new segment: other programs expect it from the start. */
+  create(): void {
+    closeSync(openSync(this.path, 'w'))
+    this.#memory = Buffer.alloc(0)
+    this.#count = 0
+    this.#savedCount = 0
+  }
+
   /** Writes everything and lets go of the memory: the segment is no longer active. */
   seal(): void {
     this.save()
-    if (this.#count === 0) closeSync(openSync(this.path, 'w'))
+    if (this.#count === 0) closeSync(openSync(this.path, 'a'))
     this.#memory = undefined
   }
 
