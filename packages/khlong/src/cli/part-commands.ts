@@ -19,7 +19,9 @@ const descriptions: Record<PartName, string> = {
 
 interface PartFlags {
   listen?: string
-  data: string
+  url?: string
+  fleet?: string
+  data?: string
   set: string[]
 }
 
@@ -27,11 +29,16 @@ interface PartFlags {
 export function addPartCommands(program: Command): Record<PartName, Command> {
   const commands = {} as Record<PartName, Command>
   for (const name of partNames) {
-    commands[name] = program
-      .command(name)
-      .description(descriptions[name])
-      .option('--listen <port>', 'PORT or HOST:PORT; default the real system’s port on loopback')
-      .option('--data <dir>', 'keep the data there', `./data/${name}`)
+    const command = program.command(name).description(descriptions[name])
+    if (name === 'sensors')
+      command
+        .requiredOption('--url <url>', 'the broker: mqtt://HOST:PORT')
+        .option('--fleet <file>', 'which sensors there are; default the classic three')
+    else command.option('--data <dir>', 'keep the data there', `./data/${name}`)
+    // The sensors and the applications are clients only.
+    if (name !== 'sensors' && name !== 'streams')
+      command.option('--listen <port>', 'PORT or HOST:PORT; default the real system’s port')
+    commands[name] = command
       .option(
         '--set <key=value>',
         'a setting by the real system’s name (repeatable)',

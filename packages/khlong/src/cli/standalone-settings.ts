@@ -4,14 +4,17 @@ import { SettingsTree } from '../config/settings-tree.ts'
 /** The settings of a part that runs alone, from the command line's flags. */
 export function standaloneSettings(
   name: PartName,
-  flags: { listen?: string; data: string; set: readonly string[] },
+  flags: {
+    listen?: string
+    url?: string
+    fleet?: string
+    data?: string
+    set: readonly string[]
+  },
 ): Record<string, unknown> {
   const tree = new SettingsTree()
   for (const assignment of flags.set) tree.assign(`${name}.${assignment}`)
   const written = (tree.value([name]) ?? {}) as Record<string, unknown>
-  return {
-    ...(flags.listen === undefined ? {} : { listen: flags.listen }),
-    ...(name === 'sensors' ? {} : { data: flags.data }),
-    ...written,
-  }
+  const { set: _, ...given } = flags
+  return { ...given, ...written }
 }
