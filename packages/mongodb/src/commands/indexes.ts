@@ -5,7 +5,7 @@ import { documentValue, EMPTY_DOCUMENT, entriesOf, type Value } from '../bson/va
 import { codeError } from '../errors.ts'
 import { compileFilter } from '../query/filter.ts'
 import { isSamePattern } from '../query/plan.ts'
-import type { Collection } from '../storage/collection.ts'
+import type { BuildProgress, Collection } from '../storage/collection.ts'
 import type { Index, IndexSpec } from '../storage/index.ts'
 import { refuseCollation } from './collation.ts'
 import { singleBatch } from './collections.ts'
@@ -166,21 +166,19 @@ const BUILD_CHUNK = 1_000
 /** Builds an index in transactions of its own; writes go on meanwhile and keep it up. */
 async function build(state: ServerState, collection: Collection, spec: NewIndex): Promise<void> {
   const { engine, catalog } = state
-  const index = await engine.write(() => catalog.beginIndex(collection, spec))
+  let index: Index | undefined
+  let progress: BuildProgress = { last: undefined, isDone: false }
   try {
-    let last: Buffer | undefined
-    for (;;) {
-      const isDone = await engine.write(() => {
+    while (!progress.isDone)
+      await engine.write(() => {
         if (collection.isDropped)
           throw codeError('IndexBuildAborted', `collection dropped: ${collection.namespace}`)
-        last = collection.fill(index, last, BUILD_CHUNK)
-        if (!last) catalog.finishIndex(collection, index)
-        return !last
+        index ??= catalog.beginIndex(collection, spec)
+        progress = collection.fill(index, progress.last, BUILD_CHUNK)
+        if (progress.isDone) catalog.finishIndex(collection, index)
       })
-      if (isDone) return
-    }
   } catch (error) {
-    await engine.write(() => catalog.abortIndex(collection, index))
+    await engine.write(() => index && catalog.abortIndex(collection, index))
     throw error
   }
 }
@@ -190,10 +188,8 @@ const createIndexes: Handler = (request, state) => {
   const wanted = (request.array('indexes') ?? []).map(parseIndex)
   if (wanted.length === 0) throw codeError('BadValue', 'Must specify at least one index to create')
   return state.catalog.inTurn(async (): Promise<ReplyFields> => {
-    const { collection, isNew } = await state.engine.write(() => ({
-      isNew: !state.catalog.get(namespace),
-      collection: state.catalog.obtain(namespace),
-    }))
+    const found = state.catalog.get(namespace)
+    const collection = found ?? (await state.engine.write(() => state.catalog.obtain(namespace)))
     const before = collection.indexes.length
     // All are looked at before the first is made, so that an error leaves nothing behind.
     const missing = wanted.filter((spec) => !existing(collection, spec))
@@ -204,7 +200,7 @@ const createIndexes: Handler = (request, state) => {
     return {
       numIndexesBefore: before,
       numIndexesAfter: collection.indexes.length,
-      createdCollectionAutomatically: isNew,
+      createdCollectionAutomatically: !found,
       ...(missing.length === 0 && { note: 'all indexes already exist' }),
     }
   })

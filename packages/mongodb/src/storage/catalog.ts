@@ -171,7 +171,7 @@ export class Catalog {
     this.#save(collection)
   }
   abortIndex(collection: Collection, index: Index): void {
-    if (!collection.building.includes(index)) return
+    if (collection.isDropped || !collection.building.includes(index)) return
     collection.building = collection.building.filter((other) => other !== index)
     this.#giveTable(index.spec.table, index.table)
   }

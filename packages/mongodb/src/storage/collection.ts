@@ -28,6 +28,12 @@ export interface CollectionInfo {
   options: Buffer
 }
 
+/** How far the building of an index has come. */
+export interface BuildProgress {
+  readonly last: Buffer | undefined
+  readonly isDone: boolean
+}
+
 /** How many documents there are, and their bytes. */
 export interface CollectionSize {
   readonly count: number
@@ -175,21 +181,23 @@ export class Collection {
 
   /**
    * Adds the next `count` documents behind the record `after` to an index that is being built, and
-   * returns the last record added; undefined where there is none left.
+   * returns where it stopped: the last record, and whether there are none behind it.
    *
    * @throws MongoError DuplicateKey, CannotIndexParallelArrays; entries written are for the caller to clear.
    */
-  fill(index: Index, after: Buffer | undefined, count: number): Buffer | undefined {
-    let last: Buffer | undefined
+  fill(index: Index, after: Buffer | undefined, count: number): BuildProgress {
+    let last = after
+    let taken = 0
     const range = after ? { start: after, exclusiveStart: true } : {}
     for (const { key, value } of this.records.getRange({ ...range, limit: count })) {
       last = key
+      taken++
       const keys = index.keysOf(value)
       if (!keys) continue
       index.checkUnique(this.namespace, keys, value, key)
       index.insert(keys, key)
     }
-    return last
+    return { last, isDone: taken < count }
   }
 
   #entriesOf(doc: Buffer, own: Buffer | undefined): (IndexKeys | undefined)[] {
