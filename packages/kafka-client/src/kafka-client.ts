@@ -263,7 +263,11 @@ export class KafkaClient implements AsyncDisposable {
     // A refresh under way may have been asked before our topics were wanted.
     while (this.#refreshing) {
       await this.#refreshing.catch(() => {})
-      if (topics.length > 0 && !topics.some((topic) => this.#wanted.has(topic))) return
+      if (topics.length > 0 && !topics.some((topic) => this.#wanted.has(topic))) {
+        // Another waiter has asked for our topics too: its answer is ours.
+        await this.#refreshing
+        return
+      }
     }
     const wanted = [...this.#wanted]
     this.#wanted = new Set()
