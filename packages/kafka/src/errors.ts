@@ -5,7 +5,6 @@ export type KafkaErrorCode =
   | 'KAFKA_LOG_DAMAGED'
   | 'KAFKA_LOG_CLOSED'
   | 'KAFKA_STORAGE_FAILED'
-  | 'KAFKA_JOURNAL_DAMAGED'
   | 'KAFKA_FORMAT_UNSUPPORTED'
   | 'KAFKA_CHECKPOINT_DAMAGED'
   | 'KAFKA_OFFSET_OUT_OF_RANGE'
@@ -24,6 +23,8 @@ export type KafkaErrorCode =
   | 'KAFKA_METADATA_DAMAGED'
   | 'KAFKA_BROKER_ID_TAKEN'
   | 'KAFKA_CLUSTER_ID_DIFFERS'
+  | 'KAFKA_LISTEN_UNSAFE'
+  | 'KAFKA_REQUEST_REFUSED'
 
 /** An error of the broker. Callers test `code`. */
 export class KafkaError extends CodedError {

@@ -9,6 +9,7 @@ import {
   type ProduceRequest,
   type ProduceResponseInput,
 } from '@khlong/kafka-protocol/messages/produce'
+import { KafkaError } from '../errors.ts'
 import type { CommitRound } from '../log/committer.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import { wireError, wireMessage } from '../server/wire-errors.ts'
@@ -54,7 +55,8 @@ export const produce: Handler = defineHandler({
     if (request.acks === 0) {
       const failed = responses.some((topic) => topic.partitionResponses.some((p) => p.errorCode))
       // There is no other way to tell such a producer (as Kafka does).
-      if (failed) throw new Error('a produce request with acks=0 failed')
+      if (failed)
+        throw new KafkaError('KAFKA_RECORD_INVALID', 'a produce request with acks=0 failed')
       return undefined
     }
     const response = { responses }

@@ -113,14 +113,13 @@ export class LogStore {
     flushFolder(this.#options.folder)
   }
 
-  /** Removes a partition with its files; the folder is gone by name when this resolves. */
-  async remove(topic: string, partition: number): Promise<void> {
+  /** Removes a partition: its name is free at once, its files go in the background. */
+  remove(topic: string, partition: number): void {
     const name = `${topic}-${partition}`
     const log = this.logs.get(name)
     this.logs.delete(name)
     this.offline.delete(name)
     if (log) {
-      await this.committer.idle()
       this.committer.forget(log)
       log.abandon()
     }

@@ -201,6 +201,8 @@ export class PartitionLog {
 
   /** Writes what is pending to the active segment, without flushing, and gives the batches. */
   writePending(): Buffer[] {
+    // Its name may belong to another log by now.
+    this.#assertOpen()
     const pending = this.#pending
     this.#pending = []
     this.#pendingBytes = 0
@@ -273,7 +275,7 @@ export class PartitionLog {
 
   /** Flushes every segment that was written since the last flush. */
   async flush(): Promise<void> {
-    const upTo = this.writtenOffset
+    if (this.#isClosed) return
     const segments = [...this.#unflushed]
     this.#unflushed.clear()
     try {
@@ -282,9 +284,7 @@ export class PartitionLog {
       for (const segment of segments) this.#unflushed.add(segment)
       throw error
     }
-    this.#flushedOffset = Math.max(this.#flushedOffset, upTo)
   }
-  #flushedOffset = 0
 
   /** Flushes segments and indexes, and moves the recovery point to what was written before. */
   async checkpoint(): Promise<void> {
@@ -316,6 +316,7 @@ export class PartitionLog {
    * @throws KafkaError `KAFKA_OFFSET_OUT_OF_RANGE`
    */
   read(offset: number, byteCount: number, isFirstWhole: boolean): Buffer[] | Promise<Buffer[]> {
+    this.#assertOpen()
     if (offset < this.logStartOffset || offset > this.logEndOffset)
       throw new KafkaError(
         'KAFKA_OFFSET_OUT_OF_RANGE',
@@ -335,6 +336,7 @@ export class PartitionLog {
       let position = segment.floorPosition(offset)
       let wanted = byteCount + this.config.indexIntervalBytes * 2
       while (position < segment.byteCount) {
+        this.#assertOpen()
         const bytes = await segment.read(position, wanted)
         const found = cutBatches(bytes, offset, limitOffset, byteCount)
         if (found.batches.byteLength > 0) return [found.batches]
@@ -463,8 +465,12 @@ export class PartitionLog {
     }
   }
 
-  #assertWritable(): void {
+  #assertOpen(): void {
     if (this.#isClosed) throw new KafkaError('KAFKA_LOG_CLOSED', `${this.name} is closed`)
+  }
+
+  #assertWritable(): void {
+    this.#assertOpen()
     if (this.#failure === undefined) return
     // A write failed, say for lack of room: what the files hold is the truth, so they are read again.
     const failure = this.#failure

@@ -132,10 +132,11 @@ export class ZookeeperMetadataStore implements MetadataStore {
   createTopic(topic: TopicRecord): Promise<void> {
     return this.#serially(async () => {
       const { name, configs } = topic
+      // Before its settings are written: they must not end up with the other one.
+      if (this.#topics.has(name)) throw existsAlready(name)
       await this.#client.put(`${zkPath.topicConfigs}/${name}`, configJson(configs))
       const json = topicJson(topic, this.#options.brokerId)
-      if (!(await this.#client.create(`${zkPath.topics}/${name}`, json)))
-        throw new KafkaError('KAFKA_TOPIC_EXISTS', `Topic '${name}' already exists.`)
+      if (!(await this.#client.create(`${zkPath.topics}/${name}`, json))) throw existsAlready(name)
       await this.#loadTopic(name)
     })
   }
@@ -470,6 +471,10 @@ export class ZookeeperMetadataStore implements MetadataStore {
       this.#options.logger[isAway ? 'warn' : 'error']({ err: error }, 'metadata were not read')
     })
   }
+}
+
+function existsAlready(name: string): KafkaError {
+  return new KafkaError('KAFKA_TOPIC_EXISTS', `Topic '${name}' already exists.`)
 }
 
 function readTextIfThere(file: string): string | undefined {

@@ -11,6 +11,7 @@ import {
   isKnownVersion,
   type RequestHeader,
 } from '@khlong/kafka-protocol'
+import { KafkaError } from '../errors.ts'
 import { unsupportedApiVersions } from '../handlers/18-api-versions.ts'
 import type { Handler, ResponseWriter } from '../handlers/handler.ts'
 import type { BrokerState } from '../state/broker-state.ts'
@@ -161,18 +162,22 @@ export class Connection {
   }
 }
 
+/** Shared by all connections: an answer is written in one go. Large answers take the memory with them. */
+const writer = new Writer(16_384)
+const copiedBytesMax = 32_768
+
 function encode(header: RequestHeader, write: ResponseWriter): Buffer {
-  const writer = new Writer(512)
+  writer.reset()
   const start = beginFrame(writer)
   encodeResponseHeader(writer, header.apiKey, header.apiVersion, header.correlationId)
   write(writer)
   endFrame(writer, start)
-  return writer.bytes()
+  return writer.position <= copiedBytesMax ? writer.copy() : writer.take()
 }
 
-function refused(header: RequestHeader, what: string): CodedError {
+function refused(header: RequestHeader, what: string): KafkaError {
   const { apiKey, apiVersion } = header
-  return new CodedError('KAFKA_REQUEST_REFUSED', `API ${apiKey} version ${apiVersion} ${what}`, {
+  return new KafkaError('KAFKA_REQUEST_REFUSED', `API ${apiKey} version ${apiVersion} ${what}`, {
     fields: { apiKey, apiVersion },
   })
 }

@@ -1,6 +1,5 @@
 import { isIP } from 'node:net'
 import {
-  CodedError,
   type DataFolder,
   describeError,
   formatListen,
@@ -83,7 +82,7 @@ export class KafkaBroker extends PartBase {
     const options = this.#options
     const listen = parseListen(options.listen)
     if (!isLoopback(listen.host) && !options.allow_anonymous)
-      throw new CodedError(
+      throw new KafkaError(
         'KAFKA_LISTEN_UNSAFE',
         `listening on ${formatListen(listen)} without authentication needs allow_anonymous: true`,
       )

@@ -6,7 +6,6 @@ const codes: Readonly<Record<string, number>> = {
   KAFKA_LOG_DAMAGED: ErrorCode.kafkaStorageError,
   KAFKA_LOG_CLOSED: ErrorCode.notLeaderOrFollower,
   KAFKA_STORAGE_FAILED: ErrorCode.kafkaStorageError,
-  KAFKA_JOURNAL_DAMAGED: ErrorCode.kafkaStorageError,
   KAFKA_FORMAT_UNSUPPORTED: ErrorCode.kafkaStorageError,
   KAFKA_CHECKPOINT_DAMAGED: ErrorCode.kafkaStorageError,
   KAFKA_OFFSET_OUT_OF_RANGE: ErrorCode.offsetOutOfRange,

@@ -102,9 +102,7 @@ export class BrokerState implements MetadataListener {
     this.topics.delete(name)
     this.topicsById.delete(topic.topicId)
     for (let partition = 0; partition < topic.partitions.length; partition++)
-      this.logs.remove(name, partition).catch((error) => {
-        this.logger.error({ topic: name, partition, err: error }, 'a partition was not removed')
-      })
+      this.logs.remove(name, partition)
     this.#groups?.forgetTopic(name)
   }
 
