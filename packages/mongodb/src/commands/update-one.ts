@@ -1,7 +1,7 @@
-import { findField } from '../bson/element.ts'
+import { ElementCursor, findField } from '../bson/element.ts'
 import { isTruthy } from '../bson/number.ts'
 import { BsonType, typeName } from '../bson/types.ts'
-import { EMPTY_DOCUMENT, elementsOf, entriesOf, Value } from '../bson/value.ts'
+import { EMPTY_DOCUMENT, elementsOf, Value } from '../bson/value.ts'
 import { codeError } from '../errors.ts'
 import { compileFilter } from '../query/filter.ts'
 import { idOfFilter } from '../query/plan.ts'
@@ -37,7 +37,10 @@ export function parseStatement(doc: Buffer): UpdateStatement {
   let isUpsert = false
   let arrayFilters: Value[] | undefined
   let hint: Value | undefined
-  for (const [name, value] of entriesOf(new Value(BsonType.object, doc, 0)))
+  const cursor = new ElementCursor(doc, 0)
+  while (cursor.next()) {
+    const { name } = cursor
+    const value = new Value(cursor.type, doc, cursor.at)
     switch (name) {
       case 'q':
       case 'u':
@@ -67,6 +70,7 @@ export function parseStatement(doc: Buffer): UpdateStatement {
       default:
         throw codeError('Location40415', `BSON field 'update.updates.${name}' is an unknown field.`)
     }
+  }
   return { filter, update: new Value(doc[u]!, doc, u + 3), isMulti, isUpsert, arrayFilters, hint }
 }
 

@@ -1,4 +1,5 @@
 import { isIdentical } from '../bson/compare.ts'
+import { ElementCursor } from '../bson/element.ts'
 import { BsonType } from '../bson/types.ts'
 import { elementsOf, entriesOf, Value } from '../bson/value.ts'
 import { codeError } from '../errors.ts'
@@ -111,10 +112,12 @@ function orBranches(
 
 /** The `_id` that a filter holds to one value and asks nothing beside. */
 export function idOfFilter(filter: Value): Value | undefined {
-  const entries = entriesOf(filter)
-  const first = entries.next().value
-  if (first?.[0] !== '_id' || !entries.next().done) return undefined
-  let value = first[1]
+  const { bytes } = filter
+  const cursor = new ElementCursor(bytes, filter.at)
+  if (!cursor.next() || cursor.nameEnd - cursor.nameAt !== 3 || cursor.name !== '_id')
+    return undefined
+  let value = new Value(cursor.type, bytes, cursor.at)
+  if (cursor.next()) return undefined
   if (isOperators(value)) {
     const operators = [...entriesOf(value)]
     if (operators.length !== 1 || operators[0]![0] !== '$eq') return undefined

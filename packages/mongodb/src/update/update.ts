@@ -1,4 +1,5 @@
 import { compareValues, isIdentical } from '../bson/compare.ts'
+import { ElementCursor } from '../bson/element.ts'
 import { BsonType, typeName } from '../bson/types.ts'
 import {
   documentValue,
@@ -48,18 +49,19 @@ export function compileUpdate(request: UpdateRequest): Update {
   if (update.type === BsonType.array) return compilePipelineUpdate(elementsOf(update))
   if (update.type !== BsonType.object)
     throw codeError('FailedToParse', 'Update argument must be either an object or an array')
-  const [first] = entriesOf(update)
-  if (!first?.[0].startsWith('$')) return compileReplacement(update)
+  // An empty document has the zero byte at its end here.
+  if (update.bytes[update.at + 5] !== DOLLAR) return compileReplacement(update)
   return compileOperators(request)
 }
 
 function compileReplacement(update: Value): Update {
   const replacement = update.document
-  for (const [name] of entriesOf(update))
-    if (name.startsWith('$'))
+  const cursor = new ElementCursor(update.bytes, update.at)
+  while (cursor.next())
+    if (update.bytes[cursor.nameAt] === DOLLAR)
       throw codeError(
         'DollarPrefixedFieldName',
-        `The dollar ($) prefixed field '${name}' in '${name}' is not allowed in the context of an update's replacement document.`,
+        `The dollar ($) prefixed field '${cursor.name}' in '${cursor.name}' is not allowed in the context of an update's replacement document.`,
       )
   return {
     isReplacement: true,
@@ -76,6 +78,7 @@ function compileReplacement(update: Value): Update {
   }
 }
 const ID = Buffer.from('_id')
+const DOLLAR = 0x24
 
 function compileOperators(request: UpdateRequest): Update {
   const list: PathChange[] = []
