@@ -10,8 +10,9 @@ import { RecordType } from './segment-format.ts'
 import type { Segment } from './segment-log.ts'
 
 interface RecoveredSession {
-  session: Session
-  readonly subscriptions: Map<string, Subscription>
+  /** Undefined until its record comes: that may have been written again behind what refers to it. */
+  session: Session | undefined
+  readonly subscriptions: Map<string, Omit<Subscription, 'session'>>
   /** Places in queues by message id. */
   readonly entries: Map<number, EntryFields>
   sentUpTo: number
@@ -27,7 +28,11 @@ export class Recovery {
   #lastSession = 0
   #lastMessage = 0
 
-  /** Takes the next record. */
+  /**
+   * Takes the next record.
+   *
+   * @throws ReadError `BYTES_MALFORMED`
+   */
   apply(type: number, body: Reader, segment: Segment, recordBytes: number): void {
     const place = <Placed extends JournalObject>(object: Placed): Placed => {
       object.segment = segment
@@ -44,16 +49,20 @@ export class Recovery {
       case RecordType.subscribed:
         this.#subscribed(body, place)
         break
-      case RecordType.unsubscribed:
-        this.#sessions.get(body.uint32())?.subscriptions.delete(readText(body))
+      case RecordType.unsubscribed: {
+        const recovered = this.#recovered(body.uint32())
+        const written = readText(body)
+        recovered.subscriptions.delete(written)
         break
+      }
       case RecordType.message:
         this.#message(body, place)
         break
       case RecordType.assigned: {
         const entry = this.#entry(body)
+        const packetId = body.uint16()
         if (entry) {
-          entry.packetId = body.uint16()
+          entry.packetId = packetId
           entry.state = 'inFlight'
           // Its identifier was durable before it left; whether it did, nobody knows.
           entry.isDuplicate = true
@@ -68,24 +77,32 @@ export class Recovery {
       case RecordType.progress:
         this.#progress(body)
         break
-      case RecordType.released:
-        this.#sessions.get(body.uint32())?.session.receivedIds.delete(body.uint16())
+      case RecordType.released: {
+        const recovered = this.#recovered(body.uint32())
+        const packetId = body.uint16()
+        recovered.session?.receivedIds.delete(packetId)
         break
+      }
       case RecordType.retainedCleared:
         this.#retained.delete(readText(body))
         break
-      default:
-        // `durable` marks, and nothing else: the version says which types there are.
+      case RecordType.durable:
+        body.skip(8)
         break
+      default:
+        body.fail(`record type ${type}`)
     }
+    body.finish()
   }
 
   /** Fills an empty state with what was recovered. */
   finish(state: BrokerState, nowMs: number): void {
     for (const { session, subscriptions, entries, sentUpTo } of this.#sessions.values()) {
+      if (!session) continue
       if (session.disconnectedAtMs === 0) session.disconnectedAtMs = nowMs
       state.sessions.set(session.clientId, session)
-      for (const subscription of subscriptions.values()) {
+      for (const fields of subscriptions.values()) {
+        const subscription: Subscription = { ...fields, session }
         count(subscription)
         session.subscriptions.set(subscription.written, subscription)
         state.subscriptions.add(subscription)
@@ -116,30 +133,27 @@ export class Recovery {
     session.disconnectedAtMs = disconnectedAtMs
     for (let rest = body.count(body.uint16(), 2); rest > 0; rest--)
       session.receivedIds.add(body.uint16())
+    this.#recovered(number).session = session
+  }
+
+  #recovered(number: number): RecoveredSession {
     this.#lastSession = Math.max(this.#lastSession, number)
-    const known = this.#sessions.get(number)
-    if (known) {
-      known.session = session
-      for (const [written, subscription] of known.subscriptions)
-        known.subscriptions.set(written, { ...subscription, session })
-    } else
-      this.#sessions.set(number, {
-        session,
-        subscriptions: new Map(),
-        entries: new Map(),
-        sentUpTo: 0,
-      })
+    let recovered = this.#sessions.get(number)
+    if (!recovered) {
+      recovered = { session: undefined, subscriptions: new Map(), entries: new Map(), sentUpTo: 0 }
+      this.#sessions.set(number, recovered)
+    }
+    return recovered
   }
 
   #subscribed(body: Reader, place: <P extends JournalObject>(object: P) => P): void {
-    const recovered = this.#sessions.get(body.uint32())
+    const recovered = this.#recovered(body.uint32())
     const flags = body.uint8()
     const subscriptionId = body.uint32()
     const written = readText(body)
     const parsed = parseFilter(written)
-    if (!recovered || !parsed) return
-    const subscription: Subscription = place({
-      session: recovered.session,
+    if (!parsed) return
+    const subscription = place({
       written,
       ...parsed,
       qos: (flags & 3) as Qos,
@@ -148,7 +162,7 @@ export class Recovery {
       subscriptionId,
       segment: undefined,
       recordBytes: 0,
-    })
+    } as Omit<Subscription, 'session'>)
     recovered.subscriptions.set(written, subscription)
   }
 
@@ -156,8 +170,11 @@ export class Recovery {
     const id = body.int64()
     const flags = body.uint8()
     const expiresAtMs = (flags & 32) !== 0 ? body.int64() : Number.POSITIVE_INFINITY
-    if ((flags & 16) !== 0)
-      this.#sessions.get(body.uint32())?.session.receivedIds.add(body.uint16())
+    if ((flags & 16) !== 0) {
+      const recovered = this.#recovered(body.uint32())
+      const packetId = body.uint16()
+      recovered.session?.receivedIds.add(packetId)
+    }
     const publisher = readText(body)
     const topic = readText(body)
     const properties = body.slice(body.uint32())
@@ -173,23 +190,28 @@ export class Recovery {
     if ((flags & 8) !== 0) this.#retained.set(topic, id)
     // One that was written again, because its segment was emptied, says anew what is left.
     for (let rest = body.count(body.uint32(), 8); rest > 0; rest--) {
-      const recovered = this.#sessions.get(body.uint32())
+      const recovered = this.#recovered(body.uint32())
       const entry = readEntry(body)
-      recovered?.entries.set(id, entry)
+      recovered.entries.set(id, entry)
     }
   }
 
   #entry(body: Reader): EntryFields | undefined {
-    const recovered = this.#sessions.get(body.uint32())
-    return recovered?.entries.get(body.int64())
+    const recovered = this.#recovered(body.uint32())
+    const id = body.int64()
+    this.#lastMessage = Math.max(this.#lastMessage, id)
+    return recovered.entries.get(id)
   }
 
   #progress(body: Reader): void {
-    const recovered = this.#sessions.get(body.uint32())
+    const recovered = this.#recovered(body.uint32())
     const sentUpTo = body.int64()
-    if (recovered) recovered.sentUpTo = Math.max(recovered.sentUpTo, sentUpTo)
-    for (let rest = body.count(body.uint32(), 8); rest > 0; rest--)
-      recovered?.entries.delete(body.int64())
+    recovered.sentUpTo = Math.max(recovered.sentUpTo, sentUpTo)
+    for (let rest = body.count(body.uint32(), 8); rest > 0; rest--) {
+      const id = body.int64()
+      this.#lastMessage = Math.max(this.#lastMessage, id)
+      recovered.entries.delete(id)
+    }
   }
 }
 

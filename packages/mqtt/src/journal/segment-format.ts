@@ -1,4 +1,4 @@
-import { crc32c, Reader } from '@khlong/core/bytes'
+import { crc32c, ReadError, Reader } from '@khlong/core/bytes'
 import { MqttError } from '../errors.ts'
 
 // docs/formats/mqtt-journal.md describes these bytes.
@@ -80,7 +80,12 @@ export function readSegment(
       throw damaged(position, 'a record is damaged')
     }
     const start = position + recordHeaderBytes
-    visit(bytes[start - 1]!, new Reader(bytes, start, start + bodyBytes))
+    try {
+      visit(bytes[start - 1]!, new Reader(bytes, start, start + bodyBytes))
+    } catch (error) {
+      if (!(error instanceof ReadError)) throw error
+      throw damaged(position, `a record that is whole and cannot be read (${error.message})`)
+    }
     position = start + bodyBytes
   }
   return position
