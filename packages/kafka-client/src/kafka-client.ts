@@ -42,6 +42,7 @@ export class KafkaClient implements AsyncDisposable {
   readonly #coordinators = new Map<string, Promise<number>>()
   #wanted = new Set<string>()
   #refreshing: Promise<void> | undefined
+  #nextRefresh: Promise<void> | undefined
   #laneCount = 0
   #isClosed = false
   readonly #closing = new AbortController()
@@ -260,21 +261,17 @@ export class KafkaClient implements AsyncDisposable {
       return
     }
     for (const topic of topics) this.#wanted.add(topic)
-    // A refresh under way may have been asked before our topics were wanted.
-    while (this.#refreshing) {
-      await this.#refreshing.catch(() => {})
-      if (topics.length > 0 && !topics.some((topic) => this.#wanted.has(topic))) {
-        // Another waiter has asked for our topics too: its answer is ours.
-        await this.#refreshing
-        return
-      }
-    }
-    const wanted = [...this.#wanted]
-    this.#wanted = new Set()
-    this.#refreshing = this.#fetchMetadata(wanted).finally(() => {
-      this.#refreshing = undefined
-    })
-    await this.#refreshing
+    // A request under way was sent before these topics were wanted: all who come now share the next.
+    this.#nextRefresh ??= (this.#refreshing ?? Promise.resolve())
+      .catch(() => {})
+      .then(() => {
+        const wanted = [...this.#wanted]
+        this.#wanted = new Set()
+        this.#nextRefresh = undefined
+        this.#refreshing = this.#fetchMetadata(wanted)
+        return this.#refreshing
+      })
+    await this.#nextRefresh
   }
 
   async #fetchMetadata(names: readonly string[] | null): Promise<void> {

@@ -31,7 +31,7 @@ interface TopicState {
   sticky: number
   /** Records that came before the metadata, in order. */
   early: { record: ProducerRecord; receipt: Receipt | undefined; index: number }[]
-  isLoading: boolean
+  loading: Promise<void> | undefined
   loadedMs: number
 }
 
@@ -261,7 +261,7 @@ export class Producer implements AsyncDisposable {
     }
     let topic = this.#topics.get(topicName)
     if (!topic) {
-      topic = { queues: [], sticky: -1, early: [], isLoading: false, loadedMs: 0 }
+      topic = { queues: [], sticky: -1, early: [], loading: undefined, loadedMs: 0 }
       this.#topics.set(topicName, topic)
     }
     const key = record.key ?? null
@@ -366,23 +366,24 @@ export class Producer implements AsyncDisposable {
   }
 
   /** Gets a topic's metadata and moves the records on that came before it. */
-  async #load(name: string, topic: TopicState): Promise<void> {
-    if (topic.isLoading) return
-    topic.isLoading = true
+  #load(name: string, topic: TopicState): Promise<void> {
+    topic.loading ??= this.#loadOnce(name, topic)
+    return topic.loading
+  }
+
+  async #loadOnce(name: string, topic: TopicState): Promise<void> {
     try {
       const { partitions } = await this.client.topic(name, {
         timeoutMs: this.options['max.block.ms'],
       })
       for (let index = topic.queues.length; index < partitions.length; index++)
         topic.queues.push(new PartitionQueue(name, index))
-      topic.loadedMs = performance.now()
     } catch (error) {
       // A topic that is known goes on with what is known.
       if (topic.queues.length === 0) this.#failEarly(topic, asClientError(error))
-      topic.loadedMs = performance.now()
-    } finally {
-      topic.isLoading = false
     }
+    topic.loadedMs = performance.now()
+    topic.loading = undefined
     const { early } = topic
     topic.early = []
     for (const { record, receipt, index } of early) {

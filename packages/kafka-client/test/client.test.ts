@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { Admin, KafkaClient, Producer } from '@khlong/kafka-client'
 import { ApiKey, ErrorCode } from '@khlong/kafka-protocol'
 import type { ApiVersionsRequest } from '@khlong/kafka-protocol/messages/api-versions'
+import type { MetadataRequest } from '@khlong/kafka-protocol/messages/metadata'
 import type { ProduceRequest } from '@khlong/kafka-protocol/messages/produce'
 import { decodeRecords, readBatchHeader } from '@khlong/kafka-protocol/records'
 import { nameOf, ScriptedBroker } from './scripted-broker.ts'
@@ -58,6 +59,45 @@ test('requests of one turn leave in one piece and are answered in order', async 
   )
   assert.equal(answers.length, 20)
   assert.equal(broker.chunkCount - before, 1)
+})
+
+test('who asks for metadata while it is being fetched shares the next request, and waits for it', async (t) => {
+  const broker = await new ScriptedBroker().start(t)
+  const asked: string[][] = []
+  broker.answers.set(ApiKey.metadata, (request: MetadataRequest) => {
+    const names = (request.topics ?? []).map((topic) => topic.name!)
+    asked.push(names)
+    const { topics, ...rest } = broker.metadata()
+    return { ...rest, topics: names.map((name) => ({ ...topics[0]!, name })) }
+  })
+  await using client = new KafkaClient({
+    'bootstrap.servers': broker.bootstrapServers,
+    'retry.backoff.ms': 60_000,
+  })
+  const first = client.topic('a')
+  await new Promise((resolve) => setImmediate(resolve))
+  const topics = await Promise.all([first, ...['b', 'c', 'd'].map((name) => client.topic(name))])
+  assert.deepEqual(
+    topics.map((topic) => topic.name),
+    ['a', 'b', 'c', 'd'],
+  )
+  assert.deepEqual(asked, [['a'], ['b', 'c', 'd']])
+})
+
+test('records that are sent before their topic is known leave in order, and a flush waits for them', async (t) => {
+  const broker = await new ScriptedBroker().start(t)
+  const log = new PartitionLog()
+  broker.answers.set(ApiKey.produce, (request: ProduceRequest) =>
+    answerOf(log.append(recordsOf(request))),
+  )
+  await using producer = new Producer({ 'bootstrap.servers': broker.bootstrapServers })
+  const values = Array.from({ length: 5 }, (_, index) => `early ${index}`)
+  let acknowledged = 0
+  for (const value of values) producer.enqueue({ topic: 't', value }, () => acknowledged++)
+  await producer.flush()
+  assert.equal(acknowledged, 5)
+  assert.deepEqual(log.values, values)
+  assert.equal(producer.bufferedBytes, 0)
 })
 
 test('a broker that is silent fails the request after its time, with a retriable error', async (t) => {

@@ -22,7 +22,7 @@ export interface RealKafka {
 export async function startRealKafka(mode: 'kraft' | 'zookeeper'): Promise<RealKafka> {
   peer('java')
   const script = reference('kafka.sh')
-  const folder = await mkdtemp(path.join(tmpdir(), 'khlong-kafka-'))
+  const folder = await mkdtemp(path.join(tmpdir(), 'khlong-real-kafka-'))
   const dir = path.join(folder, mode)
   const port = await freePortPair()
   const env = {
