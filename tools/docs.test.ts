@@ -1,14 +1,17 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import test from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { makeProgram } from '../packages/khlong/src/cli/program.ts'
 import { commandProblem, shownCommands, splitCommands } from './docs/commands.ts'
 import {
   declaredDependencies,
   documentedDependencies,
   permissiveLicences,
+  unusedDependencies,
   unusualLicences,
 } from './docs/dependencies.ts'
 import { readMarkdown, readMarkdownFiles } from './docs/markdown.ts'
@@ -48,6 +51,49 @@ test('docs/dependencies.md has each runtime dependency with its licence, all per
     [],
   )
   assert.deepEqual(unusualLicences(root), [], 'what dependencies bring along')
+})
+
+test('each runtime dependency is imported by the package that declares it', () => {
+  assert.deepEqual(unusedDependencies(root), [])
+})
+
+test('the README’s example for tests runs', async () => {
+  const readme = documents.find(({ file }) => file === 'README.md')
+  const example = readme?.blocks.find(({ language }) => language === 'ts')
+  assert.ok(example)
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ['--input-type=module-typescript', '--eval', example.text],
+    { cwd: root, timeout: 60_000 },
+  )
+  assert.match(stdout, /^\S+:\d+ mongodb:\/\/\S+:\d+\n$/)
+})
+
+test('docs/README.md leads to every part’s README, format and decision', () => {
+  const index = documents.find(({ file }) => file === 'docs/README.md')
+  const linked = new Set(index?.links.map(({ text }) => path.posix.join('docs', text)))
+  const wanted = documents
+    .map(({ file }) => file)
+    .filter((file) => /^docs\/.+\.md$|^packages\/[^/]+\/README\.md$/.test(file))
+  assert.deepEqual(
+    wanted.filter((file) => file !== 'docs/README.md' && !linked.has(file)),
+    [],
+  )
+})
+
+test('each duty of the architecture map has a command that shows it and a test that holds it', () => {
+  for (const name of ['architecture-map.md', 'architecture-map.th.md']) {
+    const rows = readFileSync(path.join(root, 'docs', name), 'utf8')
+      .split('\n')
+      .filter((line) => line.startsWith('| ') && !line.startsWith('| ---'))
+    for (const row of rows) {
+      const [, , command = '', held = ''] = row.slice(2).split(' | ')
+      // The heads of the tables hold no code.
+      if (!row.includes('`')) continue
+      assert.match(command, /^`npx khlong /, `${name}: ${row}`)
+      assert.match(held, /^`packages\/\S+\.test\.ts`/, `${name}: ${row}`)
+    }
+  }
 })
 
 test('both languages of a document have the same sections and the same commands', () => {

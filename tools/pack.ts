@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { readMarkdownFiles } from './docs/markdown.ts'
 import { compilePackages, folderOf, readManifests, stagePackage } from './pack/build.ts'
 import { InstalledKhlong, type Running } from './pack/installed-process.ts'
 import { closure } from './pack/manifest.ts'
@@ -97,7 +98,7 @@ async function checkInstalled(): Promise<void> {
   await check('npx khlong check accepts it', async () => {
     assert.match(khlong.run('check', 'my'), /^mqtt +embedded/m)
   })
-  await check('types resolve, those of a user’s streams too', checkTypes)
+  await check('types resolve, in a user’s streams and in the documents’ examples', checkTypes)
   await check('npx khlong up brings a frame to MongoDB and stops cleanly', () => checkUp(khlong))
   for (const part of ['mqtt', 'zookeeper', 'prometheus', 'mongodb', 'grafana'])
     await check(`npx khlong ${part} runs alone`, async () => {
@@ -153,6 +154,7 @@ builder.stream('frames', { keySerde: serdes.string, valueSerde: serdes.json<{ id
 export const started: Promise<TestSystems> = start({ kafka: true })
 `,
   )
+  await writeExamples(path.join(consumer, 'examples'))
   await writeFile(
     path.join(consumer, 'tsconfig.json'),
     JSON.stringify({
@@ -165,7 +167,7 @@ export const started: Promise<TestSystems> = start({ kafka: true })
         allowImportingTsExtensions: true,
         skipLibCheck: true,
       },
-      include: ['example.ts', 'my/streams/**/*.ts'],
+      include: ['example.ts', 'examples', 'my/streams'],
     }),
   )
   const compiler = path.join(root, 'node_modules/typescript/bin/tsc')
@@ -178,6 +180,18 @@ export const wrong: number = new StreamsBuilder()
 `,
   )
   assert.throws(() => run(consumer, process.execPath, [compiler, '-p', '.']), /TS2322/)
+}
+
+/** The TypeScript that the documents show, each block a module. */
+async function writeExamples(folder: string): Promise<void> {
+  await mkdir(folder)
+  for (const { file, blocks } of readMarkdownFiles(root))
+    for (const { language, line, text } of blocks)
+      if (language === 'ts')
+        await writeFile(
+          path.join(folder, `${file.replace(/[^\w]/g, '-')}-${line}.ts`),
+          `${text}\nexport {}\n`,
+        )
 }
 
 async function checkUp(khlong: InstalledKhlong): Promise<void> {

@@ -61,6 +61,23 @@ export function declaredDependencies(root: string): DependencyRow[] {
     }))
 }
 
+/** Dependencies that no source of their package names, as `package: dependency`. */
+export function unusedDependencies(root: string): string[] {
+  return globSync('packages/*/package.json', { cwd: root }).flatMap((file) => {
+    const folder = path.join(root, path.dirname(file))
+    const { name, dependencies = {} } = readJson(path.join(root, file)) as {
+      name: string
+      dependencies?: Record<string, string>
+    }
+    const sources = globSync('src/**/*.ts', { cwd: folder })
+      .map((source) => readFileSync(path.join(folder, source), 'utf8'))
+      .join('\n')
+    return Object.keys(dependencies)
+      .filter((dependency) => !new RegExp(`'${dependency}(?:/[^']*)?'`).test(sources))
+      .map((dependency) => `${name}: ${dependency}`)
+  })
+}
+
 /** The rows of the table, as far as they are compared. */
 export function documentedDependencies(text: string): DependencyRow[] {
   return [...text.matchAll(/^\| `([^`]+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|/gm)].map(
