@@ -3,6 +3,8 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { generate, type Packet } from 'mqtt-packet'
 import { ProtocolError } from '../../src/errors.ts'
+import { admit } from '../../src/handlers/connect.ts'
+import { resolveMqttOptions } from '../../src/options.ts'
 import { decodeControlPacket } from '../../src/protocol/control-packets.ts'
 import { PacketFramer } from '../../src/protocol/framing.ts'
 import { decodePublish } from '../../src/protocol/publish.ts'
@@ -131,6 +133,54 @@ test('any bytes are a packet or a protocol error', () => {
         }
       },
     ),
+    { numRuns: 2_000 },
+  )
+})
+
+test('a packet with a few wrong bytes is read, or is a protocol error', () => {
+  const will = {
+    topic: 'wills',
+    payload: Buffer.from('gone'),
+    qos: 1,
+    retain: true,
+    properties: {
+      willDelayInterval: 5,
+      payloadFormatIndicator: true,
+      messageExpiryInterval: 9,
+      contentType: 'text',
+      responseTopic: 'back',
+      correlationData: Buffer.from([1]),
+      userProperties: { a: ['b', 'c'], d: 'e' },
+    },
+  }
+  const connect = {
+    ...{ cmd: 'connect', protocolVersion: 5, clientId: 'c', clean: true, keepalive: 9, will },
+    ...{ username: 'u', password: Buffer.from('p') },
+    properties: { sessionExpiryInterval: 7, receiveMaximum: 3, userProperties: { x: 'y' } },
+  }
+  const subscribe = {
+    ...{ cmd: 'subscribe', messageId: 1, properties: { subscriptionIdentifier: 300 } },
+    subscriptions: [{ topic: 'a/#', qos: 1, nl: true, rap: true, rh: 2 }],
+  }
+  const disconnect = { cmd: 'disconnect', reasonCode: 4, properties: { sessionExpiryInterval: 7 } }
+  const options = resolveMqttOptions({ persistence: false })
+  const valid = [connect, subscribe, disconnect].map((packet) =>
+    generate(packet as unknown as Packet, { protocolVersion: 5 }),
+  )
+  const change = fc.tuple(fc.nat({ max: 200 }), fc.nat({ max: 255 }))
+  const changes = fc.array(change, { maxLength: 4 })
+  fc.assert(
+    fc.property(fc.constantFrom(0, 1, 2), changes, (index, places) => {
+      const packet = Buffer.from(valid[index]!)
+      // The framing has read the first two bytes.
+      for (const [at, value] of places) packet[2 + (at % (packet.length - 2))] = value
+      try {
+        const decoded = decodeControlPacket(packet, index === 0 ? 0 : 5)
+        if (decoded.cmd === 'connect') admit(decoded, options, false, () => 'new')
+      } catch (error) {
+        assert.ok(error instanceof ProtocolError, String((error as Error).stack))
+      }
+    }),
     { numRuns: 2_000 },
   )
 })

@@ -56,9 +56,9 @@ for (const qos of [1, 2] as const)
     const acked = new Set<string>()
     const got = new Map<string, number>()
     let next = 0
-    for (let round = 0; round < 4; round++) {
+    for (let round = 0; round < 3; round++) {
       const { child, port } = await startProcess(t, data)
-      const isLast = round === 3
+      const isLast = round === 2
       const subscriber = subscribe(port, qos, got)
       await subscriber.ready
       if (isLast) {
@@ -94,7 +94,7 @@ for (const qos of [1, 2] as const)
       if (child.signalCode === null) await once(child, 'exit')
       await subscriber.client.end()
     }
-    assert.ok(acked.size > 300)
+    assert.ok(acked.size > 150)
     const lost = [...acked].filter((text) => !got.has(text))
     assert.deepEqual(lost, [], `lost with seed ${seed}`)
     // QoS 2 is exactly once also across kills; QoS 1 may repeat.
