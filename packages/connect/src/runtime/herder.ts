@@ -64,7 +64,7 @@ export class Herder {
     const { configs, environment } = this.#options
     for (const name of configs.names)
       try {
-        await this.#launch(name)
+        this.#launch(name)
       } catch (error) {
         // One that this worker has no class for stays in the topic and keeps no other from running.
         environment.logger.error({ connector: name, err: error }, 'connector cannot be started')
@@ -193,7 +193,7 @@ export class Herder {
       if (target === 'PAUSED' && connector?.state === 'RUNNING') await connector.pause()
       else {
         await connector?.stop('STOPPED')
-        if (target !== 'STOPPED') await this.#launch(name)
+        if (target !== 'STOPPED') this.#launch(name)
       }
     })
   }
@@ -203,7 +203,8 @@ export class Herder {
     name: string,
     options: { includeTasks: boolean; onlyFailed: boolean },
   ): { plan: ConnectorStatus; done: Promise<void> } {
-    const connector = this.require(name)
+    const connector = this.#connectors.get(name)
+    if (!connector) throw new ConnectError('CONNECT_NOT_FOUND', `Unknown connector: ${name}`)
     const chosen = (state: string): boolean => !options.onlyFailed || state === 'FAILED'
     const restartsConnector = chosen(connector.state)
     const tasks = options.includeTasks ? connector.tasks.filter((task) => chosen(task.state)) : []
@@ -214,7 +215,7 @@ export class Herder {
       // The connector itself only makes tasks: one that failed has none to spare.
       if (restartsConnector && connector.state === 'FAILED') {
         await connector.stop('RESTARTING')
-        await this.#launch(name)
+        this.#launch(name)
         return
       }
       await Promise.all(tasks.map((task) => connector.restartTask(task)))
@@ -262,20 +263,27 @@ export class Herder {
     const before = this.#connectors.get(name)
     await this.#options.configs.putConnector(name, config, target)
     if (before) await before.stop('RESTARTING')
-    const connector = await this.#launch(name)
+    const connector = this.#launch(name)
     const info = this.info(name)
     // As in Java, the tasks of a new connector are not there yet when it is answered for.
     return before ? info : { ...info, config: connector.config, tasks: [] }
   }
 
-  async #launch(name: string): Promise<Connector> {
+  #launch(name: string): Connector {
     const { configs, plugins, environment, providers, variables } = this.#options
     const { config, targetState } = configs.get(name)!
     const plugin = requireConnector(plugins, config['connector.class'] ?? '')
     const connector = new Connector(name, plugin, config, environment, () => this.#changed())
     this.#connectors.set(name, connector)
     connector.start(targetState, providers, variables)
-    if (targetState !== 'STOPPED') await configs.putTasks(name, connector.taskConfigs())
+    if (targetState !== 'STOPPED')
+      // For other workers to see; this one knows its tasks.
+      configs.putTasks(name, connector.taskConfigs()).catch((error: unknown) => {
+        environment.logger.warn(
+          { connector: name, err: error },
+          'task configs could not be written',
+        )
+      })
     return connector
   }
 

@@ -199,7 +199,11 @@ export class KafkaLink implements ConnectKafka {
   /** Reads a topic from its beginning to the end that it has now. */
   async #readAll(topic: string, onRecord: (record: KafkaRecord) => void): Promise<void> {
     const { partitions } = await this.#client!.topic(topic)
-    const consumer = new Consumer(this.#settings, { client: this.#client!, logger: this.#logger })
+    const consumer = new Consumer(
+      // The end is to be seen at once, not after a long poll for more.
+      { ...this.#settings, 'fetch.max.wait.ms': 1 },
+      { client: this.#client!, logger: this.#logger },
+    )
     const places = Array.from(partitions, (_item, partition) => ({ topic, partition }))
     consumer.assign(places.map((place) => ({ ...place, offset: 'earliest' as const })))
     try {

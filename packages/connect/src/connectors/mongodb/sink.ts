@@ -10,6 +10,7 @@ import type { SinkPlugin, SinkTask, SinkTaskContext } from '../../plugin.ts'
 import { type BsonTypes, toBson } from './bson-value.ts'
 import { fields } from './fields.ts'
 import { findIdStrategy, type IdSource, type IdStrategy, type Projection } from './id-strategy.ts'
+import { giveBackClient, takeClient } from './shared-client.ts'
 import { mapUriHosts } from './uri.ts'
 import { findWriteModel, type WriteModel } from './write-model.ts'
 
@@ -73,6 +74,7 @@ class MongodbSinkTask implements SinkTask {
   readonly #context: SinkTaskContext
   readonly #targets = new Map<string, Target>()
   #client: MongoClient | undefined
+  #uri = ''
   #bson: BsonTypes | undefined
   #note: string | undefined
 
@@ -116,11 +118,12 @@ class MongodbSinkTask implements SinkTask {
   }
 
   async stop(): Promise<void> {
-    await this.#client?.close()
+    if (!this.#client) return
     this.#client = undefined
+    await giveBackClient(this.#uri)
   }
 
-  /** @throws what the driver says. A client that could not connect is of no more use. */
+  /** @throws what the driver says. */
   async #connect(): Promise<void> {
     // The driver is heavy; a worker without this sink does not load it.
     const driver = await import('mongodb')
@@ -128,21 +131,15 @@ class MongodbSinkTask implements SinkTask {
     const uri = mapUriHosts(spec.parse(this.#config)['connection.uri'], (host) =>
       this.#context.resolveHost(host),
     )
-    const client = new driver.MongoClient(uri, {
-      appName: `khlong-connect ${this.#context.connector}`,
-      maxPoolSize: 4,
+    this.#client = await takeClient(driver.MongoClient, uri, {
+      appName: 'khlong-connect',
+      maxPoolSize: 8,
       // A server that is away is asked for again by `put`, which says so meanwhile.
       ...(/[?&]serverSelectionTimeoutMS=/i.test(uri) ? {} : { serverSelectionTimeoutMS: 5_000 }),
       // What is acknowledged to Kafka has to be in the journal.
       ...(/[?&](w|journal)=/i.test(uri) ? {} : { writeConcern: { w: 1, journal: true } }),
     })
-    try {
-      await client.connect()
-    } catch (error) {
-      await client.close()
-      throw error
-    }
-    this.#client = client
+    this.#uri = uri
   }
 
   async #reconnect(): Promise<void> {
