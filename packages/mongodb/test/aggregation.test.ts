@@ -109,6 +109,7 @@ const pipelines: readonly [Document[], unknown][] = [
     ],
     [{ _id: null, first: 0, last: 5, set: ['s0', 's1'] }],
   ],
+  [[{ $sample: { size: 4 } }, { $count: 'n' }], [{ n: 4 }]],
   [[{ $nope: 1 }], 40324],
   [[{ $project: { a: { $nope: 1 } } }], 168],
   [[{ $match: 5 }], 15959],

@@ -88,7 +88,7 @@ function compileVariable(name: string, names: readonly string[]): Expression {
 }
 
 /** The value at a path of the document, arrays on the way spread out. */
-export function fieldPath(path: string): Expression {
+function fieldPath(path: string): Expression {
   const parts = splitPath(path)
   const [only] = parts
   if (parts.length === 1 && only)

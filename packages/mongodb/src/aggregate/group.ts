@@ -92,6 +92,7 @@ export function groupStage(
         return writer.end().take()
       },
       suspend: () => {},
+      heldBytes: () => bytes,
     }
   })
 }
@@ -121,6 +122,7 @@ export function countStage(input: Stage, spec: Value): Stage {
       return {
         next: () => (left-- > 0 ? encodeDocument({ [name]: countValue(count) }) : undefined),
         suspend: () => {},
+        heldBytes: () => 0,
       }
     },
   )

@@ -84,6 +84,9 @@ class UnwindStage implements Stage {
   suspend(): void {
     this.#input.suspend()
   }
+  heldBytes(): number {
+    return this.#input.heldBytes() + this.#doc.length
+  }
   #with(value: Value | undefined, index: number | undefined): Buffer {
     const root = new MutableNode(rootOf(this.#doc))
     const parent = root.parentOf(this.#parts, false)

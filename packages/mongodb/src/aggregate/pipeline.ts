@@ -12,6 +12,7 @@ import type { Collection } from '../storage/collection.ts'
 import { countStage, groupStage, sortByCountStage } from './group.ts'
 import { facetStage, lookupStage, unwindStage } from './join.ts'
 import type { Variables } from './operator.ts'
+import { sampleStage } from './sample.ts'
 import { compileTransform, transformStages } from './transforms.ts'
 
 /** What the stages of a pipeline may need. */
@@ -54,7 +55,6 @@ const refused = new Set([
   '$out',
   '$planCacheStats',
   '$redact',
-  '$sample',
   '$search',
   '$searchMeta',
   '$setWindowFields',
@@ -161,7 +161,7 @@ function limitAhead(rest: readonly StageSpec[]): number {
 }
 
 /** Puts stages behind one another. */
-export function chain(input: Stage, stages: readonly StageSpec[], context: PipelineContext): Stage {
+function chain(input: Stage, stages: readonly StageSpec[], context: PipelineContext): Stage {
   let stage = input
   for (const [index, { name, spec }] of stages.entries())
     stage = append(stage, name, spec, stages.slice(index + 1), context)
@@ -212,6 +212,8 @@ function append(
       return facetStage(input, spec, (documents, pipeline) =>
         chain(new ListStage(documents), parsePipeline(elementsOf(pipeline)), context),
       )
+    case '$sample':
+      return sampleStage(input, spec)
     case '$changeStream':
       throw codeError('Location40573', 'The $changeStream stage is only supported on replica sets')
     case '$collStats':

@@ -1,5 +1,5 @@
 import { compareDecimals, type Decimal, decimalAt, decimalOfDouble, finite } from './decimal.ts'
-import { ElementCursor, findField, int32At, nulAfter, valueSize } from './element.ts'
+import { ElementCursor, int32At, nulAfter, valueSize } from './element.ts'
 import { BsonType, NUMBER_RANK, typeRank } from './types.ts'
 import type { Value } from './value.ts'
 
@@ -171,9 +171,4 @@ export function exactDecimal(bytes: Buffer, type: number, at: number): Decimal {
 /** Whether two values are of the same type and the same bytes. */
 export function isIdentical(a: Value, b: Value): boolean {
   return a.type === b.type && a.raw.equals(b.raw)
-}
-
-/** Whether a document has this field. */
-export function hasField(bytes: Buffer, doc: number, name: Buffer): boolean {
-  return findField(bytes, doc, name) >= 0
 }

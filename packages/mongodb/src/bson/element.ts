@@ -110,7 +110,7 @@ export class ElementCursor {
 }
 
 /** The UTF-8 text from `start` to `end`; short ASCII names without a call into the engine. */
-export function textAt(bytes: Buffer, start: number, end: number): string {
+function textAt(bytes: Buffer, start: number, end: number): string {
   if (end - start < 16) {
     let text = ''
     for (let at = start; at < end; at++) {

@@ -140,8 +140,3 @@ export function modulo(a: Value, b: Value): Value {
   const isInt = a.type === BsonType.int && b.type === BsonType.int
   return wholeValue(toInteger(a)! % toInteger(b)!, isInt)!
 }
-
-/** A number as int where it is whole and fits, as double otherwise: how shells write numbers. */
-export function plainNumber(value: number): Value {
-  return value === (value | 0) && !Object.is(value, -0) ? intValue(value) : doubleValue(value)
-}

@@ -6,6 +6,8 @@ import { DOCUMENT_BYTES_MAX } from '../protocol/message.ts'
 import { drainStage, type Stage } from '../query/stage.ts'
 
 export const FIRST_BATCH_DEFAULT = 101
+/** What the results that open cursors hold in memory may take together. */
+const HELD_BYTES_MAX = 128 * 1024 * 1024
 
 /** An open cursor: the stage that gives its documents, and when it was asked last. */
 export interface Cursor {
@@ -60,6 +62,22 @@ export class CursorTable {
       )
     if (cursor.isBusy) throw codeError('OperationFailed', `cursor id ${id} is in use`)
     return cursor
+  }
+  /**
+   * Closes a cursor whose results, with those that others hold in memory, are too many.
+   *
+   * @throws MongoError ExceededMemoryLimit
+   */
+  checkMemory(cursor: Cursor): void {
+    if (cursor.stage.heldBytes() === 0) return
+    let bytes = 0
+    for (const { stage } of this.#cursors.values()) bytes += stage.heldBytes()
+    if (bytes <= HELD_BYTES_MAX) return
+    this.close(cursor.id)
+    throw codeError(
+      'ExceededMemoryLimit',
+      `open cursors hold ${bytes} bytes of sorted and grouped results, more than ${HELD_BYTES_MAX}; read them to their end or close them`,
+    )
   }
   close(id: bigint): boolean {
     return this.#cursors.delete(id)
@@ -121,6 +139,7 @@ export async function cursorReply(
     cursor.isBusy = false
   }
   if (isEnded || request.isSingle) table.close(cursor.id)
+  else table.checkMemory(cursor)
   writer.end()
   writer.long('id', isEnded || request.isSingle ? 0n : cursor.id)
   writer.string('ns', cursor.namespace)

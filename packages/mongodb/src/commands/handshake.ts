@@ -177,6 +177,9 @@ export const handshakeCommands: CommandTable = {
   serverStatus: command((_request, state) => serverStatus(state), [], { takesAll: true }),
   whatsmyuri: command((_request, _state, client) => ({ you: client.remote }), [], handshake),
   currentOp: command(() => ({ inprog: [] }), [], { takesAll: true }),
+  replSetGetStatus: command(() => {
+    throw codeError('NoReplicationEnabled', 'not running with --replSet')
+  }),
   top: command(() => ({ totals: {} })),
   endSessions: accepted,
   startSession: command((_request, state) => ({

@@ -12,8 +12,6 @@ import { codeError } from '../errors.ts'
 
 export const MESSAGE_BYTES_MAX: number = 48_000_000
 export const DOCUMENT_BYTES_MAX: number = 16 * 1024 * 1024
-/** What MongoDB lets a stored document and a command exceed the limit by, for its own fields. */
-export const DOCUMENT_BYTES_SLACK: number = 16 * 1024
 export const HEADER_BYTES = 16
 
 export const OpCode = { reply: 1, query: 2004, compressed: 2012, message: 2013 } as const

@@ -136,7 +136,7 @@ function naturalHint(hint: Value | undefined): 1 | -1 | undefined {
 }
 
 /** @throws MongoError BadValue where there is no such index */
-export function hintedIndex(collection: Collection, hint: Value): Index {
+function hintedIndex(collection: Collection, hint: Value): Index {
   const index =
     hint.type === BsonType.string
       ? collection.indexes.find(({ spec }) => spec.name === hint.text)

@@ -9,6 +9,8 @@ import { PAUSE, type Stage } from './stage.ts'
 
 const SLICE_MS = 8
 const CLOCK_EVERY = 64
+// What it costs to remember a record that was given.
+const SEEN_BYTES = 64
 
 /** What a scan looked at, for `explain` and metrics. */
 export interface ScanCounts {
@@ -130,6 +132,10 @@ export class ScanStage implements Stage {
     this.#iterator?.return?.()
     this.#iterator = undefined
     this.#sliceEnd = 0
+  }
+
+  heldBytes(): number {
+    return (this.#seen?.size ?? 0) * SEEN_BYTES
   }
 
   #isSliceOver(): boolean {

@@ -10,19 +10,28 @@ export interface Stage {
   /** The next document (owned by the caller), PAUSE, or undefined behind the last. */
   next(): Buffer | typeof PAUSE | undefined
   suspend(): void
+  /** How many bytes of documents it holds in memory. */
+  heldBytes(): number
 }
 
 /** Documents that are there already. */
 export class ListStage implements Stage {
   readonly #documents: readonly Buffer[]
   #index = 0
+  #bytes = 0
   constructor(documents: readonly Buffer[]) {
     this.#documents = documents
+    for (const doc of documents) this.#bytes += doc.length
   }
   next(): Buffer | undefined {
-    return this.#documents[this.#index++]
+    const doc = this.#documents[this.#index++]
+    if (!doc) this.#bytes = 0
+    return doc
   }
   suspend(): void {}
+  heldBytes(): number {
+    return this.#bytes
+  }
 }
 
 /** A stage that looks at one document at a time; `map` gives undefined to leave one out. */
@@ -44,6 +53,9 @@ export class MapStage implements Stage {
   suspend(): void {
     this.#input.suspend()
   }
+  heldBytes(): number {
+    return this.#input.heldBytes()
+  }
 }
 
 /** Leaves out the first `count` documents. */
@@ -63,6 +75,9 @@ export class SkipStage implements Stage {
   }
   suspend(): void {
     this.#input.suspend()
+  }
+  heldBytes(): number {
+    return this.#input.heldBytes()
   }
 }
 
@@ -86,6 +101,9 @@ export class LimitStage implements Stage {
   }
   suspend(): void {
     this.#input.suspend()
+  }
+  heldBytes(): number {
+    return this.#input.heldBytes()
   }
 }
 
@@ -112,6 +130,9 @@ export class CollectStage implements Stage {
   suspend(): void {
     this.#input.suspend()
     this.#output?.suspend()
+  }
+  heldBytes(): number {
+    return this.#input.heldBytes() + (this.#output?.heldBytes() ?? 0)
   }
 }
 

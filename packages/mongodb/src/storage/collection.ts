@@ -10,7 +10,7 @@ const APPEND = { append: true }
 const idWriter = new KeyWriter()
 
 /** The key of a record: its id, big-endian. */
-export function recordKey(recordId: number): Buffer {
+function recordKey(recordId: number): Buffer {
   const key = Buffer.allocUnsafe(RECORD_ID_BYTES)
   key.writeUInt32BE(Math.floor(recordId / 0x1_0000_0000), 0)
   key.writeUInt32BE(recordId >>> 0, 4)

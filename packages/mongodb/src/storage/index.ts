@@ -107,7 +107,7 @@ function isSameId(held: Buffer, own: Buffer): boolean {
 }
 
 /** Reads a key pattern such as `{a: 1, 'b.c': -1}`; what it may hold was checked before. */
-export function parseKeyPattern(keyPattern: Buffer): IndexField[] {
+function parseKeyPattern(keyPattern: Buffer): IndexField[] {
   const fields: IndexField[] = []
   const cursor = new ElementCursor(keyPattern, 0)
   while (cursor.next()) {

@@ -10,7 +10,7 @@ const process = randomBytes(5)
 let counter = randomBytes(3).readUIntBE(0, 3)
 
 /** A fresh ObjectId. */
-export function newObjectId(): Value {
+function newObjectId(): Value {
   const bytes = Buffer.allocUnsafe(12)
   bytes.writeUInt32BE(Math.floor(Date.now() / 1000), 0)
   process.copy(bytes, 4)

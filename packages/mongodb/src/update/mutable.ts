@@ -137,6 +137,6 @@ export class MutableNode {
 }
 
 /** The value of a field as it is now. */
-export function currentValue(content: Value | MutableNode): Value {
+function currentValue(content: Value | MutableNode): Value {
   return content instanceof MutableNode ? content.encode() : content
 }
