@@ -219,7 +219,7 @@ export class Delivery {
     if (entry.packetId !== 0) session.inFlight.delete(entry.packetId)
     if (session.isDurable) this.#journal.completed(session, entry.message)
     this.#leave(session, entry)
-    if (session.waiters.size > 0 && !this.isFull(session)) this.#wake(session)
+    if (session.waiters.size > 0 && this.#hasRoom(session)) this.#wake(session)
   }
 
   #leave(session: Session, entry: QueueEntry): void {
@@ -227,6 +227,15 @@ export class Delivery {
     this.queuedCount--
     this.queuedBytes -= entry.message.bytes
     this.release(entry.message)
+  }
+
+  /** Room for many, so that of a thousand publishers that wait not all are called for each message. */
+  #hasRoom(session: Session): boolean {
+    const { max_queued_messages: messagesMax, max_queued_bytes: bytesMax } = this.#limits
+    return (
+      (bytesMax === 0 || session.queuedBytes <= bytesMax * 0.875) &&
+      (messagesMax === 0 || session.queuedCount <= Math.floor(messagesMax * 0.875))
+    )
   }
 
   #wake(session: Session): void {

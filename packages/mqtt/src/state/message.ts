@@ -49,7 +49,7 @@ export class Message implements JournalObject {
 }
 
 /** About what a message and its place in a queue cost beside their bytes. */
-const entryOverheadBytes = 200
+const entryOverheadBytes = 400
 
 export interface MessageFields {
   id: number
