@@ -62,6 +62,8 @@ export class FlowRates {
       if (one.lag > 0) lag.set(key, one.lag)
       if (!key.includes('/')) rates.set(key, this.of(key).inPerSecond)
     }
+    // One sample has no rate yet; a zero would be drawn as a drop that never was.
+    if (this.#samples.length < 2) return
     this.history.push({ atMs: nowMs, lag, rates })
     if (this.history.length > historyMax) this.history.shift()
   }

@@ -1,3 +1,4 @@
+import { openWindowOf } from '../model/open-window.ts'
 import {
   lagWarning,
   type PlatformEvent,
@@ -16,7 +17,7 @@ export class PlatformEvents {
   #previous: PlatformSnapshot | undefined
   #idNext = 1
   readonly #behind = new Set<string>()
-  #windowIndex: number | undefined
+  #windowEndMs: number | undefined
 
   /** Newest last. */
   get all(): readonly PlatformEvent[] {
@@ -102,17 +103,18 @@ export class PlatformEvents {
   }
 
   #closeWindow(snapshot: PlatformSnapshot, nowMs: number, found: EventFacts[]): void {
-    if (!snapshot.window) return
-    const index = Math.floor(nowMs / snapshot.window.sizeMs)
-    const closed = this.#windowIndex !== undefined && index > this.#windowIndex
-    this.#windowIndex = index
-    if (!closed) return
+    const window = openWindowOf(snapshot, nowMs)
+    if (!window) return
+    const before = this.#windowEndMs
+    this.#windowEndMs = window.endMs
+    if (before === undefined || window.endMs <= before) return
     found.push({
       kind: 'windowClosed',
       level: 'ok',
       part: 'streams',
-      subject: String(index * snapshot.window.sizeMs),
-      count: snapshot.window.sizeMs,
+      subject: String(before),
+      // The next window ends one size later, whether or not that was told.
+      count: window.sizeMs ?? window.endMs - before,
     })
   }
 }

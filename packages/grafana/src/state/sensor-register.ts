@@ -18,6 +18,7 @@ interface Sensor {
   values: Record<string, number>
   counts: Uint16Array
   second: number
+  firstSecond: number
   changed: boolean
 }
 
@@ -102,6 +103,7 @@ export class SensorRegister {
       values: {},
       counts: new Uint16Array(buckets),
       second: 0,
+      firstSecond: 0,
       changed: true,
     }
     this.#sensors.set(id, sensor)
@@ -110,6 +112,7 @@ export class SensorRegister {
 
   #count(sensor: Sensor, nowMs: number): void {
     advance(sensor, nowMs)
+    if (sensor.firstSecond === 0) sensor.firstSecond = sensor.second
     sensor.counts[sensor.second % buckets]! += 1
   }
 
@@ -143,7 +146,8 @@ function view(sensor: Sensor, nowMs: number): SensorNow {
     name: sensor.name || sensor.id,
     placeId: sensor.placeId,
     lastSeenMs: sensor.lastSeenMs,
-    rate: sum / (buckets - 1),
+    // A sensor that was heard for three seconds is not judged by ten.
+    rate: sum / Math.max(1, Math.min(buckets - 1, sensor.second - sensor.firstSecond)),
     frames: sensor.frames,
     ...(sensor.hasSequence ? { lost: sensor.lost, duplicates: sensor.duplicates } : {}),
     values: { ...sensor.values },

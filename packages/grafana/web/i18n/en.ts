@@ -88,13 +88,10 @@ export const en = {
   provisioned: 'from a file',
   saved: 'saved',
   allDashboards: 'All dashboards',
-  openDashboard: 'Open dashboard',
   noDashboards: 'No dashboards yet',
   noDashboardsHint:
     'Put Grafana dashboard JSON into the dashboards folder of the pipeline, or send it:',
   dashboardNotFound: 'There is no such dashboard',
-  fullScreen: 'Full screen',
-  leaveFullScreen: 'Leave full screen',
   kiosk: 'Without navigation',
   leaveKiosk: 'Show navigation',
   copyLink: 'Copy link',
@@ -126,7 +123,6 @@ export const en = {
     'A transformation of this panel is not supported yet; the data is shown without it',
   htmlShownAsText: 'HTML is shown as text',
   noPanels: 'This dashboard has no panels',
-  meanOf: 'mean of {count}',
   changeIn: '{change} in {duration}',
   steady: 'steady',
   rangeOf: '{from} to {to}',
@@ -150,7 +146,6 @@ export const en = {
   // send your own
   sendYourOwn: 'Send your own',
   sendYourOwnHint: 'Any MQTT client is a sensor. Paste this into a terminal:',
-  sendOr: 'or',
   sendButton: 'Send a frame',
   sendAgain: 'Send another',
   sending: 'Sending…',
@@ -171,7 +166,6 @@ export const en = {
   wayTook: '{duration}',
   nextAggregate: 'Next aggregate',
   windowOf: 'window {from}–{to}',
-  windowCloses: 'closes in {countdown}',
   mqttMissing: 'MQTT is not configured, so frames cannot be sent from here',
   close: 'Close',
   hide: 'Hide',
@@ -186,7 +180,6 @@ export const en = {
   flowUptime: 'Up',
   flowWindow: 'Next aggregate',
   flowDiagram: 'The canal: parts and the records that flow between them',
-  flowNode: '{name}, {state}, {rate}',
   mqttSource: 'MQTT source',
   mongodbSink: 'MongoDB sink',
   prometheusSink: 'Prometheus sink',
@@ -200,7 +193,6 @@ export const en = {
   lag: 'lag',
   memory: 'memory',
   growing: 'growing',
-  viewers: 'viewers',
   series: 'series',
   topics: 'topics',
   moreTopics: '{count} more topics',
@@ -232,7 +224,6 @@ export const en = {
   openIt: 'Open {name}',
   nothingHurts: 'Nothing hurts',
   nothingHurtsWhy: 'All parts run, nothing waits for long, no frame was set aside.',
-  nothingHurtsBehind: 'Lag of all readers',
   noPlatform: 'The state of the running system is not known',
   noPlatformHint:
     'The console shows the canal when the platform that runs the parts tells its state. Start a pipeline with:',
@@ -370,12 +361,8 @@ export const en = {
   connectNone: 'No connectors',
   connectNoneHint: 'Send Connect a connector’s JSON:',
   connectTasks: 'Tasks',
-  connectClass: 'Class',
-  connectWorker: 'Worker',
   connectTrace: 'What went wrong',
   connectConfig: 'Configuration',
-  connectSource: 'source',
-  connectSink: 'sink',
   connectDone: '{action} of {name} was accepted',
   // streams
   streamsNone: 'No application runs',
@@ -390,7 +377,6 @@ export const en = {
   znodeChildren: '{count} children',
   znodeEmpty: 'This znode holds no data',
   znodeTree: 'Tree of znodes',
-  znodeParent: 'Up to {path}',
   znodeBinary: 'Not text; shown as hexadecimal',
   // documents
   documentsDatabase: 'Database',
@@ -421,12 +407,9 @@ export const en = {
   alertsFiring: 'firing',
   alertsPending: 'pending',
   alertsInactive: 'inactive',
-  alertsRule: 'Rule',
   alertsValue: 'Value',
   alertsSince: 'Since',
   alertsLabels: 'Labels',
-  alertsExpression: 'Expression',
-  alertsGroup: 'Group',
   alertsCount: '{count} firing',
   alertsRecording: 'Recording rules',
   // palette
@@ -465,7 +448,6 @@ export const en = {
   keysGo: 'Go to {place}',
   keysClose: 'Close, or leave a panel',
   keysHelp: 'This list',
-  keysRange: 'Longer or shorter range',
   notFound: 'There is nothing at this address',
   goHome: 'Go to the dashboards',
   offline: 'The console’s server does not answer',
@@ -473,3 +455,6 @@ export const en = {
 } as const
 
 export type TextKey = keyof typeof en
+
+/** A catalogue: every text, in one language. */
+export type Texts = Readonly<Record<TextKey, string>>

@@ -1,10 +1,9 @@
 import type { DurationUnits } from '../lib/format.ts'
 import { languageStore } from '../lib/preferences.ts'
 import { useStore } from '../lib/store.ts'
-import { en, type TextKey } from './en.ts'
+import { en, type TextKey, type Texts } from './en.ts'
 
 export type { TextKey }
-export type Texts = Readonly<Record<TextKey, string>>
 
 // English is what every reader gets first; another language comes as a file of its own.
 let texts: Texts = en

@@ -5,4 +5,12 @@ import { durationText } from './format.ts'
 export const duration = (durationMs: number): string => durationText(durationMs, durationUnits())
 
 /** `12 min ago`, in the reader's language. */
-export const ago = (durationMs: number): string => text('ago', { duration: duration(durationMs) })
+export function ago(durationMs: number): string {
+  const units = durationUnits()
+  // In tenths below a second: milliseconds would only flicker.
+  const shown =
+    durationMs < 1_000
+      ? `${(durationMs / 1_000).toFixed(1)} ${units.s}`
+      : durationText(durationMs, units)
+  return text('ago', { duration: shown })
+}

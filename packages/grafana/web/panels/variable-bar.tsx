@@ -175,7 +175,7 @@ function VariableControl({ variable, values }: { variable: Variable; values: rea
   )
   return (
     <Popover
-      label={`${variable.label}: ${summary}`}
+      label={`${variable.label} ${summary}`}
       className="button variable"
       button={
         <>

@@ -2,19 +2,16 @@ import { useState } from 'react'
 import { itemKey, partOf } from '../../src/model/flow-rates.ts'
 import { useText } from '../i18n/index.ts'
 import { ask } from '../lib/api.ts'
-import { bytesText, countText, dateTimeText, rateText, timeText, zoneText } from '../lib/format.ts'
+import { countText, dateTimeText, rateText, timeText } from '../lib/format.ts'
 import { flowRates, snapshotStore } from '../lib/live.ts'
 import { useQuery } from '../lib/query.ts'
 import { go, hrefTo, Link, setParams, useParam } from '../lib/router.tsx'
 import { useStore } from '../lib/store.ts'
-import { CopyId } from '../ui/copy.tsx'
 import { Empty, Failure, PlaceFace, Skeleton } from '../ui/faces.tsx'
 import { FilterField } from '../ui/filter-field.tsx'
-import { Icon } from '../ui/icons.tsx'
-import { JsonView } from '../ui/json-view.tsx'
 import { PartFacts, StateLabel } from '../ui/part-facts.tsx'
 import { useTitle } from '../ui/place-title.ts'
-import { scrolls } from '../ui/scrolls.ts'
+import { type KafkaRecord, RecordView } from '../ui/record-view.tsx'
 
 interface Topic {
   readonly name: string
@@ -35,17 +32,6 @@ interface Group {
     end: number
     lag: number
   }[]
-}
-
-interface KafkaRecord {
-  readonly partition: number
-  readonly offset: number
-  readonly timestamp: number
-  readonly key: string | null
-  readonly value: string | null
-  readonly isText: boolean
-  readonly bytes: number
-  readonly headers: [string, string | null][]
 }
 
 /** What is in the log? Topics, records, groups with their lag. */
@@ -437,76 +423,4 @@ function Partitions({ topic }: { topic: Topic }) {
       </table>
     </section>
   )
-}
-
-function RecordView({ record }: { record: KafkaRecord }) {
-  const text = useText()
-  const json = parse(record)
-  return (
-    <section
-      className="panel pad stack"
-      aria-label={text('kafkaRecord', { partition: record.partition, offset: record.offset })}
-    >
-      <header>
-        <h2>
-          {text('kafkaRecord', { partition: record.partition, offset: countText(record.offset) })}
-        </h2>
-        <button
-          type="button"
-          className="icon-button small"
-          aria-label={text('close')}
-          onClick={() => setParams({ record: null }, { replace: true })}
-        >
-          <Icon name="close" />
-        </button>
-      </header>
-      <dl className="pairs">
-        <div>
-          <dt>{text('key')}</dt>
-          <dd>
-            {record.key === null ? '∅' : <CopyId id={record.key} shown={record.key.slice(0, 60)} />}
-          </dd>
-        </div>
-        <div>
-          <dt>{text('time')}</dt>
-          <dd>
-            {dateTimeText(record.timestamp)} <span className="quiet">{zoneText()}</span>
-          </dd>
-        </div>
-        <div>
-          <dt>{text('size')}</dt>
-          <dd>{bytesText(record.bytes)}</dd>
-        </div>
-      </dl>
-      {json === undefined ? (
-        <pre className="code" {...scrolls}>
-          {record.value ?? '∅'}
-        </pre>
-      ) : (
-        <JsonView value={json} />
-      )}
-      <h3>{text('kafkaHeaders')}</h3>
-      {record.headers.length === 0 ? (
-        <p className="quiet">{text('kafkaNoHeaders')}</p>
-      ) : (
-        <dl className="pairs mono">
-          {record.headers.map(([name, value], index) => (
-            <div key={`${index}${name}`}>
-              <dt>{name}</dt>
-              <dd>{value ?? '∅'}</dd>
-            </div>
-          ))}
-        </dl>
-      )}
-    </section>
-  )
-}
-
-function parse({ value, isText }: KafkaRecord): unknown {
-  if (!isText || value === null) return undefined
-  try {
-    return JSON.parse(value)
-  } catch {
-    return undefined
-  }
 }

@@ -26,7 +26,6 @@ export function Bar() {
         type="button"
         className="search-button"
         onClick={() => paletteStore.set('open')}
-        aria-label={text('searchOrRun')}
         aria-keyshortcuts="Control+K Meta+K"
       >
         <Icon name="search" />
@@ -42,7 +41,7 @@ export function Bar() {
           lang="en"
           aria-pressed={language === 'en'}
           onClick={() => chooseLanguage('en')}
-          aria-label="English"
+          aria-label="EN, English"
         >
           EN
         </button>
@@ -100,12 +99,7 @@ function PipelineState() {
   const health = healthOf(snapshot)
   const sentence = stateSentence(text, health)
   return (
-    <Link
-      to={hrefTo('/flow')}
-      className="pipeline"
-      title={`${text('pipelineState')}: ${sentence}`}
-      aria-label={`${text('pipelineState')}: ${snapshot?.name ?? ''} ${sentence}`}
-    >
+    <Link to={hrefTo('/flow')} className="pipeline" title={`${text('pipelineState')}: ${sentence}`}>
       <StateMark level={health.level} />
       <b>{snapshot?.name ?? 'khlong'}</b>
       <span className="pipeline-sentence">{sentence}</span>

@@ -1,19 +1,29 @@
+import { openWindowOf } from '../../src/model/open-window.ts'
 import { useText } from '../i18n/index.ts'
 import { useNow } from '../lib/clock.ts'
 import { countdownText, timeText } from '../lib/format.ts'
 import { snapshotStore } from '../lib/live.ts'
 import { useStore } from '../lib/store.ts'
 
+// The longest wait that was seen tells the size where nobody says it.
+let longestLeftMs = 1_000
+
 /** The window that is open now; undefined where no stream application has one. */
 export function useWindow():
-  | { fromMs: number; toMs: number; leftMs: number; sizeMs: number }
+  | { toMs: number; leftMs: number; sizeMs: number; isSizeKnown: boolean }
   | undefined {
   const snapshot = useStore(snapshotStore)
   const nowMs = useNow()
-  const sizeMs = snapshot?.window?.sizeMs
-  if (!sizeMs) return undefined
-  const fromMs = Math.floor(nowMs / sizeMs) * sizeMs
-  return { fromMs, toMs: fromMs + sizeMs, leftMs: fromMs + sizeMs - nowMs, sizeMs }
+  const window = openWindowOf(snapshot, nowMs)
+  if (!window) return undefined
+  const leftMs = Math.max(0, window.endMs - nowMs)
+  longestLeftMs = Math.max(longestLeftMs, leftMs)
+  return {
+    toMs: window.endMs,
+    leftMs,
+    sizeMs: window.sizeMs ?? longestLeftMs,
+    isSizeKnown: window.sizeMs !== undefined,
+  }
 }
 
 /** How long until the next aggregate, with the part of the window that is over. */
@@ -26,7 +36,7 @@ export function WindowCountdown() {
     <span
       className="countdown"
       title={text('windowOf', {
-        from: timeText(window.fromMs, seconds),
+        from: window.isSizeKnown ? timeText(window.toMs - window.sizeMs, seconds) : '',
         to: timeText(window.toMs, seconds),
       })}
     >

@@ -1,4 +1,5 @@
 import { itemKey } from '../../src/model/flow-rates.ts'
+import { shownFacts } from '../../src/model/open-window.ts'
 import type { PlatformItem, PlatformPart } from '../../src/model/platform.ts'
 import { type TextKey, textOr, useText } from '../i18n/index.ts'
 import { countText, rateText } from '../lib/format.ts'
@@ -33,7 +34,7 @@ export function PartFacts({ part }: { part: PlatformPart | undefined }) {
           <dd className="fact-figure">{countText(lag)}</dd>
         </div>
       )}
-      {Object.entries(facts)
+      {shownFacts(facts)
         .slice(0, 4)
         .map(([name, value]) => (
           <div key={name}>

@@ -62,7 +62,7 @@ export function Canal({ flow, width }: { flow: Flow; width: number }) {
           </marker>
         </defs>
         {flow.edges.map((edge) => (
-          <Edge key={edge.id} edge={edge} flow={flow} boxes={boxes} hasLabel={gap >= 46} />
+          <Edge key={edge.id} edge={edge} flow={flow} boxes={boxes} hasLabel={gap >= 38} />
         ))}
       </svg>
       {flow.nodes.map((node) => {
@@ -85,11 +85,11 @@ export function Canal({ flow, width }: { flow: Flow; width: number }) {
 }
 
 function nodeWidthOf(width: number): number {
-  return Math.max(106, Math.min(132, Math.floor(width / 9)))
+  return Math.max(106, Math.min(140, Math.floor(width / 8.8)))
 }
 
 function kafkaWidthOf(width: number): number {
-  return width < 1000 ? 206 : 244
+  return width < 1000 ? 206 : 236
 }
 
 function gapOf(width: number): number {
@@ -245,7 +245,12 @@ function route(edge: FlowEdge, from: Box, to: Box, flow: Flow): Route {
   const x0 = from.x + from.w
   const x1 = to.x
   const y0 = edge.from === 'kafka' ? rowOf(from) : level(from)
-  const siblings = flow.edges.filter(({ from: f, to: t }) => f === edge.from && t === edge.to)
+  const rowIndex = (one: FlowEdge): number =>
+    flow.topics.findIndex(({ name }) => name === one.topic)
+  // In the order of their rows, so that edges beside each other do not cross.
+  const siblings = flow.edges
+    .filter(({ from: f, to: t }) => f === edge.from && t === edge.to)
+    .sort((a, b) => rowIndex(a) - rowIndex(b))
   const spread =
     edge.from === 'kafka' ? (siblings.indexOf(edge) - (siblings.length - 1) / 2) * 20 : 0
   const y1 = edge.to === 'kafka' ? rowOf(to) : edge.from === 'kafka' ? level(to) + spread : y0

@@ -1,5 +1,6 @@
 import { type FlowRate, type FlowRates, itemKey } from '../../../src/model/flow-rates.ts'
 import { type HealthLevel, healthOf } from '../../../src/model/health.ts'
+import { shownFacts } from '../../../src/model/open-window.ts'
 import {
   lagWarning,
   type PlatformItem,
@@ -258,7 +259,7 @@ const isInternal = (name: string): boolean =>
   /-(?:changelog|repartition)$|^(?:kafka-)?connect-|-(?:configs|offsets|status)$/.test(name)
 
 function factsOf(part: PlatformPart): FlowFact[] {
-  const facts: FlowFact[] = Object.entries(part.vitals?.facts ?? {}).map(([name, value]) => ({
+  const facts: FlowFact[] = shownFacts(part.vitals?.facts ?? {}).map(([name, value]) => ({
     name,
     value,
     unit: 'count',

@@ -2,6 +2,7 @@ import { useEffect } from 'react'
 import { itemKey } from '../../../src/model/flow-rates.ts'
 import { healthOf, type Trouble } from '../../../src/model/health.ts'
 import type { PlatformSnapshot } from '../../../src/model/platform.ts'
+import { formatNumber } from '../../../src/model/units.ts'
 import { useText } from '../../i18n/index.ts'
 import { duration } from '../../lib/duration.ts'
 import {
@@ -241,7 +242,8 @@ function AccountTable({ account }: { account: Account | undefined }) {
     value === undefined ? null : (
       <tr>
         <th scope="row">{name}</th>
-        <td className={`figure ${tone}`}>{countText(value)}</td>
+        {/* In full: what is said to add up must add up to the record. */}
+        <td className={`figure ${tone}`}>{formatNumber(value, 0)}</td>
       </tr>
     )
   return (

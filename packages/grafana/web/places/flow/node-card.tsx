@@ -50,18 +50,10 @@ export function NodeCard({
   const rate = rateFigure(node.perSecond)
   const name = nodeName(node)
   return (
-    <Link
-      to={nodeHref(node)}
-      className={`flow-node level-${node.level}`}
-      style={style}
-      aria-label={text('flowNode', {
-        name,
-        state: levelText(text, node.level),
-        rate: rateText(node.perSecond),
-      })}
-    >
+    <Link to={nodeHref(node)} className={`flow-node level-${node.level}`} style={style}>
       <span className="node-name">
         <StateMark level={node.level} /> {name}
+        <span className="visually-hidden">{levelText(text, node.level)}</span>
       </span>
       {node.kind !== 'console' && (
         <span className="node-rate">
