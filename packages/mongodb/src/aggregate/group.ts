@@ -1,6 +1,7 @@
+import { compareValues } from '../bson/compare.ts'
 import { encodeDocument } from '../bson/encode.ts'
 import { KeyWriter } from '../bson/key.ts'
-import { BsonType, typeName } from '../bson/types.ts'
+import { BsonType, isNumber, typeName } from '../bson/types.ts'
 import { countValue, entriesOf, intValue, NULL, Value } from '../bson/value.ts'
 import { DocumentWriter } from '../bson/writer.ts'
 import { codeError } from '../errors.ts'
@@ -97,6 +98,22 @@ export function groupStage(
   })
 }
 const ONE = intValue(1)
+
+/**
+ * What `$group` by a constant with nothing but `{$sum: 1}` gives over `count` documents; undefined
+ * for any other specification.
+ */
+export function countOfAll(spec: Value, count: number): Buffer[] | undefined {
+  if (spec.type !== BsonType.object) return undefined
+  const [id, sum, more] = entriesOf(spec)
+  if (id?.[0] !== '_id' || !sum || more || sum[1].type !== BsonType.object) return undefined
+  const isConstant = id[1].isNullish || isNumber(id[1].type)
+  const [operator, other] = entriesOf(sum[1])
+  if (!isConstant || other || operator?.[0] !== '$sum' || operator[1].type !== BsonType.int)
+    return undefined
+  if (compareValues(operator[1], ONE) !== 0) return undefined
+  return count === 0 ? [] : [encodeDocument({ _id: id[1], [sum[0]]: countValue(count) })]
+}
 
 /** `$count`: one document with the count, or none where nothing came. */
 export function countStage(input: Stage, spec: Value): Stage {

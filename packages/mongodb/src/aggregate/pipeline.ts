@@ -9,7 +9,7 @@ import { ScanStage } from '../query/scan.ts'
 import { parseSort, type SortField, sortStage } from '../query/sort.ts'
 import { LimitStage, ListStage, MapStage, SkipStage, type Stage } from '../query/stage.ts'
 import type { Collection } from '../storage/collection.ts'
-import { countStage, groupStage, sortByCountStage } from './group.ts'
+import { countOfAll, countStage, groupStage, sortByCountStage } from './group.ts'
 import { facetStage, lookupStage, unwindStage } from './join.ts'
 import type { Variables } from './operator.ts'
 import { sampleStage } from './sample.ts'
@@ -105,6 +105,18 @@ export function openPipeline(
       rest: stages,
     }
   }
+  const [next, more] = stages.slice(head.taken)
+  const isWhole = head.filter.size <= 5 && head.sort.length === 0 && !hint
+  const counted =
+    isWhole && next?.name === '$group' && countOfAll(next.spec, collection.stored.count)
+  // Counting everything, as drivers do it, needs no look at the documents.
+  if (counted)
+    return {
+      stage: chain(new ListStage(counted), more ? stages.slice(head.taken + 1) : [], context),
+      plan: undefined,
+      scan: undefined,
+      rest: stages,
+    }
   const plan = planQuery(collection, { filter: head.filter, sort: head.sort, hint })
   const scan = new ScanStage(collection, plan)
   let stage: Stage = scan
