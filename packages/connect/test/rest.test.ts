@@ -205,6 +205,7 @@ describe('the REST API', () => {
       plugins.map((plugin) => plugin.class),
       [
         'com.mongodb.kafka.connect.MongoSinkConnector',
+        'io.confluent.connect.mqtt.MqttSinkConnector',
         'io.confluent.connect.prometheus.PrometheusMetricsSinkConnector',
         sinkClass,
         'io.confluent.connect.mqtt.MqttSourceConnector',

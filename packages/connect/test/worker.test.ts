@@ -2,7 +2,13 @@ import assert from 'node:assert/strict'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { describe, test } from 'node:test'
 import { temporaryFolder } from '@khlong/core/testing'
-import { ConnectWorker, resolveConnectOptions } from '../src/index.ts'
+import {
+  ConfigSpec,
+  ConnectWorker,
+  configField,
+  resolveConnectOptions,
+  type SinkPlugin,
+} from '../src/index.ts'
 import { MemoryKafka } from './helpers/memory-kafka.ts'
 import { startWorker } from './helpers/worker.ts'
 
@@ -187,6 +193,39 @@ describe('a worker', () => {
     await call('PUT', '/connectors/s/resume')
     const lines = await kafka.waitFor('lines', 3)
     assert.equal(textOf(lines[2]!.value), 'half and whole')
+  })
+
+  test('a connector of the user’s own runs, and one that hangs is cut when the worker stops', async (t) => {
+    const seen: string[] = []
+    const spec = new ConfigSpec({ greeting: configField.string('What to say.') }, 'Own')
+    let release: () => void = () => {}
+    const own: SinkPlugin = {
+      kind: 'sink',
+      className: 'com.example.OwnSinkConnector',
+      version: '1.0',
+      spec,
+      describe: () => ['own'],
+      createTask(config) {
+        const { greeting } = spec.parse(config)
+        return {
+          start: async () => {},
+          put(records) {
+            for (const { value } of records) seen.push(`${greeting} ${String(value)}`)
+            return new Promise((resolve) => {
+              release = resolve
+            })
+          },
+          stop: async () => release(),
+        }
+      },
+    }
+    const options = { 'task.shutdown.graceful.timeout.ms': 10 }
+    const { create, kafka, worker } = await startWorker(t, options, { plugins: [own] })
+    kafka.put('t1', '"world"')
+    await create('o', { 'connector.class': 'OwnSink', topics: 't1', greeting: 'hello' })
+    while (seen.length === 0) await new Promise((resolve) => setImmediate(resolve))
+    await worker.stop()
+    assert.deepEqual(seen, ['hello world'])
   })
 
   test('its metrics and vitals tell of connectors by their names', async (t) => {

@@ -3,12 +3,14 @@ import type { ConnectorPlugin } from '../plugin.ts'
 import { fileSink } from './file/sink.ts'
 import { fileSource } from './file/source.ts'
 import { mongodbSink } from './mongodb/sink.ts'
+import { mqttSink } from './mqtt/sink.ts'
 import { mqttSource } from './mqtt/source.ts'
 import { prometheusSink } from './prometheus/sink.ts'
 
 /** Every connector that a worker has, in the order of REST. */
 export const builtInConnectors: readonly ConnectorPlugin[] = [
   mongodbSink,
+  mqttSink,
   prometheusSink,
   fileSink,
   mqttSource,

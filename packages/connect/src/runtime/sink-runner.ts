@@ -103,6 +103,11 @@ export class SinkRunner {
     this.#stopping.abort()
   }
 
+  /** Ends what does not end by itself: the task's connections are closed under it. */
+  async cut(): Promise<void> {
+    await this.#task?.stop()
+  }
+
   /** Puts one record that the task itself refused into the way of errors. */
   reportErrant(record: SinkRecord, error: Error): void {
     this.#handle(record.origin, 'TASK_PUT', this.#task?.constructor.name ?? 'SinkTask', error)

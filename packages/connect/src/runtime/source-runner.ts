@@ -116,6 +116,11 @@ export class SourceRunner {
     this.#stopping.abort()
   }
 
+  /** Ends what does not end by itself: the task's connections are closed under it. */
+  async cut(): Promise<void> {
+    await this.#task?.stop()
+  }
+
   async #take(sources: readonly SourceRecord[]): Promise<void> {
     if (sources.length === 0) return
     const { counters } = this.#options

@@ -11,6 +11,7 @@ import { Backoff } from './backoff.ts'
 import { ErrorPolicy } from './error-policy.ts'
 import type { ConnectKafka } from './kafka.ts'
 import type { TaskCounters } from './metrics.ts'
+import { pause } from './pause.ts'
 import { SinkRunner } from './sink-runner.ts'
 import { SourceRunner } from './source-runner.ts'
 
@@ -105,14 +106,16 @@ export class ConnectorTask {
     this.#isStopping = true
     run.runner.stop()
     const { clock, shutdownTimeoutMs, logger } = this.#environment
-    let timer: object | undefined
-    const timeout = new Promise<'late'>((resolve) => {
-      timer = clock.setTimer(() => resolve('late'), shutdownTimeoutMs)
-    })
-    const outcome = await Promise.race([run.ended, timeout])
-    if (timer) clock.clearTimer(timer)
-    if (outcome === 'late')
+    const late = new AbortController()
+    const outcome = await Promise.race([
+      run.ended,
+      pause(clock, shutdownTimeoutMs, late.signal).then(() => 'late' as const),
+    ])
+    late.abort()
+    if (outcome === 'late') {
       logger.warn({ connector: this.#connector, task: this.id }, 'task did not stop in time')
+      await Promise.race([run.runner.cut().then(() => run.ended), pause(clock, 1_000)])
+    }
     this.#run = undefined
   }
 
