@@ -39,8 +39,8 @@ const iotProcessor: StreamsDefinition = defineStreams(
   {
     'application.id': 'iot-processor',
     'commit.interval.ms': 1_000,
-    // Frames of one place come through several partitions: none is late that is 50 ms behind.
-    'max.task.idle.ms': 50,
+    // Frames of one place come through several partitions: none is late that is 250 ms behind.
+    'max.task.idle.ms': 250,
     'window.close.idle.ms': 5_000,
     'deserialization.exception.handler': 'log-and-continue',
     'errors.dead.letter.queue.topic.name': 'iot-processor-dead-letters',

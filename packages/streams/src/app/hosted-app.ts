@@ -182,9 +182,9 @@ export class HostedApp {
   }
 
   #retry(error: unknown): void {
+    if (this.#isStopping) return
     this.#onFailure(error)
-    if (this.#isStopping || (error instanceof CodedError && error.code === 'SETTINGS_INVALID'))
-      return
+    if (error instanceof CodedError && error.code === 'SETTINGS_INVALID') return
     if (this.#clock.monotonicMs() - this.#startedMs > longestRetryMs) this.#retryMs = firstRetryMs
     const delayMs = this.#retryMs
     this.#retryMs = Math.min(longestRetryMs, delayMs * 2)

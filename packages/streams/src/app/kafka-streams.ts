@@ -108,6 +108,8 @@ export class KafkaStreams implements AsyncDisposable {
   async stop(): Promise<void> {
     if (this.#state === 'running' || this.#state === 'rebalancing') this.#state = 'pending-shutdown'
     this.#stopping.abort()
+    // A start that waits for a broker ends when its client closes.
+    if (!this.#running) await this.#closeAll()
     await this.#starting?.catch(() => {})
     await this.#running
     if (this.#state !== 'error') this.#state = 'not-running'
@@ -148,6 +150,7 @@ export class KafkaStreams implements AsyncDisposable {
     this.#closing.push(() => client.close())
     const admin = new Admin(clientSettings, { ...context, client })
     const plan = await prepareTopics(admin, topology, settings)
+    this.#stopping.signal.throwIfAborted()
     const folder = await this.#openFolder(
       plan.tasks.some((task) => task.subTopology.stores.some((store) => store.persistent)),
     )

@@ -6,6 +6,7 @@ import {
   openDataFolder,
   PartBase,
   type PartContext,
+  type TimerHandle,
   type Vitals,
 } from '@khlong/core'
 import {
@@ -15,6 +16,9 @@ import {
 } from '../config.ts'
 import { StreamsError } from '../errors.ts'
 import { HostedApp } from './hosted-app.ts'
+
+/** How long a start waits for its applications. */
+const patienceMs = 3_000
 
 /**
  * The part that runs a folder of streams applications. Each module is one; a module that cannot be
@@ -68,7 +72,13 @@ export class StreamsApps extends PartBase {
     const ports = { data: this.#folder.path, logger: this.logger, clock: this.clock }
     const files = await applicationFiles(this.options.apps)
     this.#apps = files.map((file) => new HostedApp(file, this.options, ports))
-    await Promise.all(this.#apps.map((app) => app.start()))
+    // An application that waits for its broker or topics does not hold up the part.
+    let timer: TimerHandle | undefined
+    const patience = new Promise<void>((resolve) => {
+      timer = this.clock.setTimer(resolve, patienceMs)
+    })
+    await Promise.race([Promise.all(this.#apps.map((app) => app.start())), patience])
+    if (timer) this.clock.clearTimer(timer)
   }
 
   protected override async onStop(): Promise<void> {

@@ -16,6 +16,9 @@ export interface PartitionQueue extends TopicPartition {
   count: number
 }
 
+/** Records of a partition that wait before it is paused: Java's `buffered.records.per.partition`. */
+export const queuedMax = 1_000
+
 /** How long a partition that has records to come, but does not give them, holds up the others. */
 const behindWaitMs = 5_000
 
@@ -63,7 +66,9 @@ export class PartitionGroup {
     let hasRecords = false
     let isBehind = false
     let hasEmpty = false
+    let isFull = false
     for (const queue of this.#queues) {
+      if (queue.count >= queuedMax) isFull = true
       if (queue.count > 0) hasRecords = true
       else {
         hasEmpty = true
@@ -75,7 +80,7 @@ export class PartitionGroup {
       return hasRecords
     }
     this.#waitingSinceMs ??= nowMs
-    const waitMs = isBehind ? behindWaitMs : this.#idleMs
+    const waitMs = isBehind ? behindWaitMs : isFull ? 0 : this.#idleMs
     if (nowMs - this.#waitingSinceMs < waitMs) return false
     this.#waitingSinceMs = undefined
     return true

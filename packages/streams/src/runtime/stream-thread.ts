@@ -19,6 +19,7 @@ import {
   headOf,
   PartitionGroup,
   type PartitionQueue,
+  queuedMax,
   shiftHead,
 } from './partition-group.ts'
 import type { ProducerCollector } from './producer-collector.ts'
@@ -51,8 +52,6 @@ const pollMs = 100
 /** How long records are processed before others of the process get their turn. */
 const sliceMs = 8
 const recordsPerLook = 64
-/** Records of a partition that wait before it is paused: Java's `buffered.records.per.partition`. */
-const queuedMax = 1_000
 /** Changes that wait in stores before they are written ahead of the commit interval. */
 const dirtyMax = 50_000
 

@@ -1,0 +1,178 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { temporaryFolder } from '@khlong/core/testing'
+import fc from 'fast-check'
+import { serdes } from '../src/index.ts'
+import type { RecordHeaders } from '../src/record.ts'
+import { KeyValueStore } from '../src/state/key-value-store.ts'
+import { StateFolder } from '../src/state/state-folder.ts'
+import type { StoreBacking, StoreEnvironment } from '../src/state/state-store.ts'
+import { decodeBuffered, encodeBuffered } from '../src/state/suppress-codec.ts'
+import { WindowStore } from '../src/state/window-store.ts'
+
+const options = { name: 'store', keySerde: serdes.string, valueSerde: serdes.json<number>() }
+
+const environment = (backing?: StoreBacking, cacheBytes = 0): StoreEnvironment => ({
+  keySerde: (given) => given!,
+  valueSerde: (given) => given!,
+  backing,
+  cacheBytes,
+})
+
+type Logged = [key: Buffer, value: Buffer | null, timestampMs: number, headers: RecordHeaders]
+
+const keys = fc.oneof(
+  fc.constantFrom('a', 'b', 'ab', ''),
+  fc.string({ minLength: 1_600, maxLength: 1_700 }),
+)
+
+describe('a key-value store on disk', () => {
+  it('holds what a map holds, whatever is flushed, evicted or opened again in between', async (t) => {
+    const folder = await temporaryFolder(t)
+    let run = 0
+    const step = fc.oneof(
+      fc.record({ kind: fc.constant('put'), key: keys, value: fc.integer() }),
+      fc.record({ kind: fc.constant('delete'), key: keys, value: fc.constant(0) }),
+      fc.record({ kind: fc.constant('commit'), key: fc.constant(''), value: fc.constant(0) }),
+      fc.record({ kind: fc.constant('reopen'), key: fc.constant(''), value: fc.constant(0) }),
+    )
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+        const path = `${folder}/${run++}`
+        let state = await StateFolder.open(path)
+        let store = new KeyValueStore(options, environment(state.backing('0_0', 'store')))
+        const model = new Map<string, number>()
+        const changelog: Logged[] = []
+        const log = (...record: unknown[]): number => changelog.push(record as Logged)
+        for (const { kind, key, value } of steps) {
+          if (kind === 'put') {
+            store.put(key, value, 1)
+            model.set(key, value)
+          } else if (kind === 'delete') {
+            store.put(key, null, 1)
+            model.delete(key)
+          } else {
+            store.flush({ log })
+            await state.commit([])
+          }
+          if (kind === 'reopen') {
+            await state.close()
+            state = await StateFolder.open(path)
+            store = new KeyValueStore(options, environment(state.backing('0_0', 'store')))
+          }
+          for (const [known, expected] of model) assert.equal(store.get(known), expected)
+          if (kind === 'delete') assert.equal(store.get(key), undefined)
+        }
+        assert.deepEqual(new Map(store.all()), model)
+        store.flush({ log })
+        const restored = new KeyValueStore(options, environment())
+        for (const [key, value, timestampMs] of changelog) restored.restore(key, value, timestampMs)
+        assert.deepEqual(new Map(restored.all()), model)
+        await state.close()
+      }),
+      { numRuns: 12 },
+    )
+  })
+
+  it('gives its changelog offset back after a restart, and forgets it when it is wiped', async (t) => {
+    const folder = await temporaryFolder(t)
+    let state = await StateFolder.open(folder)
+    const { processId } = state
+    state.backing('1_0', 'counts').put(Buffer.from('k'), Buffer.from('v'), 5)
+    await state.commit([{ taskId: '1_0', storeName: 'counts', offset: 42 }])
+    await state.close()
+    state = await StateFolder.open(folder)
+    assert.equal(state.processId, processId)
+    assert.equal(state.checkpoint('1_0', 'counts'), 42)
+    assert.deepEqual(state.taskIds(), ['1_0'])
+    const stored = state.backing('1_0', 'counts').get(Buffer.from('k'))
+    assert.equal(String(stored?.value), 'v')
+    assert.equal(stored?.timestampMs, 5)
+    await state.wipe('1_0', 'counts')
+    assert.equal(state.checkpoint('1_0', 'counts'), undefined)
+    assert.equal(state.backing('1_0', 'counts').get(Buffer.from('k')), undefined)
+    await state.close()
+  })
+})
+
+describe('a window store', () => {
+  it('drops windows that are too old, in memory and on disk', async (t) => {
+    const state = await StateFolder.open(await temporaryFolder(t))
+    const backing = state.backing('0_0', 'store')
+    for (const each of [undefined, backing]) {
+      const store = new WindowStore(
+        { ...options, windowSizeMs: 10, retentionMs: 20 },
+        environment(each),
+      )
+      const flush = async (): Promise<void> => {
+        store.flush({ log: () => {} })
+        await state.commit([])
+      }
+      store.put('a', 1, 0, 1)
+      store.put('b', 2, 10, 11)
+      await flush()
+      assert.equal(store.fetch('a', 0), 1)
+      store.put('a', 3, 20, 21)
+      await flush()
+      assert.equal(store.fetch('a', 0), undefined)
+      store.put('a', 9, 0, 2)
+      assert.equal(store.fetch('a', 0), undefined)
+      await flush()
+      assert.deepEqual(
+        [...store.all()].map(([key, value]) => [String(key), value]),
+        [
+          ['[b@10/20]', 2],
+          ['[a@20/30]', 3],
+        ],
+      )
+      assert.deepEqual([...store.fetchRange('a', 0, 30)], [[20, 3]])
+    }
+    assert.equal([...backing.entries()].length, 2)
+    await state.close()
+  })
+})
+
+describe('the changelog of a suppress buffer', () => {
+  const bytes = fc.option(fc.uint8Array({ maxLength: 20 }).map((each) => Buffer.from(each)))
+  it('reads what it writes', () => {
+    const context = fc.record(
+      {
+        timestampMs: fc.integer(),
+        offset: fc.nat(),
+        topic: fc.string(),
+        partition: fc.nat(100),
+        headers: fc.array(fc.tuple(fc.string(), bytes), { maxLength: 3 }),
+      },
+      { noNullPrototype: true },
+    )
+    fc.assert(
+      fc.property(
+        context,
+        bytes,
+        bytes,
+        bytes,
+        fc.nat(),
+        (from, priorValue, oldValue, newValue, timeMs) => {
+          const buffered = { context: from, priorValue, oldValue, newValue, timeMs }
+          assert.deepEqual(
+            decodeBuffered(encodeBuffered(buffered), [['v', Buffer.of(3)]]),
+            buffered,
+          )
+        },
+      ),
+    )
+  })
+
+  it('refuses bytes that are none, and nothing else happens', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 100 }), (raw) => {
+        try {
+          decodeBuffered(Buffer.from(raw), [['v', Buffer.of(3)]])
+        } catch (error) {
+          assert.equal((error as { code?: string }).code, 'STREAMS_CHANGELOG_INVALID')
+        }
+      }),
+    )
+    assert.throws(() => decodeBuffered(Buffer.alloc(8), []), { code: 'STREAMS_CHANGELOG_INVALID' })
+  })
+})
