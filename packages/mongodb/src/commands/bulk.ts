@@ -7,6 +7,7 @@ import type { CommandRequest } from './request.ts'
 const STATEMENTS_MAX = 100_000
 /** One transaction takes this many documents of a bulk, so that others get their turn. */
 export const CHUNK = 1_000
+const CHUNK_MS = 25
 
 export interface WriteError {
   readonly index: number
@@ -56,16 +57,17 @@ export async function runBulk(
     const start = index
     let isAlone = false
     await state.engine.write(() => {
-      // A transaction that was taken back runs its statements anew.
-      index = start
       const end = Math.min(count, start + CHUNK)
-      for (; index < end && !isStopped; index++)
+      const untilMs = performance.now() + CHUNK_MS
+      for (; index < end && !isStopped; index++) {
+        if (index % 16 === 15 && performance.now() > untilMs) return
         try {
           isAlone = !run(index)
           if (isAlone) return
         } catch (error) {
           failed(error)
         }
+      }
     })
     if (!isAlone) continue
     try {

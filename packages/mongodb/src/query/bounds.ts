@@ -295,7 +295,7 @@ function edgesText(range: Demand & { kind: 'range' }, isDescending: boolean): st
   return `${close === ')' ? '(' : '['}${high}, ${low}${open === '(' ? ')' : ']'}`
 }
 const RANK_LOW: Readonly<Record<number, string>> = {
-  15: 'nan',
+  15: '-inf',
   20: '""',
   25: '{}',
   50: 'new Date(-9223372036854775808)',
