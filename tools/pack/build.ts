@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process'
 import { existsSync, globSync } from 'node:fs'
 import { cp, mkdir, readFile, rename, symlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
+import { consoleLicences } from './console-licences.ts'
 import { type Manifest, publishedManifest } from './manifest.ts'
 
 /** Reads the package.json of every package, by name. */
@@ -71,8 +72,10 @@ export async function stagePackage(root: string, stage: string, manifest: Manife
     })
     extraFiles.push('pipelines')
   }
-  if (manifest.name === '@khlong/grafana')
+  if (manifest.name === '@khlong/grafana') {
     await cp(path.join(source, 'dist/web'), path.join(folder, 'dist/web'), { recursive: true })
+    await writeFile(path.join(folder, 'dist/LICENSES.txt'), consoleLicences(root))
+  }
   for (const [from, name] of [
     [path.join(source, 'README.md'), 'README.md'],
     [path.join(root, 'LICENSE'), 'LICENSE'],

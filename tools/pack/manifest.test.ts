@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { bundledInConsole, consoleLicences } from './console-licences.ts'
 import { closure, type Manifest, publishedManifest } from './manifest.ts'
 
 const manifest = (name: string, dependencies: Record<string, string> = {}): Manifest => ({
@@ -53,4 +55,10 @@ test('the closure of a package holds each of ours once, and no others', () => {
     ].map((entry) => [entry.name, entry]),
   )
   assert.deepEqual(closure('streams', manifests), ['streams', 'client', 'core'])
+})
+
+test('the licences of what the console holds are passed on', () => {
+  const root = fileURLToPath(new URL('../..', import.meta.url))
+  assert.ok(bundledInConsole(root).includes('react-dom'))
+  assert.match(consoleLicences(root), /SIL OPEN FONT LICENSE/)
 })
