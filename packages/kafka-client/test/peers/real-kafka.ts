@@ -1,5 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -19,7 +19,11 @@ export interface RealKafka {
 }
 
 /** Starts Kafka 4.x with KRaft, or 3.9 on ZooKeeper. Topics are made with 3 partitions on first use. */
-export async function startRealKafka(mode: 'kraft' | 'zookeeper'): Promise<RealKafka> {
+export async function startRealKafka(
+  mode: 'kraft' | 'zookeeper',
+  /** Further settings, by the broker's port; the two ports above the controller's are free too. */
+  settings?: (port: number) => Readonly<Record<string, string>>,
+): Promise<RealKafka> {
   peer('java')
   const script = reference('kafka.sh')
   const folder = await mkdtemp(path.join(tmpdir(), 'khlong-real-kafka-'))
@@ -45,6 +49,30 @@ export async function startRealKafka(mode: 'kraft' | 'zookeeper'): Promise<RealK
   }
   await start()
   const children = new Set<ChildProcess>()
+  if (settings) {
+    // The script writes the broker's settings itself, so those of ours are added to a copy.
+    await call('stop', dir)
+    const file = path.join(dir, 'with-settings.properties')
+    const lines = Object.entries(settings(port)).map(([key, value]) => `${key}=${value}\n`)
+    const written = await readFile(path.join(dir, 'broker.properties'), 'utf8')
+    await writeFile(file, `${written}\n${lines.join('')}`)
+    const lib = (await readFile(path.join(dir, 'lib'), 'utf8')).trim()
+    const logging = `-Dlog4j2.configurationFile=${path.join(lib, '../log4j2.properties')}`
+    const broker = spawn('java', ['-Xmx448M', logging, '-cp', `${lib}/*`, 'kafka.Kafka', file], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    children.add(broker)
+    await new Promise<void>((resolve, reject) => {
+      let log = ''
+      const look = (text: string): void => {
+        log = `${log}${text}`.slice(-20_000)
+        if (/Kafka Server started|\[KafkaServer id=\d+\] started/.test(log)) resolve()
+      }
+      broker.stdout.setEncoding('utf8').on('data', look)
+      broker.stderr.setEncoding('utf8').on('data', look)
+      broker.once('close', () => reject(new Error(`the broker ended: ${log}`)))
+    })
+  }
   return {
     bootstrapServers: `127.0.0.1:${port}`,
     tool: (mainClass, args, input) =>
