@@ -177,6 +177,7 @@ export const ErrorCode = {
   Location5654601: 5654601,
 } as const
 
+/** A codeName of {@link ErrorCode}. */
 export type ErrorName = keyof typeof ErrorCode
 
 /** An error that goes to the client with MongoDB's code and codeName. */

@@ -104,6 +104,7 @@ class NumberSum {
   }
 }
 
+/** Adds numbers, in the widest type seen; all else counts nothing. */
 export class SumAccumulator implements Accumulator {
   readonly #sum = new NumberSum()
   add(value: Value): void {
@@ -114,6 +115,7 @@ export class SumAccumulator implements Accumulator {
   }
 }
 
+/** The mean of the numbers, or null where there are none. */
 export class AverageAccumulator implements Accumulator {
   readonly #sum = new NumberSum()
   add(value: Value): void {
@@ -138,18 +140,20 @@ class BestAccumulator implements Accumulator {
     return this.#best ?? NULL
   }
 }
+/** The least value that is not null. */
 export class MinAccumulator extends BestAccumulator {
   constructor() {
     super(-1)
   }
 }
+/** The greatest value that is not null. */
 export class MaxAccumulator extends BestAccumulator {
   constructor() {
     super(1)
   }
 }
 
-export class FirstAccumulator implements Accumulator {
+class FirstAccumulator implements Accumulator {
   #first: Value | undefined
   add(value: Value): void {
     this.#first ??= owned(value)
@@ -159,7 +163,7 @@ export class FirstAccumulator implements Accumulator {
   }
 }
 
-export class LastAccumulator implements Accumulator {
+class LastAccumulator implements Accumulator {
   #last: Value = NULL
   add(value: Value): void {
     this.#last = owned(value)
@@ -169,7 +173,7 @@ export class LastAccumulator implements Accumulator {
   }
 }
 
-export class PushAccumulator implements Accumulator {
+class PushAccumulator implements Accumulator {
   bytes = 0
   readonly #values: Value[] = []
   add(value: Value): void {
@@ -183,7 +187,7 @@ export class PushAccumulator implements Accumulator {
   }
 }
 
-export class AddToSetAccumulator implements Accumulator {
+class AddToSetAccumulator implements Accumulator {
   bytes = 0
   readonly #values = new Map<string, Value>()
   readonly #key = new KeyWriter()

@@ -18,6 +18,7 @@ export type Compile = (value: Value, names?: readonly string[]) => Expression
 /** Compiles `{$operator: argument}`. */
 export type OperatorCompiler = (argument: Value, compile: Compile) => Expression
 
+/** Compilers by the names of their operators. */
 export type OperatorTable = Readonly<Record<string, OperatorCompiler>>
 
 /** The operands of an operator that takes from `least` to `most` of them, in an array or alone. */

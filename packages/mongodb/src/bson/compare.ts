@@ -11,6 +11,7 @@ export function compareValues(a: Value, b: Value): number {
   return compareAt(a.bytes, a.type, a.at, b.bytes, b.type, b.at)
 }
 
+/** Compares two values where they lie; see {@link compareValues}. */
 export function compareAt(
   aBytes: Buffer,
   aType: number,

@@ -8,6 +8,7 @@ export interface FiniteDecimal {
   readonly coefficient: bigint
   readonly exponent: number
 }
+/** What a Decimal128 can hold. */
 export type Decimal =
   | FiniteDecimal
   | { readonly kind: 'nan' }
@@ -62,6 +63,7 @@ export function decimalOfDoubleRounded(value: number): Decimal {
   return parseDecimal(value.toPrecision(15)) ?? nan
 }
 
+/** The decimal `coefficient` × 10^`exponent`. */
 export function finite(coefficient: bigint, exponent: number): FiniteDecimal {
   return { kind: 'finite', coefficient, exponent }
 }
@@ -98,6 +100,7 @@ function signOf(value: Decimal): number {
   return value.coefficient === 0n ? 0 : value.coefficient < 0n ? -1 : 1
 }
 
+/** The exact sum. */
 export function addDecimals(a: Decimal, b: Decimal): Decimal {
   if (a.kind === 'nan' || b.kind === 'nan') return nan
   if (a.kind === 'infinity') return b.kind === 'infinity' && a.isNegative !== b.isNegative ? nan : a
@@ -112,12 +115,14 @@ export function addDecimals(a: Decimal, b: Decimal): Decimal {
   )
 }
 
+/** The same with the other sign. */
 export function negateDecimal(a: Decimal): Decimal {
   if (a.kind === 'nan') return a
   if (a.kind === 'infinity') return { kind: 'infinity', isNegative: !a.isNegative }
   return finite(-a.coefficient, a.exponent)
 }
 
+/** The exact product. */
 export function multiplyDecimals(a: Decimal, b: Decimal): Decimal {
   if (a.kind === 'finite' && b.kind === 'finite')
     return finite(a.coefficient * b.coefficient, a.exponent + b.exponent)
@@ -151,6 +156,7 @@ export function truncateDecimal(value: Decimal): bigint | undefined {
   return value.coefficient / 10n ** BigInt(-value.exponent)
 }
 
+/** The nearest double. */
 export function decimalToNumber(value: Decimal): number {
   if (value.kind === 'nan') return Number.NaN
   if (value.kind === 'infinity') return value.isNegative ? -Infinity : Infinity
@@ -194,6 +200,7 @@ export function decimalValue(value: Decimal): Value {
   return new Value(BsonType.decimal, bytes, 0)
 }
 
+/** The text of a Decimal128 value. */
 export function decimalText(value: Value): string {
   return new Decimal128(value.bytes.subarray(value.at, value.at + 16)).toString()
 }

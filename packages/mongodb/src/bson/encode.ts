@@ -16,6 +16,7 @@ export type ReplyValue =
   | readonly ReplyValue[]
   | ReplyFields
 
+/** The fields of a document to be written, in their order. */
 export interface ReplyFields {
   readonly [name: string]: ReplyValue
 }

@@ -112,9 +112,11 @@ const multiplication: Operation = {
 export function add(a: Value, b: Value): Value | undefined {
   return arithmetic(a, b, addition)
 }
+/** The difference of two numbers; undefined where it does not fit an int64. */
 export function subtract(a: Value, b: Value): Value | undefined {
   return arithmetic(a, b, subtraction)
 }
+/** The product of two numbers; undefined where it does not fit an int64. */
 export function multiply(a: Value, b: Value): Value | undefined {
   return arithmetic(a, b, multiplication)
 }

@@ -97,6 +97,7 @@ export function typeRank(type: number): number {
 /** The rank that int32, int64, double and Decimal128 share. */
 export const NUMBER_RANK = 15
 
+/** Whether a type is one of the four numeric ones. */
 export function isNumber(type: number): boolean {
   return ranks[type] === NUMBER_RANK
 }

@@ -59,25 +59,34 @@ export class Value {
 }
 
 const none = Buffer.alloc(1)
+/** What is found where there is no field. */
 export const MISSING: Value = new Value(BsonType.missing, none, 0)
+/** The null value. */
 export const NULL: Value = new Value(BsonType.null, none, 0)
+/** The bool true. */
 export const TRUE: Value = new Value(BsonType.bool, Buffer.from([1]), 0)
+/** The bool false. */
 export const FALSE: Value = new Value(BsonType.bool, Buffer.from([0]), 0)
+/** The bytes of `{}`. */
 export const EMPTY_DOCUMENT: Buffer = Buffer.from([5, 0, 0, 0, 0])
 
+/** A bool. */
 export function boolValue(value: boolean): Value {
   return value ? TRUE : FALSE
 }
+/** An int32; `value` must be one. */
 export function intValue(value: number): Value {
   const bytes = Buffer.allocUnsafe(4)
   bytes.writeInt32LE(value, 0)
   return new Value(BsonType.int, bytes, 0)
 }
+/** A double. */
 export function doubleValue(value: number): Value {
   const bytes = Buffer.allocUnsafe(8)
   bytes.writeDoubleLE(value, 0)
   return new Value(BsonType.double, bytes, 0)
 }
+/** An int64; `value` must fit. */
 export function longValue(value: bigint): Value {
   const bytes = Buffer.allocUnsafe(8)
   bytes.writeBigInt64LE(value, 0)
@@ -87,11 +96,13 @@ export function longValue(value: bigint): Value {
 export function countValue(value: number): Value {
   return value === (value | 0) ? intValue(value) : longValue(BigInt(value))
 }
+/** A date, from whole milliseconds since the epoch. */
 export function dateValue(millis: number): Value {
   const bytes = Buffer.allocUnsafe(8)
   bytes.writeBigInt64LE(BigInt(millis), 0)
   return new Value(BsonType.date, bytes, 0)
 }
+/** A string. */
 export function stringValue(text: string): Value {
   const length = Buffer.byteLength(text)
   const bytes = Buffer.allocUnsafe(length + 5)
@@ -100,6 +111,7 @@ export function stringValue(text: string): Value {
   bytes[length + 4] = 0
   return new Value(BsonType.string, bytes, 0)
 }
+/** The document that begins where `bytes` do; borrowed. */
 export function documentValue(bytes: Buffer): Value {
   return new Value(BsonType.object, bytes, 0)
 }

@@ -9,6 +9,7 @@ const STATEMENTS_MAX = 100_000
 export const CHUNK = 1_000
 const CHUNK_MS = 25
 
+/** A statement that failed, by its place in the bulk. */
 export interface WriteError {
   readonly index: number
   readonly error: MongoError

@@ -5,6 +5,7 @@ import { codeError } from '../errors.ts'
 import { DOCUMENT_BYTES_MAX } from '../protocol/message.ts'
 import { drainStage, type Stage } from '../query/stage.ts'
 
+/** Documents in the first batch where the client does not say. */
 export const FIRST_BATCH_DEFAULT = 101
 /** What the results that open cursors hold in memory may take together. */
 const HELD_BYTES_MAX = 128 * 1024 * 1024

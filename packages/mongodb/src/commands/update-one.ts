@@ -91,6 +91,7 @@ export interface UpdateOutcome {
   after: Buffer | undefined
 }
 
+/** The outcome of an update that found nothing. */
 export const nothingDone = (): UpdateOutcome => ({
   matched: 0,
   modified: 0,

@@ -10,10 +10,14 @@ import { codeError } from '../errors.ts'
 // OP_QUERY   int32 flags · cstring fullCollectionName · int32 skip · int32 return · document
 // OP_REPLY   int32 flags · int64 cursorID · int32 startingFrom · int32 count · documents
 
+/** The largest message, header included. */
 export const MESSAGE_BYTES_MAX: number = 48_000_000
+/** The largest stored document. */
 export const DOCUMENT_BYTES_MAX: number = 16 * 1024 * 1024
+/** The size of a message header. */
 export const HEADER_BYTES = 16
 
+/** The opcodes that are known. */
 export const OpCode = { reply: 1, query: 2004, compressed: 2012, message: 2013 } as const
 
 const CHECKSUM_PRESENT = 1

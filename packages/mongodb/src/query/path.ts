@@ -14,6 +14,7 @@ export interface FieldPath {
 
 const PARTS_MAX = 200
 
+/** Splits a dotted path. @throws MongoError Overflow for more than 200 parts */
 export function parsePath(text: string): FieldPath {
   const names = text.split('.')
   if (names.length > PARTS_MAX)

@@ -32,6 +32,7 @@ export interface Plan {
   readonly sort: readonly SortField[]
 }
 
+/** What a query asks for. */
 export interface PlanRequest {
   readonly filter: Value
   readonly sort?: readonly SortField[]

@@ -8,6 +8,7 @@ import { shellText } from '../query/shell-text.ts'
 import type { Table } from './engine.ts'
 import { type IndexField, type IndexKeys, indexKeys } from './index-keys.ts'
 
+/** The size of a record id. */
 export const RECORD_ID_BYTES = 8
 
 /** What defines an index; the catalog keeps it. */

@@ -36,6 +36,7 @@ interface Rename {
   readonly to: readonly string[]
 }
 
+/** An update as a statement has it. */
 export interface UpdateRequest {
   readonly update: Value
   /** The filter, for the positional operator. */
