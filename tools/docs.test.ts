@@ -42,6 +42,15 @@ test('every command in a document has a subcommand and flags that exist', () => 
   assert.deepEqual(problems, [])
 })
 
+test('the scripts that run khlong do so with words that it knows', () => {
+  const { scripts } = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8')) as {
+    scripts: Record<string, string>
+  }
+  const start = /main\.ts (.+)$/.exec(scripts.start ?? '')?.[1]
+  assert.ok(start)
+  assert.equal(commandProblem(program, start.split(' ')), undefined)
+})
+
 test('docs/dependencies.md has each runtime dependency with its licence, all permissive', () => {
   const text = readFileSync(path.join(root, 'docs/dependencies.md'), 'utf8')
   const declared = declaredDependencies(root)
