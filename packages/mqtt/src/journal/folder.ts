@@ -42,7 +42,11 @@ export function diskFolder(folder: string): JournalFolder {
         await handle.close()
       }
     },
-    remove: (name) => rm(at(name), { force: true }),
+    remove: async (name) => {
+      await rm(at(name), { force: true })
+      // A file that comes back after a power loss without the next one would look like damage.
+      await syncFolder(folder)
+    },
   }
 }
 

@@ -16,6 +16,13 @@ export class FakeFolder implements JournalFolder {
   isFull = false
   writtenBytes = 0
 
+  /** A folder with one file that is safe on its disk. */
+  static of(name: string, bytes: Buffer): FakeFolder {
+    const folder = new FakeFolder()
+    folder.files.set(name, { bytes, durable: bytes, isNameDurable: true })
+    return folder
+  }
+
   #step(): void {
     this.operations++
     if (this.operations > this.operationsLeft) throw new Error('power is lost')
