@@ -9,16 +9,13 @@ import { ZooKeeperServer } from '@khlong/zookeeper'
 import { MongoClient } from 'mongodb'
 import mqtt from 'mqtt'
 import { ConnectWorker } from '../src/index.ts'
+import { stopsOf } from './helpers/stops.ts'
 
 const connectors = fileURLToPath(new URL('../../../pipelines/iot/connectors', import.meta.url))
 
 describe('the connectors of the pipeline on the embedded parts', () => {
   test('frames become documents, and what Kafka keeps outlives the worker', async (t) => {
-    // What was started last stands on what was started first.
-    const stops: (() => Promise<unknown>)[] = []
-    t.after(async () => {
-      for (const stop of stops.reverse()) await stop()
-    })
+    const stops = stopsOf(t)
     const folder = await temporaryFolder(t)
     const broker = new MqttBroker({ listen: 0, data: `${folder}/mqtt` })
     const zookeeper = new ZooKeeperServer({ listen: 0, data: `${folder}/zookeeper` })

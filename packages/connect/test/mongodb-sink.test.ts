@@ -4,6 +4,7 @@ import { temporaryFolder } from '@khlong/core/testing'
 import { MongodbServer } from '@khlong/mongodb'
 import { Double, Long, MongoClient } from 'mongodb'
 import { mapUriHosts } from '../src/connectors/mongodb/uri.ts'
+import { stopsOf } from './helpers/stops.ts'
 import { startWorker, type TestWorker } from './helpers/worker.ts'
 
 const ids = 'com.mongodb.kafka.connect.sink.processor.id.strategy.'
@@ -18,12 +19,13 @@ interface Started extends TestWorker {
 }
 
 async function start(t: TestContext): Promise<Started> {
+  const stops = stopsOf(t)
   const server = new MongodbServer({ listen: 0, data: await temporaryFolder(t) })
-  t.after(() => server.stop())
+  stops.push(() => server.stop())
   await server.start()
   const uri = `mongodb://${server.addresses.mongodb}`
   const client = new MongoClient(uri)
-  t.after(() => client.close())
+  stops.push(() => client.close())
   const started = await startWorker(t, { hosts: { mongo: server.addresses.mongodb! } })
   return {
     ...started,
@@ -156,6 +158,7 @@ describe('the MongoDB sink', () => {
   })
 
   test('a server that is away is waited for, and the connector says so', async (t) => {
+    const stops = stopsOf(t)
     const folder = await temporaryFolder(t)
     const server = new MongodbServer({ listen: 0, data: folder })
     await server.start()
@@ -172,7 +175,7 @@ describe('the MongoDB sink', () => {
     while (!worker.vitals().items[0]?.note?.includes('ECONNREFUSED'))
       await new Promise((resolve) => setTimeout(resolve, 5))
     const again = new MongodbServer({ listen: address, data: folder })
-    t.after(() => again.stop())
+    stops.push(() => again.stop())
     await again.start()
     while (worker.vitals().items[0]?.recordsOut !== 1)
       await new Promise((resolve) => setTimeout(resolve, 5))

@@ -2,6 +2,7 @@ import type { TestContext } from 'node:test'
 import { temporaryFolder } from '@khlong/core/testing'
 import { type ConnectContext, type ConnectOptions, ConnectWorker } from '../../src/index.ts'
 import { MemoryKafka } from './memory-kafka.ts'
+import { stopsOf } from './stops.ts'
 
 export interface TestWorker {
   readonly worker: ConnectWorker
@@ -22,6 +23,7 @@ export async function startWorker(
   context: ConnectContext & { kafka?: MemoryKafka } = {},
 ): Promise<TestWorker> {
   const kafka = context.kafka ?? new MemoryKafka()
+  const stops = stopsOf(t)
   const folder = await temporaryFolder(t)
   const worker = new ConnectWorker(
     {
@@ -34,7 +36,7 @@ export async function startWorker(
     },
     { ...context, kafka },
   )
-  t.after(() => worker.stop())
+  stops.push(() => worker.stop())
   await worker.start()
   return { worker, kafka, folder, ...restOf(worker) }
 }

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { temporaryFolder } from '@khlong/core/testing'
 import { MongoClient } from 'mongodb'
 import mqtt from 'mqtt'
+import { stopsOf } from '../helpers/stops.ts'
 import { spawnWorker, startKafka, startMongo, startMosquitto } from './engines.ts'
 
 const connectors = fileURLToPath(new URL('../../../../pipelines/iot/connectors', import.meta.url))
@@ -13,11 +14,12 @@ const killCount = 4
 test('real Mosquitto, Kafka and another MongoDB: nothing acknowledged is lost while the worker is killed', {
   timeout: 240_000,
 }, async (t) => {
+  const stops = stopsOf(t)
   const folder = await temporaryFolder(t)
   const [kafka, mongo, broker] = await Promise.all([
-    startKafka(t, `${folder}/kafka`),
-    startMongo(t, `${folder}/mongo`),
-    startMosquitto(t, `${folder}/mosquitto`),
+    startKafka(stops, `${folder}/kafka`),
+    startMongo(stops, `${folder}/mongo`),
+    startMosquitto(stops, `${folder}/mosquitto`),
   ])
   const options = {
     'bootstrap.servers': kafka,
@@ -29,10 +31,10 @@ test('real Mosquitto, Kafka and another MongoDB: nothing acknowledged is lost wh
       KHLONG_SERIES_URL: 'http://127.0.0.1:0/iot-metrics-time-series',
     },
   }
-  let worker = await spawnWorker(t, options)
+  let worker = await spawnWorker(stops, options)
 
   const publisher = await mqtt.connectAsync(broker.replace('tcp:', 'mqtt:'))
-  t.after(() => publisher.endAsync(true))
+  stops.push(() => publisher.endAsync(true))
   const publishing = (async () => {
     for (let seq = 0; seq < frameCount; seq += 50)
       await Promise.all(
@@ -48,7 +50,7 @@ test('real Mosquitto, Kafka and another MongoDB: nothing acknowledged is lost wh
   const bad = publisher.publishAsync('iot-frames', 'this is no frame', { qos: 1 })
 
   const client = new MongoClient(mongo)
-  t.after(() => client.close())
+  stops.push(() => client.close())
   const frames = client.db('iot').collection('iot_frames')
   for (let kill = 0; kill < killCount; kill++) {
     const before = await frames.countDocuments()
@@ -56,7 +58,7 @@ test('real Mosquitto, Kafka and another MongoDB: nothing acknowledged is lost wh
     while ((await frames.countDocuments()) <= before && Date.now() < until)
       await new Promise((resolve) => setTimeout(resolve, 20))
     await worker.kill()
-    worker = await spawnWorker(t, options)
+    worker = await spawnWorker(stops, options)
   }
   await Promise.all([publishing, bad])
 

@@ -3,11 +3,18 @@ import { once } from 'node:events'
 import { mkdir, writeFile } from 'node:fs/promises'
 import net from 'node:net'
 import { createInterface } from 'node:readline'
-import type { TestContext } from 'node:test'
 import { promisify } from 'node:util'
 import { peer, reference } from '../../../../tools/peers.ts'
+import type { Stops } from '../helpers/stops.ts'
 
 const run = promisify(execFile)
+
+/** Ends a process and waits for its end. */
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  child.kill(signal)
+  await once(child, 'exit')
+}
 
 /** Ports that are free now, next to each other: Kafka takes the one after its own too. */
 export async function freePort(): Promise<number> {
@@ -30,10 +37,10 @@ export async function freePort(): Promise<number> {
 }
 
 /** Starts a real Kafka 4 and gives its address. */
-export async function startKafka(t: TestContext, folder: string): Promise<string> {
+export async function startKafka(stops: Stops, folder: string): Promise<string> {
   const script = reference('kafka.sh')
   const port = String(await freePort())
-  t.after(() => run('bash', [script, 'stop', folder]))
+  stops.push(() => run('bash', [script, 'stop', folder]))
   const { stdout } = await run('bash', [script, 'start', 'kraft', folder, port], {
     env: { ...process.env, KAFKA_HEAP: '-Xmx384M', KAFKA_PARTITIONS: '6' },
     timeout: 120_000,
@@ -52,9 +59,9 @@ export async function startJavaWorker(folder: string): Promise<string> {
 }
 
 /** Starts another implementation of MongoDB's protocol and gives its URI. */
-export async function startMongo(t: TestContext, folder: string): Promise<string> {
+export async function startMongo(stops: Stops, folder: string): Promise<string> {
   const script = reference('mongodb.sh')
-  t.after(() => run('bash', [script, 'stop', folder]))
+  stops.push(() => run('bash', [script, 'stop', folder]))
   const { stdout } = await run('bash', [script, 'start', folder, String(await freePort())], {
     timeout: 60_000,
   })
@@ -62,7 +69,7 @@ export async function startMongo(t: TestContext, folder: string): Promise<string
 }
 
 /** Starts a real Mosquitto that drops nothing, and gives its URL. */
-export async function startMosquitto(t: TestContext, folder: string): Promise<string> {
+export async function startMosquitto(stops: Stops, folder: string): Promise<string> {
   const port = await freePort()
   await mkdir(folder, { recursive: true })
   await writeFile(
@@ -70,9 +77,7 @@ export async function startMosquitto(t: TestContext, folder: string): Promise<st
     `listener ${port} 127.0.0.1\nallow_anonymous true\nmax_queued_messages 0\nmax_inflight_messages 0\n`,
   )
   const child = spawn(peer('mosquitto'), ['-c', `${folder}/mosquitto.conf`], { stdio: 'ignore' })
-  t.after(() => {
-    child.kill('SIGTERM')
-  })
+  stops.push(() => end(child, 'SIGTERM'))
   for (const deadline = Date.now() + 10_000; Date.now() < deadline; ) {
     const socket = net.connect(port, '127.0.0.1')
     const isOpen = await new Promise<boolean>((resolve) => {
@@ -94,22 +99,17 @@ export interface WorkerProcess {
 }
 
 /** Starts our worker in a process of its own; resolved when its sources are subscribed. */
-export async function spawnWorker(t: TestContext, options: object): Promise<WorkerProcess> {
+export async function spawnWorker(stops: Stops, options: object): Promise<WorkerProcess> {
   const script = new URL('./worker-process.ts', import.meta.url).pathname
   const child = spawn(process.execPath, [script, JSON.stringify(options)], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
-  t.after(() => {
-    child.kill('SIGKILL')
-  })
+  stops.push(() => end(child, 'SIGKILL'))
   const lines = createInterface({ input: child.stdout! })
   const [line] = (await once(lines, 'line')) as [string]
   return {
     child,
     addresses: JSON.parse(line) as Record<string, string>,
-    kill: async () => {
-      child.kill('SIGKILL')
-      await once(child, 'exit')
-    },
+    kill: () => end(child, 'SIGKILL'),
   }
 }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { temporaryFolder } from '@khlong/core/testing'
 import { ConnectWorker } from '../../src/index.ts'
+import { stopsOf } from '../helpers/stops.ts'
 import { startJavaWorker, startKafka } from './engines.ts'
 
 const sink = 'org.apache.kafka.connect.file.FileStreamSinkConnector'
@@ -56,8 +57,9 @@ async function reach(base: string, name: string, state: string, tasks: number): 
 test('a Java worker and ours answer the same calls with the same status and JSON', {
   timeout: 240_000,
 }, async (t) => {
+  const stops = stopsOf(t)
   const folder = await temporaryFolder(t)
-  const kafka = await startKafka(t, `${folder}/kafka`)
+  const kafka = await startKafka(stops, `${folder}/kafka`)
   const java = await startJavaWorker(`${folder}/kafka`)
   const worker = new ConnectWorker({
     listen: 0,
@@ -67,7 +69,7 @@ test('a Java worker and ours answer the same calls with the same status and JSON
     'offset.storage.topic': 'our-offsets',
     'status.storage.topic': 'our-status',
   })
-  t.after(() => worker.stop())
+  stops.push(() => worker.stop())
   await worker.start()
   const ours = `http://${worker.addresses.http}`
 
