@@ -4,10 +4,13 @@ import { MqttError } from '../errors.ts'
 // docs/formats/mqtt-journal.md describes these bytes.
 
 const magic = Buffer.from('KHLMQTTJ')
+/** The version of the format that is written. */
 export const formatVersion = 1
+/** Size of what stands before the first record of a file. */
 export const segmentHeaderBytes = 16
 const recordHeaderBytes = 9
 
+/** What a record says. */
 export const RecordType = {
   durable: 1,
   session: 2,

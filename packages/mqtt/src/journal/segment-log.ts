@@ -21,6 +21,7 @@ interface Batch {
   readonly writer: Writer
 }
 
+/** What a log needs, and whom it calls. */
 export interface SegmentLogOptions {
   readonly folder: JournalFolder
   readonly segmentBytes: number

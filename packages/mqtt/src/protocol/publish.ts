@@ -7,6 +7,7 @@ import { Reason } from './reason.ts'
 // acknowledgements, and a broker passes most properties on as they came, byte for byte and in their
 // order [MQTT-3.3.2-18], which a codec that turns them into an object cannot keep.
 
+/** At most once, at least once, exactly once. */
 export type Qos = 0 | 1 | 2
 /** The level byte of CONNECT: 3 is MQTT 3.1, 4 is 3.1.1, 5 is 5. */
 export type ProtocolVersion = 3 | 4 | 5

@@ -10,6 +10,7 @@ export interface BrokerDescription {
   readonly retainedCount: number
 }
 
+/** A session, with its client or without. */
 export interface SessionDescription {
   readonly clientId: string
   readonly isConnected: boolean
@@ -23,6 +24,7 @@ export interface SessionDescription {
   readonly waitingPublishers: number
 }
 
+/** What one client has asked for. */
 export interface SubscriptionDescription {
   readonly clientId: string
   readonly filter: string

@@ -17,6 +17,7 @@ export interface Transport {
   destroy(): void
 }
 
+/** What a transport tells its connection. */
 export interface TransportEvents {
   onData(chunk: Buffer): void
   /** What was buffered has left. */

@@ -28,11 +28,13 @@ export interface Publication {
   readonly packetId: number
 }
 
+/** Limits of queues, and what happens at them. */
 export interface StateLimits extends QueueLimits {
   /** At the limit of a persistent session's queue: the publisher waits, or the message is dropped. */
   readonly when_queue_full: 'wait' | 'drop'
 }
 
+/** What CONNECT says about the session. */
 export interface AttachOptions {
   readonly isClean: boolean
   readonly expirySeconds: number

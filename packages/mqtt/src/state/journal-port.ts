@@ -47,6 +47,7 @@ export interface JournalPort {
   forget(object: JournalObject): void
 }
 
+/** A message's place in the queue of one session. */
 export interface Holder {
   readonly session: Session
   readonly entry: QueueEntry

@@ -51,6 +51,7 @@ export class Message implements JournalObject {
 /** About what a message and its place in a queue cost beside their bytes. */
 const entryOverheadBytes = 400
 
+/** What a message is made of; buffers may be borrowed. */
 export interface MessageFields {
   id: number
   topic: string

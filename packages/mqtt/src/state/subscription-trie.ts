@@ -11,6 +11,7 @@ export interface SubscriptionOptions {
   readonly subscriptionId: number
 }
 
+/** One filter of one session. */
 export interface Subscription extends SubscriptionOptions, JournalObject {
   readonly session: Session
   /** As the client wrote it, `$share` included. */
@@ -39,6 +40,7 @@ export interface ShareGroup {
   turn: number
 }
 
+/** Who gets a message: each target, and one member of each group. */
 export interface Matches {
   readonly targets: readonly Target[]
   readonly groups: readonly ShareGroup[]

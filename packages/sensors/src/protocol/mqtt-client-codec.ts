@@ -1,6 +1,7 @@
 // The few packets of MQTT 3.1.1 that a publisher needs. A general client spends more time per
 // message than a fleet of ten thousand sensors has.
 
+/** Who connects. */
 export interface ConnectFields {
   readonly clientId: string
   readonly keepAliveSeconds: number
@@ -20,6 +21,7 @@ export function encodeConnect(fields: ConnectFields): Buffer {
   return Buffer.concat([Buffer.from([0x10]), encodeLength(body.length), body])
 }
 
+/** What a PUBLISH says. */
 export interface PublishFields {
   readonly topic: string
   readonly payload: string
@@ -52,7 +54,9 @@ export function encodePubrel(packetId: number): Buffer {
   return Buffer.from([0x62, 2, packetId >> 8, packetId & 0xff])
 }
 
+/** PINGREQ (section 3.12). */
 export const pingreq: Buffer = Buffer.from([0xc0, 0])
+/** DISCONNECT (section 3.14). */
 export const disconnect: Buffer = Buffer.from([0xe0, 0])
 
 function encodeString(text: string): Buffer {

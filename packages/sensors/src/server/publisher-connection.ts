@@ -18,6 +18,7 @@ export interface Outgoing {
   readonly payload: string
 }
 
+/** What a connection tells whoever publishes on it. */
 export interface PublisherEvents<Item> {
   /** An item left for the first time. */
   onSent(item: Item): void
@@ -27,6 +28,7 @@ export interface PublisherEvents<Item> {
   onReady?(): void
 }
 
+/** Where to connect, as whom, and how much at once. */
 export interface PublisherConnectionOptions {
   readonly url: URL
   readonly clientId: string

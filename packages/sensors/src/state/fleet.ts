@@ -34,6 +34,7 @@ export interface SensorPlan {
   readonly faults: Faults
 }
 
+/** What a fleet file says, in full. */
 export interface FleetPlan {
   readonly seed: number | undefined
   /** Connections that the sensors share. */
