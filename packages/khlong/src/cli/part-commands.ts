@@ -68,9 +68,12 @@ async function runPart(name: PartName, flags: PartFlags): Promise<void> {
   })
   for (const [listener, address] of Object.entries(part.addresses))
     process.stdout.write(`${name} ${listener} ${address}\n`)
+  // A part that only connects may hold nothing open while it waits to try again.
+  const alive = setInterval(() => {}, 2 ** 30)
   try {
     await Promise.race([stopped, failed.promise])
   } finally {
+    clearInterval(alive)
     await part.stop()
   }
 }
