@@ -109,6 +109,42 @@ const pipelines: readonly [Document[], unknown][] = [
     ],
     [{ _id: null, first: 0, last: 5, set: ['s0', 's1'] }],
   ],
+  [
+    [
+      { $match: { _id: { $lt: 2 } } },
+      {
+        $lookup: {
+          from: 'frames',
+          let: { id: '$_id' },
+          pipeline: [{ $match: { $expr: { $lt: ['$_id', '$$id'] } } }, { $project: { _id: 1 } }],
+          as: 'before',
+        },
+      },
+      { $project: { before: 1 } },
+    ],
+    [
+      { _id: 0, before: [] },
+      { _id: 1, before: [{ _id: 0 }] },
+    ],
+  ],
+  [
+    [
+      { $match: { _id: 1 } },
+      {
+        $lookup: {
+          from: 'frames',
+          localField: 'sensor',
+          foreignField: 'sensor',
+          pipeline: [{ $count: 'n' }],
+          as: 'same',
+        },
+      },
+      { $project: { same: 1 } },
+    ],
+    [{ _id: 1, same: [{ n: 3 }] }],
+  ],
+  [[{ $lookup: { from: 'x', as: 'y', pipeline: [{ $nope: 1 }] } }], 40324],
+  [[{ $lookup: { from: 'x', as: 'y' } }], 9],
   [[{ $sample: { size: 4 } }, { $count: 'n' }], [{ n: 4 }]],
   [[{ $nope: 1 }], 40324],
   [[{ $project: { a: { $nope: 1 } } }], 168],
@@ -218,4 +254,23 @@ test('sums take the widest type', async (t) => {
     .toArray()
   assert.deepEqual(sum?.a, Long.fromNumber(2_147_483_648))
   assert.equal(sum?.c.toString(), '2.10')
+})
+
+test('variables of let are seen in filters and pipelines', async (t) => {
+  const { db } = await startServer(t)
+  await db.collection('frames').insertMany(frames)
+  const found = db
+    .collection('frames')
+    .find({ $expr: { $gt: ['$payload.humidity', '$$least'] } }, { let: { least: 3 } })
+  assert.deepEqual(
+    (await found.toArray()).map(({ _id }) => Number(_id)),
+    [4, 5],
+  )
+  const [count] = await db
+    .collection('frames')
+    .aggregate([{ $match: { $expr: { $eq: ['$sensor', '$$name'] } } }, { $count: 'n' }], {
+      let: { name: 's0' },
+    })
+    .toArray()
+  assert.deepEqual(count, { n: 3 })
 })

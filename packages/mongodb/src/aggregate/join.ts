@@ -3,13 +3,13 @@ import { BsonType, typeName } from '../bson/types.ts'
 import { documentValue, elementsOf, entriesOf, longValue, NULL, Value } from '../bson/value.ts'
 import { DocumentWriter, indexName } from '../bson/writer.ts'
 import { codeError } from '../errors.ts'
-import { eachAtPath, parsePath } from '../query/path.ts'
-import { planQuery } from '../query/plan.ts'
-import { ScanStage } from '../query/scan.ts'
+import { eachAtPath, type FieldPath, parsePath } from '../query/path.ts'
 import { SORT_BYTES_MAX } from '../query/sort.ts'
 import { CollectStage, ListStage, MapStage, PAUSE, type Stage } from '../query/stage.ts'
 import type { Collection } from '../storage/collection.ts'
 import { MutableNode } from '../update/mutable.ts'
+import { compileExpression } from './expression.ts'
+import type { Expression, Scope } from './operator.ts'
 
 const rootOf = (doc: Buffer): Value => documentValue(doc)
 
@@ -102,66 +102,109 @@ class UnwindStage implements Stage {
   }
 }
 
-/** `$lookup` by equality of two fields; an index on the other field is used. */
-export function lookupStage(
-  input: Stage,
-  spec: Value,
-  collectionOf: (name: string) => Collection | undefined,
-): Stage {
+/** What `$lookup` asks for. */
+interface Lookup {
+  readonly from: string
+  readonly as: readonly string[]
+  readonly local: FieldPath | undefined
+  readonly foreign: string | undefined
+  readonly bindings: readonly { readonly name: string; readonly value: Expression }[]
+  readonly pipeline: readonly Value[]
+}
+
+function parseLookup(spec: Value, scope: Scope): Lookup {
   if (spec.type !== BsonType.object)
     throw codeError('FailedToParse', 'the $lookup specification must be an Object')
   const fields: Record<string, string> = {}
+  let bindings: Lookup['bindings'] = []
+  let pipeline: Value[] = []
+  let hasPipeline = false
   for (const [name, value] of entriesOf(spec)) {
-    if (name === 'pipeline' || name === 'let')
-      throw codeError('NotImplemented', `$lookup with ${name} is not supported yet`)
-    if (!['from', 'localField', 'foreignField', 'as'].includes(name))
+    if (name === 'pipeline' && value.type === BsonType.array) {
+      hasPipeline = true
+      pipeline = elementsOf(value)
+    } else if (name === 'let' && value.type === BsonType.object)
+      bindings = [...entriesOf(value)].map(([variable, expression]) => ({
+        name: variable,
+        value: compileExpression(expression, scope.names),
+      }))
+    else if (!['from', 'localField', 'foreignField', 'as'].includes(name))
       throw codeError('FailedToParse', `unknown argument to $lookup: ${name}`)
-    if (value.type !== BsonType.string)
+    else if (value.type !== BsonType.string)
       throw codeError(
         'FailedToParse',
         `$lookup argument '${name}' must be a string, found ${typeName(value.type)}`,
       )
-    fields[name] = value.text
+    else fields[name] = value.text
   }
   const { from, localField, foreignField, as } = fields
-  if (!from || !localField || !foreignField || !as)
+  if (!from || !as) throw codeError('FailedToParse', "$lookup requires 'from' and 'as'")
+  if ((localField === undefined) !== (foreignField === undefined) || !(localField || hasPipeline))
     throw codeError(
       'FailedToParse',
-      "$lookup requires 'from', 'localField', 'foreignField' and 'as'",
+      "$lookup requires either 'pipeline' or both 'localField' and 'foreignField' to be specified",
     )
-  const local = parsePath(localField)
-  const target = as.split('.')
+  return {
+    from,
+    as: as.split('.'),
+    local: localField === undefined ? undefined : parsePath(localField),
+    foreign: foreignField,
+    bindings,
+    pipeline,
+  }
+}
+
+/** Runs a pipeline over another collection to its end. */
+type OpenInner = (
+  collection: Collection | undefined,
+  pipeline: readonly Value[],
+  scope: Scope,
+) => { readonly stage: Stage }
+
+/** `$lookup` by equality of two fields, by a pipeline with variables, or by both; indexes are used. */
+export function lookupStage(
+  input: Stage,
+  spec: Value,
+  context: Scope & { collection(name: string): Collection | undefined },
+  openInner: OpenInner,
+): Stage {
+  const { from, as, local, foreign, bindings, pipeline } = parseLookup(spec, context)
+  const names = [...context.names, ...bindings.map(({ name }) => name)]
+  // A pipeline that is wrong is refused before anything is read.
+  openInner(undefined, pipeline, { names, variables: context.variables })
   return new MapStage(input, (doc) => {
-    const values: Value[] = []
-    eachAtPath(doc, BsonType.object, 0, local, 0, (type, at) => {
-      values.push(type === BsonType.missing ? NULL : new Value(type, doc, at))
-    })
-    const filter = encodeDocument({ [foreignField]: { $in: values } })
+    const root = rootOf(doc)
+    let { variables } = context
+    for (const { name, value } of bindings)
+      variables = { name, value: value(root, context.variables), next: variables }
+    const stages = [...pipeline]
+    if (local && foreign !== undefined) stages.unshift(equalityMatch(doc, local, foreign))
+    const collection = context.collection(from)
+    const { stage } = openInner(collection, stages, { names, variables })
     const writer = new DocumentWriter().begin()
-    const collection = collectionOf(from)
-    if (collection) {
-      const scan = new ScanStage(
-        collection,
-        planQuery(collection, { filter: rootOf(filter) }),
-        false,
-      )
-      let count = 0
-      for (let found = scan.next(); Buffer.isBuffer(found); found = scan.next()) {
-        writer.raw(indexName(count++), BsonType.object, found, 0, found.length)
-        if (writer.size > SORT_BYTES_MAX)
-          throw codeError(
-            'Location4568',
-            'Total size of documents in $lookup exceeds maximum document size',
-          )
-      }
-      scan.suspend()
+    let count = 0
+    for (let found = stage.next(); Buffer.isBuffer(found); found = stage.next()) {
+      writer.raw(indexName(count++), BsonType.object, found, 0, found.length)
+      if (writer.size > SORT_BYTES_MAX)
+        throw codeError(
+          'Location4568',
+          'Total size of documents in $lookup exceeds maximum document size',
+        )
     }
-    const root = new MutableNode(rootOf(doc))
-    root
-      .parentOf(target, true)!
-      .set(target.at(-1)!, new Value(BsonType.array, writer.end().take(), 0))
-    return root.encode().bytes
+    stage.suspend()
+    const result = new MutableNode(root)
+    result.parentOf(as, true)!.set(as.at(-1)!, new Value(BsonType.array, writer.end().take(), 0))
+    return result.encode().bytes
   })
+}
+
+/** `{$match: {foreign: {$in: values at local}}}` */
+function equalityMatch(doc: Buffer, local: FieldPath, foreign: string): Value {
+  const values: Value[] = []
+  eachAtPath(doc, BsonType.object, 0, local, 0, (type, at) => {
+    values.push(type === BsonType.missing ? NULL : new Value(type, doc, at))
+  })
+  return documentValue(encodeDocument({ $match: { [foreign]: { $in: values } } }))
 }
 
 /** `$facet`: several pipelines over the same documents, which are held in memory. */

@@ -9,6 +9,12 @@ export interface Variables {
   readonly next: Variables | undefined
 }
 
+/** Variables that a command or a stage defines: their names when compiling, their values when run. */
+export interface Scope {
+  readonly names: readonly string[]
+  readonly variables: Variables | undefined
+}
+
 /** A compiled expression: the document in, a value out; MISSING where there is none. */
 export type Expression = (root: Value, variables: Variables | undefined) => Value
 

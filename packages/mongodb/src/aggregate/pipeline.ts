@@ -11,18 +11,18 @@ import { LimitStage, ListStage, MapStage, SkipStage, type Stage } from '../query
 import type { Collection } from '../storage/collection.ts'
 import { countOfAll, countStage, groupStage, sortByCountStage } from './group.ts'
 import { facetStage, lookupStage, unwindStage } from './join.ts'
-import type { Variables } from './operator.ts'
+import type { Scope } from './operator.ts'
 import { sampleStage } from './sample.ts'
 import { compileTransform, transformStages } from './transforms.ts'
 
 /** What the stages of a pipeline may need. */
-export interface PipelineContext {
+export interface PipelineContext extends Scope {
   /** The collection of this name in the same database. */
   collection(name: string): Collection | undefined
   /** Documents of stages such as `$collStats`, which stand first and read no documents. */
   source(stage: string, spec: Value): Buffer[] | undefined
-  readonly names: readonly string[]
-  readonly variables: Variables | undefined
+  /** Set where the whole result is pulled at once, inside of another stage. */
+  readonly isInner?: boolean
 }
 
 interface StageSpec {
@@ -97,7 +97,7 @@ export function openPipeline(
     }
   const head = takeHead(stages)
   if (!collection) {
-    compileFilter(head.filter)
+    compileFilter(head.filter, context)
     return {
       stage: chain(new ListStage([]), stages, context),
       plan: undefined,
@@ -117,8 +117,13 @@ export function openPipeline(
       scan: undefined,
       rest: stages,
     }
-  const plan = planQuery(collection, { filter: head.filter, sort: head.sort, hint })
-  const scan = new ScanStage(collection, plan)
+  const plan = planQuery(collection, {
+    filter: head.filter,
+    sort: head.sort,
+    hint,
+    scope: context,
+  })
+  const scan = new ScanStage(collection, plan, !context.isInner)
   let stage: Stage = scan
   const rest = stages.slice(head.taken)
   if (plan.sort.length > 0) stage = sortStage(stage, plan.sort, limitAhead(rest))
@@ -195,7 +200,7 @@ function append(
   switch (name) {
     case '$match': {
       checkMatch(spec)
-      const matches = compileFilter(spec)
+      const matches = compileFilter(spec, context)
       return new MapStage(input, (doc) => (matches(doc) ? doc : undefined))
     }
     case '$sort':
@@ -219,7 +224,14 @@ function append(
     case '$unwind':
       return unwindStage(input, spec)
     case '$lookup':
-      return lookupStage(input, spec, (from) => context.collection(from))
+      return lookupStage(input, spec, context, (collection, pipeline, scope) =>
+        openPipeline(parsePipeline(pipeline), collection, {
+          ...context,
+          ...scope,
+          source: () => undefined,
+          isInner: true,
+        }),
+      )
     case '$facet':
       return facetStage(input, spec, (documents, pipeline) =>
         chain(new ListStage(documents), parsePipeline(elementsOf(pipeline)), context),

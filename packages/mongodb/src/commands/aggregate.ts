@@ -1,16 +1,15 @@
-import { compileExpression } from '../aggregate/expression.ts'
-import type { Variables } from '../aggregate/operator.ts'
 import { openPipeline, type Pipeline, parsePipeline } from '../aggregate/pipeline.ts'
 import { encodeDocument } from '../bson/encode.ts'
 import { numberOf } from '../bson/number.ts'
 import { BsonType } from '../bson/types.ts'
-import { documentValue, EMPTY_DOCUMENT, entriesOf, type Value } from '../bson/value.ts'
+import { entriesOf, type Value } from '../bson/value.ts'
 import { codeError } from '../errors.ts'
 import { refuseCollation } from './collation.ts'
 import { type CommandTable, command, type ServerState } from './context.ts'
 import { cursorReply, FIRST_BATCH_DEFAULT } from './cursors.ts'
 import { timeLimit } from './find.ts'
 import type { CommandRequest } from './request.ts'
+import { scopeOf } from './scope.ts'
 import { collectionStats, indexStats } from './statistics.ts'
 
 /** Compiles the pipeline of an aggregate command. */
@@ -27,7 +26,7 @@ export function openAggregate(
     )
   const stages = parsePipeline(request.array('pipeline') ?? missingPipeline())
   refuseCollation(request.get('collation'))
-  const { names, variables } = letVariables(request.document('let'))
+  const { names, variables } = scopeOf(request.document('let'))
   const namespace = isDatabase ? `${request.database}.$cmd.aggregate` : request.namespace
   const collection = isDatabase ? undefined : state.catalog.get(namespace)
   const first = stages[0]?.name
@@ -83,22 +82,6 @@ function collStats(
     ...(asked.has('storageStats') && { storageStats: { ...stats } }),
     ...(asked.has('count') && { count: (stats as { count: number }).count }),
   })
-}
-
-/** The variables that a command's `let` defines. */
-function letVariables(bindings: Value | undefined): {
-  names: string[]
-  variables: Variables | undefined
-} {
-  const names: string[] = []
-  let variables: Variables | undefined
-  if (bindings)
-    for (const [name, value] of entriesOf(bindings)) {
-      names.push(name)
-      const constant = compileExpression(value)(documentValue(EMPTY_DOCUMENT), undefined)
-      variables = { name, value: constant, next: variables }
-    }
-  return { names, variables }
 }
 
 async function aggregate(request: CommandRequest, state: ServerState): Promise<Buffer> {

@@ -24,6 +24,7 @@ import { refuseCollation } from './collation.ts'
 import { type CommandTable, command, type ServerState } from './context.ts'
 import { cursorReply, FIRST_BATCH_DEFAULT } from './cursors.ts'
 import type { CommandRequest } from './request.ts'
+import { scopeOf } from './scope.ts'
 
 /** A query as find, explain and findAndModify have it. */
 export interface FindQuery {
@@ -51,6 +52,7 @@ export function openFind(request: CommandRequest, collection: Collection | undef
   }
   refuseCollation(request.get('collation'))
   const filter = request.documentOrEmpty('filter')
+  const scope = scopeOf(request.document('let'))
   const { sort, natural } = sortOf(request.document('sort'))
   const projection = request.document('projection')
   const project =
@@ -65,12 +67,13 @@ export function openFind(request: CommandRequest, collection: Collection | undef
       filter,
       sort,
       hint: request.get('hint'),
+      scope,
       ...(natural && { natural }),
     })
     stage = scan = new ScanStage(collection, plan)
     if (plan.sort.length > 0)
       stage = sortStage(stage, plan.sort, limit > 0 ? limit + skip : Number.POSITIVE_INFINITY)
-  } else compileFilter(filter)
+  } else compileFilter(filter, scope)
   if (skip > 0) stage = new SkipStage(stage, skip)
   if (project) stage = new MapStage(stage, project)
   if (limit > 0) stage = new LimitStage(stage, limit)

@@ -1,4 +1,5 @@
 import { compileExpression } from '../aggregate/expression.ts'
+import type { Scope } from '../aggregate/operator.ts'
 import { compareAt, compareValues } from '../bson/compare.ts'
 import { ElementCursor } from '../bson/element.ts'
 import { isTruthy, numberOf, toInteger } from '../bson/number.ts'
@@ -18,13 +19,13 @@ const DEPTH_MAX = 100
  *
  * @throws MongoError BadValue and others, worded as MongoDB words them.
  */
-export function compileFilter(filter: Value, depth = 0): Matcher {
+export function compileFilter(filter: Value, scope?: Scope, depth = 0): Matcher {
   if (filter.type !== BsonType.object) throw codeError('BadValue', 'a filter must be an object')
   if (depth > DEPTH_MAX) throw codeError('BadValue', 'exceeded maximum query tree depth')
   const all: Matcher[] = []
   for (const [name, value] of entriesOf(filter)) {
     const matcher = name.startsWith('$')
-      ? compileLogical(name, value, depth)
+      ? compileLogical(name, value, scope, depth)
       : compileField(name, value, depth)
     if (matcher) all.push(matcher)
   }
@@ -42,21 +43,27 @@ function conjunction(all: readonly Matcher[]): Matcher {
   }
 }
 
-function compileLogical(name: string, value: Value, depth: number): Matcher | undefined {
+function compileLogical(
+  name: string,
+  value: Value,
+  scope: Scope | undefined,
+  depth: number,
+): Matcher | undefined {
   switch (name) {
     case '$and':
-      return conjunction(branches(name, value, depth))
+      return conjunction(branches(name, value, scope, depth))
     case '$or': {
-      const any = branches(name, value, depth)
+      const any = branches(name, value, scope, depth)
       return (doc, at) => any.some((matcher) => matcher(doc, at))
     }
     case '$nor': {
-      const none = branches(name, value, depth)
+      const none = branches(name, value, scope, depth)
       return (doc, at) => !none.some((matcher) => matcher(doc, at))
     }
     case '$expr': {
-      const expression = compileExpression(value)
-      return (doc, at = 0) => isTruthy(expression(new Value(BsonType.object, doc, at), undefined))
+      const expression = compileExpression(value, scope?.names)
+      return (doc, at = 0) =>
+        isTruthy(expression(new Value(BsonType.object, doc, at), scope?.variables))
     }
     case '$comment':
       return undefined
@@ -77,14 +84,14 @@ function compileLogical(name: string, value: Value, depth: number): Matcher | un
   }
 }
 
-function branches(name: string, value: Value, depth: number): Matcher[] {
+function branches(name: string, value: Value, scope: Scope | undefined, depth: number): Matcher[] {
   if (value.type !== BsonType.array) throw codeError('BadValue', `${name} must be an array`)
   const filters = elementsOf(value)
   if (filters.length === 0) throw codeError('BadValue', '$and/$or/$nor must be a nonempty array')
   return filters.map((filter) => {
     if (filter.type !== BsonType.object)
       throw codeError('BadValue', '$or/$and/$nor entries need to be full objects')
-    return compileFilter(filter, depth + 1)
+    return compileFilter(filter, scope, depth + 1)
   })
 }
 
@@ -376,7 +383,7 @@ function elementTest(operand: Value, depth: number): ValueTest {
     isOperators(operand) &&
     !['$and', '$or', '$nor', '$expr', '$where'].includes([...entriesOf(operand)][0]![0])
   // Operators apply to the elements themselves: each is put into a document with one field.
-  const matches = isValueMatch ? undefined : compileFilter(operand, depth + 1)
+  const matches = isValueMatch ? undefined : compileFilter(operand, undefined, depth + 1)
   const tests = isValueMatch ? compileElementOperators(operand, depth) : undefined
   return (type, bytes, at) => {
     if (type !== BsonType.array) return false

@@ -1,3 +1,4 @@
+import type { Scope } from '../aggregate/operator.ts'
 import { isIdentical } from '../bson/compare.ts'
 import { ElementCursor } from '../bson/element.ts'
 import { BsonType } from '../bson/types.ts'
@@ -39,7 +40,7 @@ export interface PlanRequest {
   /** Order of insertion, forward or backward, without any index. */
   readonly natural?: 1 | -1
   readonly hint?: Value | undefined
-  readonly names?: readonly string[]
+  readonly scope?: Scope | undefined
 }
 
 /**
@@ -50,7 +51,7 @@ export interface PlanRequest {
  */
 export function planQuery(collection: Collection, request: PlanRequest): Plan {
   const { filter, sort = [], hint } = request
-  const matches = compileFilter(filter)
+  const matches = compileFilter(filter, request.scope)
   const hasFilter = filter.size > 5
   const natural = request.natural ?? naturalHint(hint)
   if (natural)
