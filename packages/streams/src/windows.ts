@@ -10,6 +10,8 @@ export interface Window {
 export class Windowed<K> {
   readonly key: K
   readonly window: Window
+  /** @internal What tells it from others, made once: the key is looked up with every record. */
+  identity: string | undefined
 
   constructor(key: K, window: Window) {
     this.key = key

@@ -50,7 +50,7 @@ const iotProcessor: StreamsDefinition = defineStreams(
     const toleranceMs = milliseconds(settings, 'frame.time.tolerance.ms', 0)
 
     const stream = builder.stream('iot-frames', {
-      keySerde: serdes.bytes,
+      keySerde: serdes.string,
       valueSerde: frames,
       timestampExtractor: (record, frame) =>
         frame !== null && Math.abs(frame.timestamp - record.timestampMs) <= toleranceMs

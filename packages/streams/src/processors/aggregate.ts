@@ -1,4 +1,5 @@
 import { Change } from '../record.ts'
+import type { Entry } from '../state/entry-cache.ts'
 import type { KeyValueStore } from '../state/key-value-store.ts'
 import type { WindowStore } from '../state/window-store.ts'
 import type { NodeContext, NodeProcessor, ProcessorSupplier } from '../topology/processor-node.ts'
@@ -104,18 +105,24 @@ class WindowAggregateProcessor implements NodeProcessor {
     const oldAggregate = entry ? entry.value : this.#aggregation.initial()
     const newTimestampMs = entry ? Math.max(entry.timestampMs, timestampMs) : timestampMs
     const newAggregate = this.#aggregation.add(key, value, oldAggregate)
-    this.#store.put(
-      key,
-      newAggregate,
-      startMs,
-      newAggregate === null ? timestampMs : newTimestampMs,
-    )
-    if (this.#lastWindow.startMs !== startMs)
-      this.#lastWindow = { startMs, endMs: startMs + this.#windows.sizeMs }
+    // A deletion is logged with the record's own time, as Java does.
+    const loggedMs = newAggregate === null ? timestampMs : newTimestampMs
+    let written = entry
+    if (entry) this.#store.replace(entry, newAggregate, loggedMs)
+    else written = this.#store.put(key, newAggregate, startMs, loggedMs)
     this.#context.forward(
-      new Windowed(key, this.#lastWindow),
+      this.#windowed(written, key, startMs),
       new Change(newAggregate, this.#sendOldValues ? oldAggregate : null),
       newTimestampMs,
     )
+  }
+
+  #windowed(entry: Entry<unknown, unknown> | undefined, key: unknown, startMs: number): unknown {
+    if (entry?.windowed) return entry.windowed
+    if (this.#lastWindow.startMs !== startMs)
+      this.#lastWindow = { startMs, endMs: startMs + this.#windows.sizeMs }
+    const windowed = new Windowed(key, this.#lastWindow)
+    if (entry) entry.windowed = windowed
+    return windowed
   }
 }

@@ -1,3 +1,4 @@
+import type { Windowed } from '../windows.ts'
 import type { KeyIdentity } from './state-store.ts'
 
 /** One key of a store, as the topology sees it. */
@@ -11,6 +12,8 @@ export interface Entry<K, V> {
   dirty: boolean
   /** Bytes of value and key when last written; 0 before. */
   bytes: number
+  /** The key with its window, made once; window stores only. */
+  windowed: Windowed<K> | undefined
 }
 
 /**

@@ -156,7 +156,16 @@ export class KeyValueStore<K, V> implements StateStore, ReadOnlyKeyValueStore<K,
   }
 
   #newEntry(id: KeyIdentity, key: K): Entry<K, V> {
-    return { id, key, windowStartMs: 0, value: null, timestampMs: 0, dirty: false, bytes: 0 }
+    return {
+      id,
+      key,
+      windowStartMs: 0,
+      value: null,
+      timestampMs: 0,
+      dirty: false,
+      bytes: 0,
+      windowed: undefined,
+    }
   }
 
   *#ordered(first?: Buffer, last?: Buffer): Generator<readonly [key: K, value: V]> {

@@ -76,7 +76,10 @@ export type KeyIdentity = string | number | bigint
 /** Says what identifies a key: itself where it is a primitive, its bytes otherwise. */
 export function keyIdentity<K>(key: K, serde: Serde<K>): KeyIdentity {
   if (isPrimitive(key)) return key
-  if (key instanceof Windowed && isPrimitive(key.key)) return `${key.window.startMs}@${key.key}`
+  if (key instanceof Windowed && isPrimitive(key.key)) {
+    key.identity ??= `${key.window.startMs}@${key.key}`
+    return key.identity
+  }
   return serde.serialize(key).toString('latin1')
 }
 

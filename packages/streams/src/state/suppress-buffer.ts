@@ -24,6 +24,7 @@ export interface Buffered<K, V> {
   oldValue: V | null
   newValue: V | null
   context: BufferedContext
+  isDirty: boolean
 }
 
 export interface SuppressBufferOptions<K, V> {
@@ -78,9 +79,10 @@ export class SuppressBuffer<K, V> implements StateStore {
   }
 
   put(timeMs: number, id: KeyIdentity, key: K, change: Change<V>, context: BufferedContext): void {
-    this.#dirty.set(id, key)
     const buffered = this.#index.get(id)
+    if (!buffered?.isDirty) this.#dirty.set(id, key)
     if (buffered) {
+      buffered.isDirty = true
       // A key keeps the time at which it came in.
       buffered.oldValue = change.oldValue
       buffered.newValue = change.newValue
@@ -88,7 +90,16 @@ export class SuppressBuffer<K, V> implements StateStore {
       return
     }
     const { oldValue, newValue } = change
-    this.#insert({ id, key, timeMs, priorValue: oldValue, oldValue, newValue, context })
+    this.#insert({
+      id,
+      key,
+      timeMs,
+      priorValue: oldValue,
+      oldValue,
+      newValue,
+      context,
+      isDirty: true,
+    })
   }
 
   /** Takes out results while `until` holds for the time of the next one, in their order. */
@@ -111,9 +122,10 @@ export class SuppressBuffer<K, V> implements StateStore {
   flush(writer: ChangelogWriter): void {
     const dirty = this.#dirty
     this.#dirty = new Map()
-    if (!this.#logging) return
     for (const [id, key] of dirty) {
       const result = this.#index.get(id)
+      if (result) result.isDirty = false
+      if (!this.#logging) continue
       const keyBytes = this.#keySerde.serialize(key)
       if (!result) writer.log(keyBytes, null, undefined, [])
       else {
@@ -153,6 +165,7 @@ export class SuppressBuffer<K, V> implements StateStore {
       oldValue: this.#value(oldValue),
       newValue: this.#value(newValue),
       context,
+      isDirty: false,
     })
   }
 

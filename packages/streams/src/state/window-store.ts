@@ -87,7 +87,7 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
   }
 
   /** The entry of a key's window that has a value. It belongs to the store. */
-  find(key: K, windowStartMs: number): Readonly<Entry<K, V>> | undefined {
+  find(key: K, windowStartMs: number): Entry<K, V> | undefined {
     if (windowStartMs <= this.#expiredMs) return undefined
     const id = keyIdentity(key, this.#keySerde)
     const entry =
@@ -95,10 +95,15 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
     return entry === undefined || entry.value === null ? undefined : entry
   }
 
-  /** Sets the value of a key's window, or deletes it with null. An expired window takes nothing. */
-  put(key: K, value: V | null, windowStartMs: number, timestampMs: number): void {
+  /** Sets the value of a key's window, or deletes it with null, and gives its entry; none where the window has expired. */
+  put(
+    key: K,
+    value: V | null,
+    windowStartMs: number,
+    timestampMs: number,
+  ): Entry<K, V> | undefined {
     if (windowStartMs > this.#newestStartMs) this.#advance(windowStartMs)
-    if (windowStartMs <= this.#expiredMs) return
+    if (windowStartMs <= this.#expiredMs) return undefined
     const id = keyIdentity(key, this.#keySerde)
     const segment = this.#segment(windowStartMs)
     let entry = segment.get(id)
@@ -106,6 +111,12 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
       entry = this.#newEntry(id, key, windowStartMs)
       segment.set(id, entry)
     }
+    this.#cache.change(entry, value, timestampMs)
+    return entry
+  }
+
+  /** As `put`, for an entry that `find` gave just now. */
+  replace(entry: Entry<K, V>, value: V | null, timestampMs: number): void {
     this.#cache.change(entry, value, timestampMs)
   }
 
@@ -225,7 +236,16 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
   }
 
   #newEntry(id: KeyIdentity, key: K, windowStartMs: number): Entry<K, V> {
-    return { id, key, windowStartMs, value: null, timestampMs: 0, dirty: false, bytes: 0 }
+    return {
+      id,
+      key,
+      windowStartMs,
+      value: null,
+      timestampMs: 0,
+      dirty: false,
+      bytes: 0,
+      windowed: undefined,
+    }
   }
 
   /** Starts within the two times; with `keyBytes`, in the backing only those that this key has. */
