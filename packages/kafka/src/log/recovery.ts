@@ -1,6 +1,7 @@
 import { readdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import { KafkaError } from '../errors.ts'
+import { flushFolder } from './checkpoint-file.ts'
 import type { LogServices, PartitionLog } from './partition-log.ts'
 import { Segment, segmentName } from './segment.ts'
 
@@ -33,6 +34,7 @@ export function recoverSegments(
       throw damaged(folder, `no segments, expected offsets up to ${recoveryPoint}`, 0)
     const first = new Segment(folder, logStartOffset, services.files)
     first.create()
+    flushFolder(folder)
     log.producers.clear()
     return { segments: [first], endOffset: logStartOffset }
   }

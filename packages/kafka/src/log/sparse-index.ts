@@ -1,5 +1,6 @@
 import {
   closeSync,
+  fdatasyncSync,
   openSync,
   readFileSync,
   readSync,
@@ -134,7 +135,13 @@ export class SparseIndex {
   /** Writes everything and lets go of the memory: the segment is no longer active. */
   seal(): void {
     this.save()
-    if (this.#count === 0) closeSync(openSync(this.path, 'a'))
+    const fd = openSync(this.path, 'a')
+    try {
+      // It is trusted from now on; what a loss of power made of it could move the log's start.
+      fdatasyncSync(fd)
+    } finally {
+      closeSync(fd)
+    }
     this.#memory = undefined
   }
 

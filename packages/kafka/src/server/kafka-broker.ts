@@ -28,7 +28,7 @@ import { resolveLogConfig } from '../state/topic-configs.ts'
 import { brokerMetrics, brokerVitals } from './broker-metrics.ts'
 import { Connection } from './connection.ts'
 
-const tailBytesMax = 16 * 1024 * 1024
+const tailBytesMax = 8 * 1024 * 1024
 const openFilesMax = 512
 const journalBytesMax = 16 * 1024 * 1024
 
