@@ -42,7 +42,7 @@ export interface Field {
 }
 export interface Struct {
   readonly name: string
-  range: Range
+  readonly range: Range
   readonly fields: readonly Field[]
   readonly flexible: Range
   readonly label: string

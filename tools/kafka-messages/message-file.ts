@@ -3,6 +3,7 @@ import {
   condition,
   intersect,
   isEmpty,
+  none,
   parseRange,
   unite,
   versionMax,
@@ -56,13 +57,25 @@ export class MessageFile {
     const names = new Map<string, string>()
     const commons = new Map(message.commonStructs?.map((struct) => [struct.name, struct]))
     const pending: Struct[] = []
-    const structOf = (name: string, fields: FieldJson[], range: Range, isRoot: boolean): string => {
-      const known = names.get(name)
-      if (known !== undefined) {
-        const struct = this.#structs.get(known)!
-        struct.range = unite(struct.range, range)
-        return known
+    const isPlain = (element: string): boolean =>
+      element in scalars || /^(string|bytes|records|uuid)$/.test(element)
+    // A common struct may be used in several places, each with versions of its own: all of them have
+    // to be known before the first line of its code.
+    const ranges = new Map<string, Range>()
+    const visit = (name: string, fields: readonly FieldJson[], range: Range): void => {
+      ranges.set(name, unite(ranges.get(name) ?? none, range))
+      for (const field of fields) {
+        const element = field.type.replace('[]', '')
+        if (isPlain(element)) continue
+        const used = intersect(parseRange(field.versions ?? field.taggedVersions), range)
+        if (!isEmpty(used)) visit(element, field.fields ?? commons.get(element)!.fields, used)
       }
+    }
+    visit(message.name, message.fields, valid)
+    const structOf = (name: string, fields: FieldJson[], isRoot: boolean): string => {
+      const known = names.get(name)
+      if (known !== undefined) return known
+      const range = ranges.get(name)!
       const isTaken = this.#structs.has(name) || `${name}Input` === message.name
       const full = isRoot || !isTaken ? name : `${message.name}${name}`
       names.set(name, full)
@@ -79,16 +92,14 @@ export class MessageFile {
       this.#structs.set(full, struct)
       pending.push(struct)
       for (const field of struct.fields) {
-        if (field.element in scalars || /^(string|bytes|records|uuid)$/.test(field.element))
-          continue
+        if (isPlain(field.element)) continue
         const json = fields.find((candidate) => candidate.name === field.label)!
         const inner = json.fields ?? commons.get(field.element)!.fields
-        const used = intersect(field.versions, range)
-        ;(field as { element: string }).element = structOf(field.element, inner, used, false)
+        ;(field as { element: string }).element = structOf(field.element, inner, false)
       }
       return full
     }
-    structOf(message.name, message.fields, valid, true)
+    structOf(message.name, message.fields, true)
 
     const root = pending[0]!
     const key = message.apiKey === undefined ? '' : `, API key ${message.apiKey}`

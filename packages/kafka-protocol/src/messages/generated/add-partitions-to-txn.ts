@@ -220,9 +220,9 @@ export interface AddPartitionsToTxnTopicResultInput {
   readonly resultsByPartition: readonly AddPartitionsToTxnPartitionResultInput[]
 }
 export interface AddPartitionsToTxnPartitionResult {
-  /** int32, versions 4–5. */
+  /** int32, versions 0–5. */
   partitionIndex: number
-  /** int16, versions 4–5. */
+  /** int16, versions 0–5. */
   partitionErrorCode: number
 }
 /** What an encoder takes for {@link AddPartitionsToTxnPartitionResult}. */
@@ -302,7 +302,7 @@ function encodeAddPartitionsToTxnTopicResult(writer: Writer, value: AddPartition
   {
     const resultsByPartition = value.resultsByPartition
     writeArrayLength(writer, resultsByPartition, flexible)
-    for (const item of resultsByPartition) encodeAddPartitionsToTxnPartitionResult(writer, item)
+    for (const item of resultsByPartition) encodeAddPartitionsToTxnPartitionResult(writer, item, version)
   }
   if (flexible) {
     writer.uvarint(0)
@@ -314,7 +314,7 @@ function decodeAddPartitionsToTxnTopicResult(reader: Reader, version: number): A
   const name: string = readString(reader, flexible)
   const resultsByPartition: AddPartitionsToTxnPartitionResult[] = []
   for (let left = readArrayLength(reader, flexible, 6); left > 0 && !reader.failed; left--)
-    resultsByPartition.push(decodeAddPartitionsToTxnPartitionResult(reader))
+    resultsByPartition.push(decodeAddPartitionsToTxnPartitionResult(reader, version))
   if (flexible) skipTags(reader)
   return {
     name,
@@ -322,16 +322,20 @@ function decodeAddPartitionsToTxnTopicResult(reader: Reader, version: number): A
   }
 }
 
-function encodeAddPartitionsToTxnPartitionResult(writer: Writer, value: AddPartitionsToTxnPartitionResultInput): void {
+function encodeAddPartitionsToTxnPartitionResult(writer: Writer, value: AddPartitionsToTxnPartitionResultInput, version: number): void {
+  const flexible = version >= 3
   writer.int32(value.partitionIndex)
   writer.int16(value.partitionErrorCode)
-  writer.uvarint(0)
+  if (flexible) {
+    writer.uvarint(0)
+  }
 }
 
-function decodeAddPartitionsToTxnPartitionResult(reader: Reader): AddPartitionsToTxnPartitionResult {
+function decodeAddPartitionsToTxnPartitionResult(reader: Reader, version: number): AddPartitionsToTxnPartitionResult {
+  const flexible = version >= 3
   const partitionIndex: number = reader.int32()
   const partitionErrorCode: number = reader.int16()
-  skipTags(reader)
+  if (flexible) skipTags(reader)
   return {
     partitionIndex,
     partitionErrorCode,
