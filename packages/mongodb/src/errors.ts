@@ -35,6 +35,7 @@ export const ErrorCode = {
   NoReplicationEnabled: 76,
   IndexOptionsConflict: 85,
   IndexKeySpecsConflict: 86,
+  ShutdownInProgress: 91,
   OperationFailed: 96,
   CommandNotSupported: 115,
   ExceededMemoryLimit: 146,

@@ -153,3 +153,20 @@ test('a data folder has one owner, and metrics and vitals tell what happened', a
   assert.equal(items[0]?.recordsIn, 4)
   assert.match(server.metrics(), /^mongodb_ss_opcounters\{legacy_op_type="insert"\} 2$/m)
 })
+
+test('a server starts again after a stop, and one that cannot listen leaves nothing open', async (t) => {
+  const { server, client, folder } = await startServer(t)
+  await client.db('test').collection('x').insertOne({})
+  await client.close()
+  await server.stop()
+  await server.start()
+  const taken = server.addresses.mongodb!
+  const other = await startServer(t)
+  await other.server.stop()
+  const late = new MongodbServer({ listen: taken, data: other.folder })
+  await assert.rejects(late.start(), { code: 'LISTEN_TAKEN' })
+  await server.stop()
+  await late.start()
+  await late.stop()
+  assert.notEqual(other.folder, folder)
+})

@@ -102,7 +102,7 @@ const fields = [
   'arrayFilters',
   'hint',
   'collation',
-  'let',
+
   'bypassDocumentValidation',
 ]
 

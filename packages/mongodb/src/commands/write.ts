@@ -174,6 +174,6 @@ const write = { isWrite: true }
 /** insert, update, delete. */
 export const writeCommands: CommandTable = {
   insert: command(insert, ['documents', 'ordered', 'bypassDocumentValidation'], write),
-  update: command(update, ['updates', 'ordered', 'bypassDocumentValidation', 'let'], write),
-  delete: command(deleteDocuments, ['deletes', 'ordered', 'let'], write),
+  update: command(update, ['updates', 'ordered', 'bypassDocumentValidation'], write),
+  delete: command(deleteDocuments, ['deletes', 'ordered'], write),
 }

@@ -36,6 +36,7 @@ export class StorageEngine {
   #scheduled = false
   #inFlight = 0
   #isRunning = false
+  #isClosing = false
   #failure: unknown
   #idle: (() => void) | undefined
   readonly #tables = new Map<string, Table>()
@@ -93,6 +94,8 @@ export class StorageEngine {
 
   /** Runs `job` in a write transaction; resolves with its result once that is on the disk. */
   write<T>(job: () => T): Promise<T> {
+    if (this.#isClosing)
+      return Promise.reject(codeError('ShutdownInProgress', 'the server is stopping'))
     if (this.#failure !== undefined) return Promise.reject(unavailable())
     return new Promise<T>((resolve, reject) => {
       this.#queue.push({ run: job, resolve: resolve as (result: unknown) => void, reject })
@@ -106,7 +109,7 @@ export class StorageEngine {
 
   /** Accepts no more writes and waits for those that are under way. */
   async settle(): Promise<void> {
-    this.#failure ??= 'closed'
+    this.#isClosing = true
     if (this.#inFlight === 0 && this.#queue.length === 0) return
     await new Promise<void>((resolve) => {
       this.#idle = resolve
