@@ -92,6 +92,30 @@ describe('the MQTT source', () => {
     )
   })
 
+  test('a connection that breaks while the subscription is written down is made again', async (t) => {
+    const broker = await ScriptedBroker.start(t)
+    const { create, kafka, worker } = await startWorker(t)
+    const slow = gate()
+    await create('m', {
+      'connector.class': 'MqttSource',
+      'mqtt.server.uri': broker.url,
+      'mqtt.topics': 'a',
+      'mqtt.version': '3.1.1',
+      'mqtt.clean.session.enabled': false,
+      'mqtt.reconnect.backoff.ms': 1,
+    })
+    const first = await broker.accept()
+    kafka.tableGate = slow.promise
+    await broker.acceptSubscription(first)
+    first.cut()
+    await first.closed()
+    slow.open()
+    const second = await broker.accept({ sessionPresent: true })
+    await worker.settled()
+    assert.equal(worker.sourcesSubscribed(), true)
+    assert.deepEqual(second.waiting, [])
+  })
+
   test('does not subscribe again where the session is present', async (t) => {
     const { broker, kafka, worker } = await startSource(t)
     const first = await broker.accept()

@@ -108,6 +108,22 @@ describe('a worker', () => {
     assert.match((body as { message: string }).message, /no variable KHLONG_NOT_THERE/)
   })
 
+  test('what a variable holds is used and never shown', async (t) => {
+    const { call } = await startWorker(t, { env: { KHLONG_MQTT_URL: 'secret://u:p@host' } })
+    const { body } = await call('PUT', '/connector-plugins/MqttSource/config/validate', {
+      'connector.class': 'MqttSource',
+      name: 'm',
+      'mqtt.topics': 'a',
+      'mqtt.server.uri': `\${env:KHLONG_MQTT_URL}`,
+    })
+    const text = JSON.stringify(body)
+    assert.match(
+      text,
+      /Invalid value \$\{env:KHLONG_MQTT_URL\} for configuration mqtt\.server\.uri/,
+    )
+    assert.doesNotMatch(text, /u:p@host/)
+  })
+
   test('a setting that is unknown or not supported is refused by name', () => {
     assert.throws(() => resolveConnectOptions({ 'bootstrap.server': 'x' }), {
       code: 'SETTINGS_INVALID',

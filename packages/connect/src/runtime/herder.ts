@@ -138,7 +138,16 @@ export class Herder {
   validate(plugin: ConnectorPlugin, config: ConfigMap): ConfigInfos {
     const { providers, variables, environment } = this.#options
     const resolved = resolveVariables(config, providers, variables)
-    return validateConfig(plugin, resolved, environment.workerConfig)
+    const infos = validateConfig(plugin, resolved, environment.workerConfig)
+    // What a variable holds may be a secret: the answer shows the reference to it.
+    for (const { value } of infos.configs) {
+      const written = config[value.name]
+      const text = resolved[value.name]
+      if (written === undefined || text === undefined || written === text) continue
+      if (value.value !== '[hidden]') value.value = written
+      value.errors = value.errors.map((error) => error.replaceAll(text, () => written))
+    }
+    return infos
   }
 
   create(name: string, config: ConfigMap, target: TargetState = 'STARTED'): Promise<ConnectorInfo> {

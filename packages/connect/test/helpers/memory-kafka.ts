@@ -18,6 +18,8 @@ export class MemoryKafka implements ConnectKafka {
   refuse: (record: OutgoingRecord) => WriteFailure | undefined = () => undefined
   /** While set, writes wait for it. */
   gate: Promise<void> | undefined
+  /** While set, writes to the worker's own topics wait for it. */
+  tableGate: Promise<void> | undefined
   readonly #wakers = new Set<() => void>()
 
   records(topic: string): KafkaRecord[] {
@@ -120,6 +122,7 @@ export class MemoryKafka implements ConnectKafka {
         for (const record of this.records(topic)) onRecord(record)
       },
       put: async (entries) => {
+        await this.tableGate
         for (const [key, value] of entries) {
           this.append({
             topic,

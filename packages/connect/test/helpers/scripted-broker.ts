@@ -63,6 +63,11 @@ export class BrokerConnection {
   cut(): void {
     this.#socket.destroy()
   }
+
+  /** Resolved when the connection is gone. */
+  async closed(): Promise<void> {
+    if (!this.#socket.closed) await once(this.#socket, 'close')
+  }
 }
 
 /** An MQTT broker that does what a test tells it to. */

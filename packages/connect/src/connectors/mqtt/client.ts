@@ -75,9 +75,9 @@ export class MqttClient {
     return this.#sendMaximum
   }
 
-  /** How many of our own messages wait for their acknowledgement. */
-  get waitingCount(): number {
-    return this.#waiting.size
+  /** Whether the broker accepted the connection and it is still there. */
+  get isOpen(): boolean {
+    return this.#isConnected && this.#closedBy === undefined
   }
 
   /**

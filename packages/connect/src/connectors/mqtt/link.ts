@@ -17,6 +17,8 @@ export interface MqttLinkOptions {
 export interface MqttLinkEvents {
   /** Prepares a fresh connection (subscribes); an error closes it and counts as a failed attempt. */
   onConnected(client: MqttClient, connack: IConnackPacket): Promise<void>
+  /** The connection is there and prepared. */
+  onReady(): void
   onPublish(client: MqttClient, packet: IPublishPacket): void
   onRelease(messageId: number): void
   onLost(): void
@@ -87,9 +89,12 @@ export class MqttLink {
     try {
       const connack = await client.connect()
       await this.#events.onConnected(client, connack)
-      if (this.#client !== client || this.#isClosed) return
+      if (this.#isClosed) return
+      if (!client.isOpen)
+        throw new ConnectError('CONNECT_RETRIABLE', 'the MQTT broker went while we subscribed')
       this.#note = undefined
       this.#backoff.reset()
+      this.#events.onReady()
     } catch (error) {
       await client.end()
       this.#onFailure(error)

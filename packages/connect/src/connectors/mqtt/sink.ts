@@ -64,6 +64,7 @@ class MqttSinkTask implements SinkTask {
       },
       {
         onConnected: async () => {},
+        onReady: () => {},
         onPublish: () => {},
         onRelease: () => {},
         onLost: () => {},

@@ -124,6 +124,7 @@ class MqttSourceTask implements SourceTask {
       },
       {
         onConnected: (client, connack) => this.#subscribe(client, connack),
+        onReady: () => this.#setReady(true),
         onPublish: (client, packet) => this.#onPublish(client, packet),
         onRelease: (messageId) => {
           this.#received.delete(messageId)
@@ -217,7 +218,6 @@ class MqttSourceTask implements SourceTask {
       if (!isSame && !this.#options['mqtt.clean.session.enabled'])
         await this.#context.writeOffset(place, this.#subscribed as { topics: string[] })
     }
-    this.#setReady(true)
   }
 
   #setReady(isReady: boolean): void {
