@@ -30,7 +30,7 @@ export async function applyConnectorFiles(
   const problems: FileProblem[] = []
   const digestFile = path.join(dataFolder, digestFileName)
   const digests = await readDigests(digestFile)
-  for (const file of await filesOf(folder)) {
+  for (const file of await filesOf(folder, logger)) {
     let name = path.basename(file, '.json')
     try {
       const connector = readConnector(await readFile(file, 'utf8'), name)
@@ -70,8 +70,12 @@ export function readConnector(text: string, fileName: string): { name: string; c
   return { name: typeof name === 'string' ? name : (flat.name ?? fileName), config: flat }
 }
 
-async function filesOf(folder: string): Promise<string[]> {
-  const entries = await readdir(folder, { withFileTypes: true })
+async function filesOf(folder: string, logger: Logger): Promise<string[]> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    logger.warn({ folder }, 'the folder of connector files is not there')
+    return []
+  })
   return entries
     .filter((entry) => entry.isFile() && entry.name.endsWith('.json'))
     .map((entry) => path.join(folder, entry.name))

@@ -42,6 +42,9 @@ export interface SinkRunnerOptions {
   readonly onTopic: (topic: string) => void
 }
 
+// How long a stop waits at most for records that do not come.
+const pollMs = 250
+
 const noHeaders: readonly Header[] = []
 
 /**
@@ -116,7 +119,7 @@ export class SinkRunner {
   async #step(reader: RecordReader): Promise<void> {
     const { counters, clock, flushIntervalMs } = this.#options
     const untilFlushMs = this.#lastFlushMs + flushIntervalMs - clock.monotonicMs()
-    const fetched = await reader.poll(Math.max(0, Math.min(500, untilFlushMs)))
+    const fetched = await reader.poll(Math.max(0, Math.min(pollMs, untilFlushMs)))
     counters.lag = reader.lag()
     if (fetched.length > 0) {
       this.#busy = this.#process(fetched)
