@@ -8,11 +8,17 @@ import {
   type LeaveResult,
   type LeavingMember,
   type MemberRequest,
-  type Protocol,
   refusedJoin,
   type SyncRequest,
   type SyncResult,
 } from './group-member.ts'
+import {
+  electProtocol,
+  hasSameProtocols,
+  metadataOf,
+  rebalanceTimeoutMs,
+  supports,
+} from './group-protocols.ts'
 
 // The states of a classic group:
 //
@@ -230,13 +236,13 @@ export class Group {
     }
     const { clock, initialRebalanceDelayMs } = this.#options
     const wasEmpty = this.state === 'Empty'
-    this.#clearTimer('#syncTimer')
+    this.#stopSyncTimer()
     for (const member of this.members.values()) {
       member.syncAnswer?.({ errorCode: ErrorCode.rebalanceInProgress, assignment: noBytes })
       member.syncAnswer = undefined
     }
     this.#enter('PreparingRebalance')
-    const timeoutMs = this.#rebalanceTimeoutMs()
+    const timeoutMs = rebalanceTimeoutMs(this.members.values())
     if (wasEmpty && initialRebalanceDelayMs > 0) {
       this.#initialDelayUntilMs = clock.monotonicMs() + timeoutMs
       this.#joinedDuringDelay = false
@@ -275,7 +281,7 @@ export class Group {
   }
 
   #completeJoin(): void {
-    this.#clearTimer('#rebalanceTimer')
+    this.#stopRebalanceTimer()
     this.#initialDelayUntilMs = undefined
     // A static member may be away for its session timeout without losing its place.
     for (const member of [...this.members.values()])
@@ -290,7 +296,7 @@ export class Group {
       this.leader =
         [...this.members.values()].find((m) => m.joinAnswer)?.memberId ??
         [...this.members.keys()][0]!
-    this.protocolName = this.#electProtocol()
+    this.protocolName = electProtocol([...this.members.values()])
     this.#enter('CompletingRebalance')
     for (const member of this.members.values()) {
       member.isNew = false
@@ -304,7 +310,7 @@ export class Group {
         if (!member.syncAnswer && this.state === 'CompletingRebalance') this.#drop(member)
       if (this.members.size === 0) this.#becomeEmpty()
       else this.#prepareRebalance()
-    }, this.#rebalanceTimeoutMs())
+    }, rebalanceTimeoutMs(this.members.values()))
   }
 
   sync(request: SyncRequest, answer: (result: SyncResult) => void): void {
@@ -342,7 +348,7 @@ export class Group {
   /** The leader's assignments are durable (or could not be made so). */
   #assigned(generation: number, errorCode: number): void {
     if (this.state !== 'CompletingRebalance' || this.generation !== generation) return
-    this.#clearTimer('#syncTimer')
+    this.#stopSyncTimer()
     for (const member of this.members.values()) {
       const { syncAnswer } = member
       member.syncAnswer = undefined
@@ -425,8 +431,8 @@ export class Group {
 
   /** Answers all that wait, and stops all timers. */
   close(errorCode: number = ErrorCode.coordinatorNotAvailable): void {
-    this.#clearTimer('#rebalanceTimer')
-    this.#clearTimer('#syncTimer')
+    this.#stopRebalanceTimer()
+    this.#stopSyncTimer()
     for (const timer of this.#pendingMembers.values()) this.#options.clock.clearTimer(timer)
     this.#pendingMembers.clear()
     for (const member of this.members.values()) {
@@ -474,26 +480,6 @@ export class Group {
     }
   }
 
-  /** Each member votes for the first of its protocols that all support. */
-  #electProtocol(): string {
-    const members = [...this.members.values()]
-    const votes = new Map<string, number>()
-    for (const member of members) {
-      const choice = member.protocols.find(({ name }) => members.every((m) => supports(m, name)))
-      if (choice) votes.set(choice.name, (votes.get(choice.name) ?? 0) + 1)
-    }
-    let elected = ''
-    for (const [name, count] of votes) if (count > (votes.get(elected) ?? 0)) elected = name
-    return elected
-  }
-
-  #rebalanceTimeoutMs(): number {
-    let timeoutMs = 0
-    for (const member of this.members.values())
-      timeoutMs = Math.max(timeoutMs, member.rebalanceTimeoutMs)
-    return timeoutMs
-  }
-
   #heartbeat(member: GroupMember, timeoutMs: number = member.sessionTimeoutMs): void {
     const { clock } = this.#options
     if (member.timer) clock.clearTimer(member.timer)
@@ -527,7 +513,7 @@ export class Group {
   }
 
   #becomeEmpty(): void {
-    this.#clearTimer('#syncTimer')
+    this.#stopSyncTimer()
     this.protocolName = null
     this.leader = null
     this.#enter('Empty')
@@ -546,30 +532,15 @@ export class Group {
     this.stateTimestampMs = this.#options.clock.nowMs()
   }
 
-  #clearTimer(which: '#rebalanceTimer' | '#syncTimer'): void {
-    const timer = which === '#syncTimer' ? this.#syncTimer : this.#rebalanceTimer
-    if (timer) this.#options.clock.clearTimer(timer)
-    if (which === '#syncTimer') this.#syncTimer = undefined
-    else this.#rebalanceTimer = undefined
+  #stopRebalanceTimer(): void {
+    if (this.#rebalanceTimer) this.#options.clock.clearTimer(this.#rebalanceTimer)
+    this.#rebalanceTimer = undefined
+  }
+
+  #stopSyncTimer(): void {
+    if (this.#syncTimer) this.#options.clock.clearTimer(this.#syncTimer)
+    this.#syncTimer = undefined
   }
 }
 
 const noBytes = Buffer.alloc(0)
-
-function supports(member: GroupMember, protocolName: string): boolean {
-  return member.protocols.some(({ name }) => name === protocolName)
-}
-
-function metadataOf(member: GroupMember, protocolName: string): Buffer | undefined {
-  return member.protocols.find(({ name }) => name === protocolName)?.metadata
-}
-
-function hasSameProtocols(member: GroupMember, protocols: readonly Protocol[]): boolean {
-  return (
-    member.protocols.length === protocols.length &&
-    member.protocols.every(
-      ({ name, metadata }, index) =>
-        protocols[index]?.name === name && protocols[index].metadata.equals(metadata),
-    )
-  )
-}

@@ -1,9 +1,10 @@
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync } from 'node:fs'
 import path from 'node:path'
 import type { Clock, Logger } from '@khlong/core'
 import { type BatchHeader, readBatchHeader, stampBatch } from '@khlong/kafka-protocol/records'
 import { KafkaError } from '../errors.ts'
 import { checkProduced } from './batch-check.ts'
+import { cutBatches } from './batch-cut.ts'
 import {
   flushFolder,
   readCheckpoint,
@@ -488,65 +489,5 @@ export class PartitionLog {
         fields: { folder: this.folder },
       })
     }
-  }
-}
-
-/** Whether a folder holds a partition's log. */
-export function isPartitionFolder(folder: string): boolean {
-  return existsSync(path.join(folder, 'partition.metadata'))
-}
-
-interface CutBatches {
-  /** Whole batches from the one asked for on. */
-  readonly batches: Buffer
-  /** Bytes of batches before it. */
-  readonly skippedBytes: number
-  /** Bytes that must be read for the first batch that was cut; 0 where none was. */
-  readonly neededBytes: number
-  /** The cut batch is the one asked for. */
-  readonly isFirst: boolean
-  readonly isAtLimit: boolean
-}
-
-function cutBatches(
-  bytes: Buffer,
-  offset: number,
-  limitOffset: number,
-  byteCount: number,
-): CutBatches {
-  let start = -1
-  let position = 0
-  let neededBytes = 0
-  let isAtLimit = false
-  while (position < bytes.byteLength) {
-    if (bytes.byteLength - position < 61) {
-      neededBytes = 61
-      break
-    }
-    const header = readBatchHeader(bytes, position)
-    if (header.lastOffset >= limitOffset) {
-      isAtLimit = true
-      break
-    }
-    const isWanted = header.lastOffset >= offset
-    if (!isWanted) {
-      position += header.byteCount
-      continue
-    }
-    if (position + header.byteCount > bytes.byteLength) {
-      neededBytes = header.byteCount
-      break
-    }
-    if (start < 0) start = position
-    else if (position + header.byteCount - start > byteCount) break
-    position += header.byteCount
-  }
-  const isFound = start >= 0
-  return {
-    batches: isFound ? bytes.subarray(start, position) : bytes.subarray(0, 0),
-    skippedBytes: isFound ? start : position,
-    neededBytes: isFound ? 0 : neededBytes,
-    isFirst: neededBytes > byteCount,
-    isAtLimit,
   }
 }

@@ -128,15 +128,16 @@ test('what only the journal kept is in the log after a loss of power', async (t)
     for (const log of logs) log.append(batch([`${round}`, 'x'.repeat(100)]))
     const [first] = logs.map((log) => store.committer.enqueue(log))
     await first?.flushed
+    // The checkpoint of the last turn ends here, and leaves ten rounds to the journal.
+    if (round === 49) await store.committer.idle()
   }
-  await store.committer.idle()
   store.saveCheckpoints()
   const points = logs.map((log) => log.recoveryPoint)
   const copy = await temporaryFolder(t)
   cpSync(folder, copy, { recursive: true })
   // A file system that kept only what was flushed: the segments end somewhere after the recovery point.
   for (const [partition, log] of logs.entries()) {
-    assert.ok(points[partition]! > 0 && points[partition]! < 120)
+    assert.ok(points[partition]! > 0 && points[partition]! <= 100)
     const file = path.join(copy, log.name, '00000000000000000000.log')
     const kept = log.segments[0]!.positionOf(points[partition]!) + 5
     truncateSync(file, kept)
