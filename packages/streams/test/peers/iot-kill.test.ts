@@ -19,12 +19,14 @@ const outputs = {
 } as const
 
 async function startKafka(t: TestContext): Promise<string> {
-  const folder = await temporaryFolder(t)
-  const port = await freePort()
   const script = reference('kafka.sh')
+  let folder = ''
+  // Before the folder is made: what comes first is cleaned up first.
   t.after(() => {
     spawnSync('bash', [script, 'stop', folder], { stdio: 'ignore' })
   })
+  folder = await temporaryFolder(t)
+  const port = await freePort()
   execFileSync('bash', [script, 'start', 'kraft', folder, String(port)], {
     stdio: 'ignore',
     env: { ...process.env, KAFKA_HEAP: '-Xmx512M' },
@@ -68,6 +70,8 @@ describe('the pipeline on a real Kafka', () => {
   it('counts every frame of every window though it is killed in between', {
     timeout: 180_000,
   }, async (t) => {
+    let child: ChildProcess | undefined
+    t.after(() => child?.kill('SIGKILL'))
     const servers = await startKafka(t)
     const data = await temporaryFolder(t)
     await using admin = new Admin({ 'bootstrap.servers': servers })
@@ -77,8 +81,7 @@ describe('the pipeline on a real Kafka', () => {
     ])
     await using producer = new Producer({ 'bootstrap.servers': servers })
 
-    let child = await startApplication(servers, data)
-    t.after(() => child.kill('SIGKILL'))
+    child = await startApplication(servers, data)
     let sent = 0
     const kills: number[] = []
     const startedMs = Date.now()

@@ -1,0 +1,144 @@
+import assert from 'node:assert/strict'
+import { describe, it, type TestContext } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { temporaryFolder } from '@khlong/core/testing'
+import { KafkaBroker } from '@khlong/kafka'
+import { Admin, type ConsumerRecord, Fetcher, Producer } from '@khlong/kafka-client'
+import { KafkaStreams, StreamsApps, StreamsBuilder, serdes } from '../src/index.ts'
+
+// The runtime against the embedded broker; test/peers has a real one.
+
+async function startBroker(t: TestContext): Promise<string> {
+  let broker: KafkaBroker | undefined
+  // Before the folder is made: what comes first is cleaned up first.
+  t.after(() => broker?.stop())
+  const data = await temporaryFolder(t)
+  broker = new KafkaBroker({ listen: 0, data, 'group.initial.rebalance.delay.ms': 0 })
+  await broker.start()
+  const [address] = Object.values(broker.addresses)
+  return address!
+}
+
+async function until(isDone: () => boolean | Promise<boolean>, what: string): Promise<void> {
+  for (const deadline = Date.now() + 15_000; Date.now() < deadline; await pause(20))
+    if (await isDone()) return
+  assert.fail(`${what}: not within 15 s`)
+}
+
+async function readAll(servers: string, topic: string): Promise<ConsumerRecord[]> {
+  await using admin = new Admin({ 'bootstrap.servers': servers })
+  const [described] = await admin.describeTopics([topic])
+  const partitions = described!.partitions.map(({ partition }) => ({ topic, partition }))
+  const ends = await admin.listOffsets(partitions.map((one) => ({ ...one, spec: 'latest' })))
+  await using fetcher = new Fetcher({ 'bootstrap.servers': servers })
+  fetcher.assign(partitions.map((one) => ({ ...one, offset: 0 })))
+  const records: ConsumerRecord[] = []
+  while (ends.some((end) => (fetcher.position(end) ?? 0) < end.offset))
+    for (const polled of await fetcher.poll(100)) records.push(...polled.records)
+  return records
+}
+
+const text = { keySerde: serdes.string, valueSerde: serdes.string }
+
+function countWords(): ReturnType<StreamsBuilder['build']> {
+  const builder = new StreamsBuilder()
+  builder
+    .stream('words', text)
+    .groupBy((_key, word) => word, text)
+    .count({ storeName: 'counts' })
+    .toStream()
+    .to('counted', { keySerde: serdes.string, valueSerde: serdes.long })
+  return builder.build()
+}
+
+const settings = (servers: string): { 'application.id': string; 'bootstrap.servers': string } => ({
+  'application.id': 'word-count',
+  'bootstrap.servers': servers,
+})
+
+describe('an application on a broker', () => {
+  it('goes on where it was, with its store on disk or read from the changelog', async (t) => {
+    const servers = await startBroker(t)
+    const data = await temporaryFolder(t)
+    await using admin = new Admin({ 'bootstrap.servers': servers })
+    await admin.createTopics([
+      { name: 'words', partitions: 3 },
+      { name: 'counted', partitions: 1 },
+    ])
+    await using producer = new Producer({ 'bootstrap.servers': servers })
+    const say = async (...words: string[]): Promise<void> => {
+      for (const [index, value] of words.entries())
+        await producer.send({ topic: 'words', partition: index % 3, value })
+    }
+    const counts = async (): Promise<Record<string, number>> =>
+      Object.fromEntries(
+        (await readAll(servers, 'counted')).map(({ key, value }) => [
+          String(key),
+          serdes.long.deserialize(value!),
+        ]),
+      )
+    const run = async (
+      folder: string | undefined,
+      words: string[],
+      expected: object,
+    ): Promise<void> => {
+      const context = folder === undefined ? {} : { data: folder }
+      const streams = new KafkaStreams(countWords(), settings(servers), context)
+      await streams.start()
+      await say(...words)
+      await until(
+        async () => JSON.stringify(await counts()) === JSON.stringify(expected),
+        JSON.stringify(expected),
+      )
+      const [store] = streams.keyValueStores<string, number>('counts')
+      assert.ok(store)
+      await streams.stop()
+      assert.equal(streams.state, 'not-running')
+    }
+    await run(undefined, ['a', 'b', 'a'], { a: 2, b: 1 })
+    await run(undefined, ['a', 'c'], { a: 3, b: 1, c: 1 })
+    await run(data, ['b'], { a: 3, b: 2, c: 1 })
+    await run(data, ['c', 'b'], { a: 3, b: 3, c: 2 })
+    const [changelog] = await admin.describeConfigs([
+      { type: 'topic', name: 'word-count-counts-changelog' },
+    ])
+    assert.equal(changelog?.find(({ name }) => name === 'cleanup.policy')?.value, 'compact')
+  })
+
+  it('says which source topics are missing', async (t) => {
+    const servers = await startBroker(t)
+    const streams = new KafkaStreams(countWords(), settings(servers))
+    await assert.rejects(streams.start(), {
+      code: 'STREAMS_SOURCE_TOPIC_MISSING',
+      message: /words/,
+    })
+    assert.equal(streams.state, 'error')
+  })
+
+  it('runs the pipeline: the last window closes by the clock', async (t) => {
+    let apps: StreamsApps | undefined
+    t.after(() => apps?.stop())
+    const servers = await startBroker(t)
+    apps = new StreamsApps({
+      'bootstrap.servers': servers,
+      apps: fileURLToPath(new URL('../../../pipelines/iot/streams', import.meta.url)),
+      data: await temporaryFolder(t),
+      'create.source.topics': 2,
+      settings: { 'window.size.ms': 300 },
+    })
+    await apps.start()
+    await until(() => apps.vitals().items[0]?.state === 'running', 'running')
+    await using producer = new Producer({ 'bootstrap.servers': servers })
+    const payload = { temperature: 1, humidity: 2, pressure: 3, luminosity: 4 }
+    const frame = { id: 1, name: 's', place_id: 2, timestamp: 5, payload }
+    await producer.send({ topic: 'iot-frames', key: '1', value: JSON.stringify(frame) })
+    await producer.send({ topic: 'iot-frames', key: '1', value: 'nothing' })
+    await until(() => apps.vitals().facts.windowEndMs !== undefined, 'an open window')
+    await until(() => apps.vitals().recordsOut >= 5, 'both aggregates')
+    const [sensor] = await readAll(servers, 'iot-aggregate-metrics-sensor')
+    assert.equal(String(sensor?.key), '1')
+    assert.equal(apps.vitals().deadLetters, 1)
+    assert.equal(apps.vitals().facts.windowEndMs, undefined)
+  })
+})
