@@ -106,6 +106,43 @@ describe('an application on a broker', () => {
     assert.equal(changelog?.find(({ name }) => name === 'cleanup.policy')?.value, 'compact')
   })
 
+  it('shares its tasks with a second instance, which takes them over when the first ends', async (t) => {
+    const servers = await startBroker(t)
+    await using admin = new Admin({ 'bootstrap.servers': servers })
+    await admin.createTopics([
+      { name: 'words', partitions: 4 },
+      { name: 'counted', partitions: 1 },
+    ])
+    await using producer = new Producer({ 'bootstrap.servers': servers })
+    const quick = { ...settings(servers), 'heartbeat.interval.ms': 100, 'commit.interval.ms': 200 }
+    const words = Array.from({ length: 40 }, (_, index) => `w${index % 10}`)
+    const say = async (): Promise<void> => {
+      for (const [index, value] of words.entries())
+        await producer.send({ topic: 'words', partition: index % 4, value })
+    }
+    const counted = async (each: number): Promise<boolean> => {
+      const newest = new Map<string, number>()
+      for (const { key, value } of await readAll(servers, 'counted'))
+        newest.set(String(key), serdes.long.deserialize(value!))
+      return newest.size === 10 && [...newest.values()].every((count) => count === each)
+    }
+    await using first = new KafkaStreams(countWords(), quick)
+    await using second = new KafkaStreams(countWords(), quick)
+    const stores = (of: KafkaStreams): number => of.keyValueStores('counts').length
+    await first.start()
+    await until(() => stores(first) === 4, 'all tasks with the first')
+    await say()
+    await until(() => counted(4), 'four of each')
+    await second.start()
+    await until(() => stores(first) === 2 && stores(second) === 2, 'two tasks each')
+    await say()
+    await until(() => counted(8), 'eight of each')
+    await first.stop()
+    await until(() => stores(second) === 4, 'all tasks with the second')
+    await say()
+    await until(() => counted(12), 'twelve of each')
+  })
+
   it('says which source topics are missing', async (t) => {
     const servers = await startBroker(t)
     const streams = new KafkaStreams(countWords(), settings(servers))
