@@ -81,6 +81,17 @@ test('provisioned dashboards are served, cannot be overwritten, and are read aga
   }
 })
 
+test('every path that is no file and no API is a place of the console', async (t) => {
+  const { app } = await startConsole(t)
+  for (const place of ['/', '/flow', '/d/iot/iot-sensors?from=now-5m']) {
+    const answer = await app.inject(place)
+    assert.equal(answer.statusCode, 200, place)
+    assert.match(String(answer.headers['content-type']), /^text\/html/)
+    assert.match(String(answer.headers['content-security-policy']), /default-src 'self'/)
+  }
+  assert.equal((await app.inject('/assets/none.js')).statusCode, 404)
+})
+
 test('errors have the envelope of Grafana', async (t) => {
   const { app } = await startConsole(t)
   const missing = await app.inject('/api/dashboards/uid/none')

@@ -88,7 +88,9 @@ test('a count that went back begins a new rate', () => {
   assert.equal(rates.of('nobody').inPerSecond, 0)
 })
 
-test('connectors are told by their names', () => {
+test('connectors are told by what they read and write, and by their names', () => {
+  assert.equal(connectorKind({ name: 'a', from: ['mqtt:iot-frames'], to: ['x'] }), 'mqttSource')
+  assert.equal(connectorKind({ name: 'b', from: ['x'], to: ['mqtt:commands'] }), 'mqttSink')
   assert.deepEqual(
     [
       'mqtt-source',

@@ -21,9 +21,11 @@ export function openWindowOf(
   return typeof endMs === 'number' && endMs > 0 ? { endMs, sizeMs: undefined } : undefined
 }
 
-/** Facts that a reader sees as they are: moments in time are shown otherwise. */
+/** Facts that a reader sees as they are: moments in time and rates are shown otherwise. */
 export function shownFacts(
   facts: Readonly<Record<string, number | string>>,
 ): [string, number | string][] {
-  return Object.entries(facts).filter(([name]) => !name.endsWith('Ms'))
+  return Object.entries(facts).filter(
+    ([name]) => !name.endsWith('Ms') && !name.endsWith('PerSecond') && name !== 'perSecond',
+  )
 }

@@ -24,7 +24,7 @@ interface RawAcl {
   id: { scheme: string; id: string }
 }
 
-type RawStat = Record<string, Buffer | number>
+type RawStat = Record<string, unknown>
 
 /** A znode with its children, data, stat and ACL. */
 export interface Znode {
@@ -75,7 +75,7 @@ export class ZooKeeperLink {
       text: isText ? text : bytes.subarray(0, 2_000).toString('hex'),
       isText,
       bytes: bytes.length,
-      stat: Object.fromEntries(Object.entries(stat).map(([name, value]) => [name, number(value)])),
+      stat: statOf(stat),
       acls: acls.map(({ permission, id }) => ({
         scheme: id.scheme,
         id: id.id,
@@ -144,10 +144,19 @@ function call<Value>(
   })
 }
 
-function number(value: Buffer | number): number | string {
-  if (typeof value === 'number') return value
-  const big = value.readBigInt64BE(0)
-  return big <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(big) : `0x${big.toString(16)}`
+/** The fields of a stat; 64-bit ones come as eight bytes, and the record's own grammar is left out. */
+function statOf(stat: RawStat): Record<string, number | string> {
+  const fields: Record<string, number | string> = {}
+  for (const [name, value] of Object.entries(stat))
+    if (typeof value === 'number') fields[name] = value
+    else if (value instanceof Uint8Array && value.length === 8) {
+      const big = Buffer.from(value).readBigInt64BE(0)
+      fields[name] =
+        name === 'ctime' || name === 'mtime'
+          ? Number(big)
+          : `0x${BigInt.asUintN(64, big).toString(16)}`
+    }
+  return fields
 }
 
 function permissionsOf(bits: number): string {

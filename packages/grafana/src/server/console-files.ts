@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import fastifyStatic from '@fastify/static'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyReply } from 'fastify'
 
 const builtFolder = fileURLToPath(new URL('../../dist/web/', import.meta.url))
 
@@ -24,11 +24,9 @@ export async function serveConsole(
   app: FastifyInstance,
   folder: string = builtFolder,
 ): Promise<void> {
-  const built = existsSync(path.join(folder, 'index.html'))
-  if (built)
+  if (existsSync(folder))
     await app.register(fastifyStatic, {
       root: folder,
-      wildcard: false,
       preCompressed: true,
       index: false,
       cacheControl: false,
@@ -38,18 +36,23 @@ export async function serveConsole(
         reply.header('cache-control', lasting ? 'public, max-age=31536000, immutable' : 'no-cache')
       },
     })
-  const page = built ? await readFile(path.join(folder, 'index.html')) : notBuilt
-  app.setNotFoundHandler(async (request, reply) => {
-    const [pathname = '/'] = request.url.split('?')
-    const isApi = pathname.startsWith('/api/') || pathname.startsWith('/-/')
-    const isFile = /\.[a-z\d]{1,5}$/.test(pathname)
-    if (request.method !== 'GET' || isApi || isFile)
-      return reply.code(404).send({ message: 'Not found' })
+  const sendPage = async (reply: FastifyReply): Promise<FastifyReply> => {
+    // Read each time: the page names its scripts, and a new build has others.
+    const page = await readFile(path.join(folder, 'index.html')).catch(() => notBuilt)
     return reply
       .header('content-type', 'text/html; charset=utf-8')
       .header('cache-control', 'no-cache')
       .header('content-security-policy', policy)
       .header('x-content-type-options', 'nosniff')
       .send(page)
+  }
+  app.get('/', async (_request, reply) => sendPage(reply))
+  app.setNotFoundHandler(async (request, reply) => {
+    const [pathname = '/'] = request.url.split('?')
+    const isApi = pathname.startsWith('/api/') || pathname.startsWith('/-/')
+    const isFile = /\.[a-z\d]{1,5}$/.test(pathname)
+    if (request.method !== 'GET' || isApi || isFile)
+      return reply.code(404).send({ message: 'Not found' })
+    return sendPage(reply)
   })
 }

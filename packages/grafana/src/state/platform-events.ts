@@ -8,6 +8,8 @@ import {
 } from '../model/platform.ts'
 
 const eventsMax = 200
+// While the pipeline starts everything in it is new, and none of it is news.
+const startMs = 20_000
 
 type EventFacts = Omit<PlatformEvent, 'id' | 'atMs'>
 
@@ -16,6 +18,7 @@ export class PlatformEvents {
   readonly #events: PlatformEvent[] = []
   #previous: PlatformSnapshot | undefined
   #idNext = 1
+  #isStarting = false
   readonly #behind = new Set<string>()
   #windowEndMs: number | undefined
 
@@ -28,6 +31,7 @@ export class PlatformEvents {
   apply(snapshot: PlatformSnapshot, nowMs: number): PlatformEvent[] {
     const before = this.#previous
     this.#previous = snapshot
+    this.#isStarting = snapshot.uptimeMs < startMs
     const found: EventFacts[] = []
     if (before && before.name === snapshot.name && snapshot.uptimeMs >= before.uptimeMs) {
       for (const part of snapshot.parts) {
@@ -65,7 +69,7 @@ export class PlatformEvents {
     for (const item of now.vitals?.items ?? []) {
       const was = earlier.get(`${item.kind} ${item.name}`)
       if (was) this.#compareItems(now.name, was, item, found)
-      else if (before.vitals && item.kind !== 'sensor')
+      else if (before.vitals && item.kind !== 'sensor' && !this.#isStarting)
         found.push({ kind: 'itemAdded', level: 'idle', part: now.name, subject: item.name })
     }
   }

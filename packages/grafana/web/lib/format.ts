@@ -37,7 +37,7 @@ export function countText(count: number): string {
 }
 
 export function bytesFigure(bytes: number): Figure {
-  const { text, suffix } = formatValue(bytes, 'bytes', bytes >= 10_485_760 ? 0 : 1)
+  const { text, suffix } = formatValue(bytes, 'bytes', bytes < 1024 || bytes >= 10_485_760 ? 0 : 1)
   return { text, unit: suffix }
 }
 

@@ -59,7 +59,7 @@ function Gauge({
   return (
     <figure className={`gauge tone-${shown.tone}`}>
       <svg
-        viewBox="2 7 116 84"
+        viewBox="2 3 116 93"
         role="img"
         aria-label={`${name}: ${shown.prefix}${shown.text} ${shown.suffix}`}
       >

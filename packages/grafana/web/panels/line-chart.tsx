@@ -148,6 +148,7 @@ function optionsOf(
     ticks: { show: false },
     grid: side === 3 ? { stroke: palette.line, width: 1 } : { show: false },
     space: 34,
+    ...(/^k?bytes$|^bits$|ibps$|^[KMG]iBs$/.test(unit) ? { incrs: binarySteps } : {}),
     size: (plot, values) => {
       if (!values || values.length === 0) return 36
       plot.ctx.font = font.replace('11px', `${11 * devicePixelRatio}px`)
@@ -265,6 +266,9 @@ function yRange(
   const bottom = low >= 0 && low - span * 0.08 < 0 ? 0 : low - span * 0.08
   return [min ?? bottom, max ?? high + span * 0.14]
 }
+
+// Bytes are counted in powers of two, and so is their axis.
+const binarySteps = Array.from({ length: 50 }, (_, power) => 2 ** power)
 
 /** Axis texts with as many decimals as tell neighbours apart, and the unit's prefix. */
 function axisTexts(splits: readonly number[], unit: string): string[] {

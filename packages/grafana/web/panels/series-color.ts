@@ -11,20 +11,36 @@ const families: readonly (readonly [RegExp, number])[] = [
   [/yellow/, 5],
 ]
 
-/** A line's colour: the one that the dashboard fixes, else the next of the palette. */
-export function colorOf(
-  config: FieldConfig,
-  name: string,
-  index: number,
+/**
+ * Colours of a chart's lines, in their order: the one that the dashboard fixes, else one of its own
+ * for a name that ends in a number, the same on every panel; the others take what is left.
+ */
+export function colorsOf(
+  lines: readonly { config: FieldConfig; name: string }[],
   palette: Palette,
-): string {
+): string[] {
+  const colors = lines.map(
+    ({ config, name }) => fixedColor(config, palette) ?? ownColor(name, palette),
+  )
+  const used = new Set(colors)
+  const free = palette.series.filter((color) => !used.has(color))
+  let next = 0
+  return colors.map((color, index) => {
+    if (color !== undefined) return color
+    return free[next++] ?? palette.series[index % palette.series.length]!
+  })
+}
+
+function fixedColor(config: FieldConfig, palette: Palette): string | undefined {
   const fixed = config.colorMode === 'fixed' ? config.fixedColor?.toLowerCase() : undefined
-  if (fixed?.includes('red')) return palette.critical
-  const family = fixed && families.find(([pattern]) => pattern.test(fixed))
-  if (family) return palette.series[family[1]]!
-  if (fixed?.startsWith('#')) return fixed
-  // A name that ends in a number has its own colour on every panel, whatever order it comes in.
-  const number = /(\d+)$/.exec(name)?.[1]
-  const at = number === undefined || Number(number) > 999 ? index : Number(number) - 1
-  return palette.series[(at + palette.series.length) % palette.series.length]!
+  if (fixed === undefined) return undefined
+  if (fixed.includes('red')) return palette.critical
+  const family = families.find(([pattern]) => pattern.test(fixed))
+  if (family) return palette.series[family[1]]
+  return fixed.startsWith('#') ? fixed : undefined
+}
+
+function ownColor(name: string, palette: Palette): string | undefined {
+  const number = Number(/_(\d{1,3})$/.exec(name)?.[1] ?? 0)
+  return number > 0 ? palette.series[(number - 1) % palette.series.length] : undefined
 }

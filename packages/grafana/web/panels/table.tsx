@@ -6,7 +6,7 @@ import { displayOf } from '../../src/model/thresholds.ts'
 import { compareCells, transformTable } from '../../src/model/transformations.ts'
 import { unitLabel } from '../../src/model/units.ts'
 import { useText } from '../i18n/index.ts'
-import { dateTimeText } from '../lib/format.ts'
+import { dateTimeText, timeText } from '../lib/format.ts'
 import { Icon } from '../ui/icons.tsx'
 import { scrolls } from '../ui/scrolls.ts'
 import { useDashboard } from './context.ts'
@@ -90,8 +90,8 @@ function Cell({ column, value }: { column: Column; value: unknown }) {
   const { config, isNumber, isTime, title } = column
   if (isTime && typeof value === 'number')
     return (
-      <td className="figure" data-label={translate(title)}>
-        {dateTimeText(value)}
+      <td className="figure" data-label={translate(title)} title={dateTimeText(value)}>
+        {isToday(value) ? timeText(value) : dateTimeText(value)}
       </td>
     )
   const shown = displayOf(
@@ -113,6 +113,9 @@ function Cell({ column, value }: { column: Column; value: unknown }) {
     </td>
   )
 }
+
+const isToday = (epochMs: number): boolean =>
+  new Date(epochMs).toDateString() === new Date().toDateString()
 
 function columnsOf(panel: Panel, frames: Parameters<typeof tableOf>[0]): Column[] {
   const { columns } = transformTable(tableOf(frames), panel.transformations)

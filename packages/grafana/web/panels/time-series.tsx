@@ -13,7 +13,7 @@ import { useDashboard } from './context.ts'
 import { type ChartLine, LineChart } from './line-chart.tsx'
 import { displayName } from './readings.ts'
 import type { PanelProps } from './registry.ts'
-import { colorOf } from './series-color.ts'
+import { colorsOf } from './series-color.ts'
 
 const linesMax = 60
 const legendRow = 24
@@ -29,22 +29,18 @@ export function TimeSeriesPanel({ panel, data, width, height }: PanelProps) {
   const [hidden, toggle] = useHiddenLines(panel.id)
   const series = useMemo(() => seriesOf(data.frames).slice(0, linesMax), [data.frames])
   const aligned = useMemo(() => alignSeries(series), [series])
-  const described = useMemo(
-    () =>
-      series.map((one, index) => {
-        const config = applyOverrides(panel.defaults, panel.overrides, {
-          name: one.name,
-          refId: one.refId,
-          type: 'number',
-        })
-        return {
-          config,
-          name: displayName(config.displayName, one),
-          color: colorOf(config, one.name, index, palette),
-        }
-      }),
-    [series, panel, palette],
-  )
+  const described = useMemo(() => {
+    const named = series.map((one) => {
+      const config = applyOverrides(panel.defaults, panel.overrides, {
+        name: one.name,
+        refId: one.refId,
+        type: 'number',
+      })
+      return { config, name: displayName(config.displayName, one) }
+    })
+    const colors = colorsOf(named, palette)
+    return named.map((one, index) => ({ ...one, color: colors[index]! }))
+  }, [series, panel, palette])
   const lines: ChartLine[] = useMemo(
     () =>
       described.map(({ config, name, color }, index) => ({

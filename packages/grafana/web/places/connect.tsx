@@ -187,7 +187,7 @@ function ConnectorDetail({ connector }: { connector: Connector }) {
         ))}
       </ul>
       <h3>{text('connectConfig')}</h3>
-      <dl className="pairs mono">
+      <dl className="pairs config mono">
         {Object.entries(info.config).map(([key, value]) => (
           <div key={key}>
             <dt>{key}</dt>

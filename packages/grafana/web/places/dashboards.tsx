@@ -275,12 +275,20 @@ function PanelGrid({ panels }: { panels: readonly Panel[] }) {
       }
     } else if (!hidden) shown.push({ ...panel, grid: { ...panel.grid, y: panel.grid.y + shift } })
   }
+  const isSmall = (panel: Panel | undefined): boolean =>
+    panel !== undefined && panel.grid.w <= 8 && panel.grid.h <= 6 && panel.kind !== 'row'
+  // On a phone small panels stand in pairs; the odd one of a run has its line alone.
+  let run = 0
+  const last = shown.map((panel, index) => {
+    run = isSmall(panel) ? run + 1 : 0
+    return run % 2 === 1 && !isSmall(shown[index + 1])
+  })
   return (
     <div className="grid">
-      {shown.map((panel) => (
+      {shown.map((panel, index) => (
         <div
           key={panel.id}
-          className={`cell cell-${panel.kind} ${panel.grid.w <= 8 && panel.grid.h <= 6 ? 'cell-small' : ''}`}
+          className={`cell cell-${panel.kind} ${isSmall(panel) ? 'cell-small' : ''} ${last[index] ? 'cell-last' : ''}`}
           style={
             {
               '--x': panel.grid.x + 1,

@@ -113,7 +113,10 @@ export function DocumentsPlace({ rest }: { rest: string[] }) {
 
 function Query({ database, collection }: { database: string; collection: string }) {
   const text = useText()
-  const [query, setQuery] = useParam('q', `db.${collection}.find({}).sort({_id: -1}).limit(20)`)
+  const [query, setQuery] = useParam(
+    'q',
+    `db.${collection}.find({}).sort({$natural: -1}).limit(20)`,
+  )
   const [draft, setDraft] = useState(query)
   const answer = useQuery(`documents query ${database} ${query}`, (signal) =>
     ask<{ tookMs: number; count: number; documents: unknown[] }>(

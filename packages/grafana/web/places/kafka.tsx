@@ -69,7 +69,7 @@ export function KafkaPlace({ rest }: { rest: string[] }) {
         {topic && (
           <span className="quiet">
             {topic.partitions.length} {text('fact_partitions')} · {countText(topic.records)}{' '}
-            {text('records')}
+            {text('records').toLowerCase()}
           </span>
         )}
       </header>

@@ -56,7 +56,7 @@ export function MqttPlace(_: { rest: string[] }) {
         <Tail filter={filter} onFilter={setFilter} />
         <aside className="side">
           <Publish topic={setup?.mqtt?.topic ?? 'iot-frames'} />
-          {part?.vitals && <ItemTable part={part} kind="topic" title={text('topics')} />}
+          {part?.vitals && <ItemTable part={part} kind="topic" title={text('kafkaTopics')} />}
           <SystemTopics />
         </aside>
       </div>

@@ -221,7 +221,9 @@ function SensorRow({ row, isSelected, search }: { row: Row; isSelected: boolean;
       >
         {row.lastSeenMs > 0 ? ago(Math.max(0, nowMs - row.lastSeenMs)) : text('never')}
       </td>
-      <td className={`figure ${row.rate === 0 ? 'quiet' : ''}`}>{row.rate.toFixed(2)}</td>
+      <td className={`figure sensor-rate ${row.rate === 0 ? 'quiet' : ''}`}>
+        {row.rate.toFixed(2)}
+      </td>
       <td className={`figure wide ${row.lost ? 'critical' : 'quiet'}`}>{row.lost ?? '–'}</td>
       <td className={`figure wide ${row.duplicates ? '' : 'quiet'}`}>{row.duplicates ?? '–'}</td>
       <td className="sensor-trend">

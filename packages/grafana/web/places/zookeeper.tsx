@@ -95,18 +95,16 @@ export function ZooKeeperPlace({ rest }: { rest: string[] }) {
             {!node.isText && <p className="hint">{text('znodeBinary')}</p>}
             <h3>{text('znodeStat')}</h3>
             <dl className="pairs">
-              {Object.entries(node.stat)
-                .filter(([name]) => name !== 'specification')
-                .map(([name, value]) => (
-                  <div key={name}>
-                    <dt className="mono">{name}</dt>
-                    <dd>
-                      {name === 'ctime' || name === 'mtime'
-                        ? dateTimeText(Number(value))
-                        : String(value)}
-                    </dd>
-                  </div>
-                ))}
+              {Object.entries(node.stat).map(([name, value]) => (
+                <div key={name}>
+                  <dt className="mono">{name}</dt>
+                  <dd>
+                    {name === 'ctime' || name === 'mtime'
+                      ? dateTimeText(Number(value))
+                      : String(value)}
+                  </dd>
+                </div>
+              ))}
             </dl>
             <h3>{text('znodeAcl')}</h3>
             <div className="row">

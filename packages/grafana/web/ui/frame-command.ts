@@ -38,7 +38,7 @@ export function frameCommand(
     case 'mosquitto':
       return `mosquitto_pub -h ${host} -p ${port} -t ${topic} -q 1 -m '${json}'`
     case 'khlong':
-      return `npx khlong mqtt pub --url mqtt://${host}:${port} -t ${topic} -q 1 -m '${json}'`
+      return `npx khlong mqtt pub --url mqtt://${host}:${port} ${topic} '${json}'`
     case 'python':
       return [
         'import json, time, paho.mqtt.publish as mqtt',

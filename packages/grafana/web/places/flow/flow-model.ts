@@ -221,13 +221,16 @@ export function flowOf(snapshot: PlatformSnapshot, rates: FlowRates): Flow {
 }
 
 /** What a connector is, by what it reads, writes and is called. */
-export function connectorKind(item: Pick<PlatformItem, 'name' | 'from' | 'to' | 'note'>): string {
+export function connectorKind(item: Pick<PlatformItem, 'name' | 'from' | 'to'>): string {
+  const { from = [], to = [] } = item
   const name = item.name.toLowerCase()
+  if (from.some((each) => each.startsWith('mqtt:'))) return 'mqttSource'
+  if (to.some((each) => each.startsWith('mqtt:'))) return 'mqttSink'
   if (/mqtt/.test(name)) return /sink|command/.test(name) ? 'mqttSink' : 'mqttSource'
   if (/mongo/.test(name)) return 'mongodbSink'
-  if (/prometheus/.test(name)) return 'prometheusSink'
-  if (/source/.test(name)) return 'mqttSource'
-  return 'otherConnector'
+  if (/prometheus/.test(name) || to.some((each) => /^https?:.*metric/.test(each)))
+    return 'prometheusSink'
+  return /source/.test(name) ? 'mqttSource' : 'otherConnector'
 }
 
 const deadPattern = /dead|dlq|\.errors?$/i
@@ -265,7 +268,8 @@ function factsOf(part: PlatformPart): FlowFact[] {
     unit: 'count',
   }))
   const { lag } = part.vitals ?? {}
-  if (lag !== undefined)
+  // What waits hurts first; that nothing waits is only said where waiting is the rule.
+  if (lag !== undefined && (lag > 0 || part.name === 'streams') && part.name !== 'kafka')
     facts.unshift({
       name: 'lag',
       value: lag,
