@@ -164,3 +164,15 @@ test('without ZooKeeper records still flow, and admin changes are answered with 
   await producer.disconnect()
   await admin.disconnect()
 })
+
+test('a broker lives under the path that its connection string names, which it makes', async (t) => {
+  const { client, address: zk } = await startZookeeper(t)
+  const { address } = await startBroker(t, { 'zookeeper.connect': `${zk}/deep/root` })
+  const admin = connect(address).admin()
+  await admin.connect()
+  await admin.createTopics({ topics: [{ topic: 'under' }] })
+  assert.deepEqual(await admin.listTopics(), ['under'])
+  assert.deepEqual(await client.children('/deep/root/brokers/topics'), ['under'])
+  assert.deepEqual(await client.children('/'), ['deep', 'zookeeper'])
+  await admin.disconnect()
+})

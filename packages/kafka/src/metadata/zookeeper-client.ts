@@ -115,6 +115,30 @@ export class ZookeeperClient {
     return names?.sort()
   }
 
+  /**
+   * Makes the node that a connection string such as `host:2181/kafka` begins under, as Kafka does; nobody
+   * else would, and every path below it would be missing.
+   */
+  static async makeRoot(options: ZookeeperClientOptions): Promise<void> {
+    const slash = options.connect.indexOf('/')
+    const root = slash < 0 ? '' : options.connect.slice(slash)
+    if (root === '' || root === '/') return
+    const session = Promise.withResolvers<void>()
+    const client = new ZookeeperClient({
+      ...options,
+      connect: options.connect.slice(0, slash),
+      onSession: session.resolve,
+      onAvailable: () => {},
+    })
+    client.open()
+    try {
+      await session.promise
+      await client.ensure(root)
+    } finally {
+      client.close()
+    }
+  }
+
   /** False where the node is there already. */
   async create(path: string, data: string, kind: CreateKind = 'persistent'): Promise<boolean> {
     const mode = {
@@ -124,9 +148,11 @@ export class ZookeeperClient {
     }[kind]
     const bytes = data === '' ? null : Buffer.from(data)
     try {
-      await this.#call<string>('create', path, (client, done) =>
-        client.create(path, bytes as Buffer, mode, (error, created) => done(error, created)),
+      const created = await this.#call<string>('create', path, (client, done) =>
+        client.create(path, bytes as Buffer, mode, (error, name) => done(error, name)),
       )
+      if (created === undefined)
+        throw new KafkaError('KAFKA_METADATA_DAMAGED', `the node above ${path} is missing`)
       return true
     } catch (error) {
       if (codeOf(error) === zookeeper.Exception.NODE_EXISTS) return false

@@ -216,6 +216,14 @@ export class ZookeeperMetadataStore implements MetadataStore {
   }
 
   async #joinCluster(): Promise<void> {
+    const { connect, sessionTimeoutMs } = this.#options
+    const nothing = (): void => {}
+    await ZookeeperClient.makeRoot({
+      connect,
+      sessionTimeoutMs,
+      onSession: nothing,
+      onAvailable: nothing,
+    })
     for (const node of zkPersistentPaths) await this.#client.ensure(node)
     await this.#client.ensure(
       zkPath.clusterId,
