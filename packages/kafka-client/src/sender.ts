@@ -257,7 +257,8 @@ export class Sender {
     // With a transactional id the epoch is raised when the transaction is aborted.
     if (this.#transactions) {
       this.#needsNewIdentity = false
-      if (!identity.isKnown)
+      if (identity.isKnown) this.wake()
+      else
         this.failWaiting(
           clientError('KAFKA_CLIENT_INVALID_STATE', 'initTransactions was not called'),
         )

@@ -66,7 +66,7 @@ export class Transactions implements TransactionGate {
   #error: KafkaClientError | undefined
   readonly #added = new Set<string>()
   #toAdd = new Map<string, PartitionQueue>()
-  #isAdding = false
+  #adding: Promise<void> | undefined
   #hasOffsets = false
 
   constructor(
@@ -91,7 +91,7 @@ export class Transactions implements TransactionGate {
     const key = `${queue.partition}:${queue.topic}`
     if (this.#added.has(key)) return true
     this.#toAdd.set(key, queue)
-    if (!this.#isAdding) void this.#addPartitions()
+    this.#adding ??= this.#addPartitions()
     return false
   }
 
@@ -190,6 +190,8 @@ export class Transactions implements TransactionGate {
   }
 
   async #end(committed: boolean): Promise<void> {
+    // Partitions that are still being added would begin the next transaction behind our back.
+    await this.#adding
     if (this.#added.size > 0 || this.#hasOffsets)
       await this.#attempt('ending the transaction', async () => {
         const { errorCode } = await this.#client.requestCoordinator(
@@ -207,7 +209,6 @@ export class Transactions implements TransactionGate {
   }
 
   async #addPartitions(): Promise<void> {
-    this.#isAdding = true
     // What else is found in this turn goes along.
     await Promise.resolve()
     const adding = this.#toAdd
@@ -238,7 +239,7 @@ export class Transactions implements TransactionGate {
       // The state has the error; the records that wait for it are failed with it.
       this.#host.failWaiting(this.sendError() ?? invalidState('the transaction was aborted'))
     } finally {
-      this.#isAdding = false
+      this.#adding = undefined
       this.#host.wake()
     }
   }
