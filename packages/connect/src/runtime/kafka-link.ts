@@ -1,4 +1,4 @@
-import type { Logger } from '@khlong/core'
+import { type Logger, systemClock } from '@khlong/core'
 import {
   Admin,
   Consumer,
@@ -21,6 +21,10 @@ import type {
   WriteFailure,
   WriteOutcome,
 } from './kafka.ts'
+import { pause } from './pause.ts'
+
+/** How long a member that stopped may still be in its group; more than the session's time. */
+const memberGoneMs = 15_000
 
 type Settings = Readonly<Record<string, string>>
 
@@ -81,11 +85,18 @@ export class KafkaLink implements ConnectKafka {
   }
 
   async deleteGroup(groupId: string): Promise<void> {
-    try {
-      await this.#admin.deleteGroups([groupId])
-    } catch (error) {
-      if (codeOf(error) !== 'KAFKA_GROUP_ID_NOT_FOUND') throw error
-    }
+    const untilMs = performance.now() + memberGoneMs
+    for (;;)
+      try {
+        await this.#admin.deleteGroups([groupId])
+        return
+      } catch (error) {
+        const code = codeOf(error)
+        if (code === 'KAFKA_GROUP_ID_NOT_FOUND') return
+        // A task that stopped keeps its place for the time of its session.
+        if (code !== 'KAFKA_NON_EMPTY_GROUP' || performance.now() > untilMs) throw error
+        await pause(systemClock, 250)
+      }
   }
 
   async writer(clientId: string, overrides: Settings): Promise<RecordWriter> {
@@ -116,6 +127,10 @@ export class KafkaLink implements ConnectKafka {
         ...this.#settings,
         'auto.offset.reset': 'earliest',
         'max.poll.records': 2_000,
+        // A task that comes back after a crash takes its own place at once (KIP-345); else the group
+        // would wait for the session of the one that is gone to end.
+        'group.instance.id': options.clientId,
+        'session.timeout.ms': 10_000,
         ...(options.overrides as object),
         'client.id': options.clientId,
         'group.id': options.groupId,
@@ -208,7 +223,7 @@ export class KafkaLink implements ConnectKafka {
     consumer.assign(places.map((place) => ({ ...place, offset: 'earliest' as const })))
     try {
       while (places.some((place) => consumer.lag(place) !== 0))
-        for (const { records } of await consumer.poll(100))
+        for (const { records } of await consumer.poll(10))
           for (const record of records) onRecord(record)
     } finally {
       await consumer.close()
