@@ -123,12 +123,23 @@ const streamsSchema: z.ZodType<ResolvedStreamsSettings> = z.strictObject(streams
 
 /** What an application of a {@link StreamsApps} part gets where it says nothing itself. */
 const appsSchema: z.ZodType<ResolvedStreamsAppsOptions> = z.strictObject({
-  ...z.object(streamsShape).omit({ 'application.id': true }).partial().shape,
+  ...withoutDefaults(streamsShape),
+  'application.id': z.never({ error: 'belongs into the module of the application' }).optional(),
   apps: z.string().min(1),
   data: z.string().min(1).default('./data/streams'),
   hosts: z.record(z.string(), z.string()).default({}),
   settings: z.record(z.string(), z.unknown()).default({}),
 })
+
+/** What is not said stays unsaid: an application's own settings come before the defaults. */
+function withoutDefaults(shape: Readonly<Record<string, z.ZodType>>): Record<string, z.ZodType> {
+  return Object.fromEntries(
+    Object.entries(shape).map(([key, schema]) => {
+      const inner = schema instanceof z.ZodDefault ? (schema.unwrap() as z.ZodType) : schema
+      return [key, inner.optional()]
+    }),
+  )
+}
 
 /** An application's settings with defaults filled in: Java's keys, and two of ours. */
 export interface ResolvedStreamsSettings {
