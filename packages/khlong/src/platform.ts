@@ -1,21 +1,16 @@
 import path from 'node:path'
 import type { Logger } from '@khlong/core'
-import {
-  CodedError,
-  type DataFolder,
-  openDataFolder,
-  parseListen,
-  SettingsError,
-} from '@khlong/core'
-import { type AddressBook, resolveAddressBook, wiringKeys } from './config/address-book.ts'
+import { type DataFolder, openDataFolder, parseListen } from '@khlong/core'
+import { type AddressBook, resolveAddressBook } from './config/address-book.ts'
 import { type PartName, partNames } from './config/part-names.ts'
-import { type Pipeline, partSettings } from './config/pipeline.ts'
-import { LocalThread, settingsSourceMark } from './host/local-thread.ts'
+import type { Pipeline } from './config/pipeline.ts'
+import { LocalThread } from './host/local-thread.ts'
 import type { PartThread, ThreadEvents } from './host/part-thread.ts'
 import { Supervisor } from './host/supervisor.ts'
 import { WorkerThread } from './host/worker-thread.ts'
-import type { PartDefinition, ThreadName } from './parts/definition.ts'
+import type { ThreadName } from './parts/definition.ts'
 import { partDefinitions } from './parts/definitions.ts'
+import { locateSettingsError, wiredSettings } from './parts/part-settings.ts'
 import { writeDiscovery } from './status/discovery.ts'
 import { type Snapshot, SnapshotSource } from './status/snapshot.ts'
 import { StatusServer } from './status/status-server.ts'
@@ -61,7 +56,7 @@ export class Platform {
       return platform
     } catch (error) {
       await platform.stop()
-      throw platform.#locate(error)
+      throw locateSettingsError(error, options.pipeline)
     }
   }
 
@@ -78,7 +73,7 @@ export class Platform {
       makeThread: (name, events) => this.#makeThread(name, events),
       parts: definitions.map((definition) => ({
         definition,
-        settings: this.#settings(definition),
+        settings: wiredSettings(definition, options.pipeline, book),
       })),
       onReady: (name) => this.#onReady(name),
     })
@@ -144,22 +139,6 @@ export class Platform {
     return new WorkerThread(name, logger, events)
   }
 
-  #settings(definition: PartDefinition): Record<string, unknown> {
-    const { name } = definition
-    const { pipeline } = this.#options
-    const address = this.book.parts[name]
-    const written = { ...(partSettings(pipeline, name) || {}) }
-    for (const key of wiringKeys(name)) delete written[key]
-    return definition.settings(written, {
-      pipeline,
-      book: this.book,
-      data: path.join(this.#data.path, name),
-      listeners: address.kind === 'embedded' ? address.listeners : {},
-      path: (value, fallback) =>
-        path.resolve(pipeline.folder, typeof value === 'string' ? value : fallback),
-    })
-  }
-
   /**
    * The public MQTT listener opens when the pipeline's own subscriptions exist, so that no frame is
    * acknowledged which nobody keeps (design: the delivery contract, 2).
@@ -182,25 +161,5 @@ export class Platform {
         )
     }
     await this.#supervisor.call('mqtt', 'openPublicListeners')
-  }
-
-  /** Puts file and line into a part's error about its settings. */
-  #locate(error: unknown): unknown {
-    if (!(error instanceof CodedError) || error.code !== 'SETTINGS_INVALID') return error
-    const key = String(error.fields.key ?? '')
-    const prefix = `${settingsSourceMark}: ${key || '(top level)'}: `
-    if (!error.message.startsWith(prefix)) return error
-    const { settings } = this.#options.pipeline
-    const part = partNames.find((name) => settings.isWritten([name, key]))
-    if (!part) return error
-    const line = settings.source([part, key]).line?.([part, key])
-    return new SettingsError(
-      `${settings.where([part, key])}: ${part}.${key}: ${error.message.slice(prefix.length)}`,
-      {
-        file: settings.source([part, key]).name,
-        key: `${part}.${key}`,
-        ...(line === undefined ? {} : { line }),
-      },
-    )
   }
 }

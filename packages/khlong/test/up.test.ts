@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import net from 'node:net'
 import path from 'node:path'
 import test, { type TestContext } from 'node:test'
@@ -52,6 +52,17 @@ test('a wrong key in khlong.yml gives one message with file, line and key, and e
   const { code, output } = await khlong('up', folder, '--no-open', '--set', 'mongodb.listen=0')
   assert.equal(code, 1)
   assert.match(output, /khlong\.yml:3: mongodb\.lissten: unknown setting; did you mean listen\?/)
+})
+
+test('khlong check refuses what khlong up would, and starts nothing', async (t) => {
+  const folder = await pipelineFolder(t, 'name: mine\nkafka:\n  num.partitons: 3\n')
+  const wrong = await khlong('check', folder)
+  assert.equal(wrong.code, 1)
+  assert.match(wrong.output, /khlong\.yml:3: kafka\.num\.partitons: .*num\.partitions/)
+  await writeFile(path.join(folder, 'khlong.yml'), 'name: mine\n')
+  const right = await khlong('check', folder)
+  assert.equal(right.code, 0, right.output)
+  assert.deepEqual(await readdir(folder), ['khlong.yml'])
 })
 
 test('a port that the user wrote and that is taken gives one message and exit code 1', async (t) => {

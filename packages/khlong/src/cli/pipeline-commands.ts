@@ -6,6 +6,7 @@ import { resolveAddressBook } from '../config/address-book.ts'
 import { partNames } from '../config/part-names.ts'
 import { readPipeline } from '../config/pipeline.ts'
 import { KhlongError } from '../errors.ts'
+import { checkPartSettings } from '../parts/part-settings.ts'
 import { runPipeline } from './run-pipeline.ts'
 
 interface PipelineFlags {
@@ -44,6 +45,7 @@ export function addPipelineCommands(program: Command): void {
     .action(async (folder: string, flags: PipelineFlags) => {
       const pipeline = await readPipeline({ folder, ...flags })
       const book = await resolveAddressBook(pipeline)
+      await checkPartSettings(pipeline, book)
       for (const name of partNames) {
         const address = book.parts[name]
         const where =

@@ -1,5 +1,6 @@
 import type { Part, PartContext, SettingsSource } from '@khlong/core'
 import type { PartName } from '../config/part-names.ts'
+import { provideOwnPackages } from './own-packages.ts'
 
 /** What each part's package gives: a check that names the source of a wrong setting, and the part itself. */
 interface PartModule {
@@ -32,6 +33,7 @@ const modules: Record<PartName, () => Promise<PartModule>> = {
   },
   streams: async () => {
     const { StreamsApps, resolveStreamsAppsOptions } = await import('@khlong/streams')
+    provideOwnPackages()
     return { check: resolveStreamsAppsOptions, make: (...given) => new StreamsApps(...given) }
   },
   mongodb: async () => {
