@@ -99,7 +99,9 @@ async function checkInstalled(): Promise<void> {
     assert.match(khlong.run('check', 'my'), /^mqtt +embedded/m)
   })
   await check('types resolve, in a user’s streams and in the documents’ examples', checkTypes)
-  await check('npx khlong up brings a frame to MongoDB and stops cleanly', () => checkUp(khlong))
+  await check('npx khlong up runs the streams, brings a frame to MongoDB and stops cleanly', () =>
+    checkUp(khlong),
+  )
   for (const part of ['mqtt', 'zookeeper', 'prometheus', 'mongodb', 'grafana'])
     await check(`npx khlong ${part} runs alone`, async () => {
       const { running } = await startAlone(khlong, part)
@@ -206,8 +208,14 @@ async function checkUp(khlong: InstalledKhlong): Promise<void> {
     'prometheus.listen',
     'grafana.listen',
   ].flatMap((key) => ['--set', `${key}=0`])
-  const running = await khlong.start(['up', 'my', '--demo', '--no-open', ...anyPort], /^ready in /m)
+  // Outside of the folder that holds the packages: its streams have to find them all the same.
+  khlong.run('init', '../elsewhere')
+  const running = await khlong.start(
+    ['up', '../elsewhere', '--demo', '--no-open', ...anyPort],
+    /^ready in /m,
+  )
   try {
+    await running.waitFor(/ streams tasks assigned /, 30_000)
     // The terminal's last lines say what to try next; the one for documents is run as it is printed.
     const [, command] = await running.waitFor(/^ +npx khlong (mongo find .+)$/m, 5_000)
     const args = command!.split(' ')
