@@ -79,7 +79,8 @@ function formatUptime(uptimeMs: number): string {
 export class LiveTable {
   readonly #out: NodeJS.WriteStream
   readonly #footer: readonly string[]
-  #drawnLines = 0
+  /** Columns that each line on the terminal takes. */
+  #drawnWidths: readonly number[] = []
 
   constructor(out: NodeJS.WriteStream, footer: readonly string[]) {
     this.#out = out
@@ -88,21 +89,27 @@ export class LiveTable {
 
   draw(snapshot: Snapshot): void {
     const width = this.#out.columns
-    const lines = [...tableLines(snapshot, true), '', ...this.#footer].map((text) =>
-      fit(text, width),
-    )
+    // What is there to be copied wraps; the table is cut.
+    const lines = [
+      ...tableLines(snapshot, true).map((text) => fit(text, width)),
+      '',
+      ...this.#footer,
+    ]
     this.#out.write(`${this.#rewind()}${lines.map((text) => `${text}\u001b[K\n`).join('')}\u001b[J`)
-    this.#drawnLines = lines.length
+    this.#drawnWidths = lines.map((text) => stripVTControlCharacters(text).length)
   }
 
   /** Prints lines above the table. */
   print(text: string): void {
     this.#out.write(`${this.#rewind()}\u001b[J${text}\n`)
-    this.#drawnLines = 0
+    this.#drawnWidths = []
   }
 
   #rewind(): string {
-    return this.#drawnLines === 0 ? '' : `\u001b[${this.#drawnLines}A`
+    const columns = Math.max(1, this.#out.columns)
+    let rows = 0
+    for (const width of this.#drawnWidths) rows += Math.max(1, Math.ceil(width / columns))
+    return rows === 0 ? '' : `\u001b[${rows}A`
   }
 }
 
