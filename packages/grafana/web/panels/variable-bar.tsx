@@ -18,6 +18,7 @@ import { setParams } from '../lib/router.tsx'
 import { resolveRange, useTimeRange } from '../lib/time.ts'
 import { Icon } from '../ui/icons.tsx'
 import { MenuItem, Popover } from '../ui/popover.tsx'
+import { useDashboard } from './context.ts'
 
 export interface ResolvedVariables {
   readonly variables: readonly Variable[]
@@ -145,12 +146,14 @@ export function VariableBar({ variables }: { variables: ResolvedVariables }) {
 
 function VariableControl({ variable, values }: { variable: Variable; values: readonly string[] }) {
   const text = useText()
+  const { translate } = useDashboard()
+  const label = translate(variable.label)
   const [filter, setFilter] = useState('')
   const choose = (next: readonly string[]): void => setParams({ [`var-${variable.name}`]: next })
   if (variable.kind === 'textbox')
     return (
       <label className="variable-text">
-        <span>{variable.label}</span>
+        <span>{label}</span>
         <input
           defaultValue={values[0] ?? ''}
           onBlur={(event) => choose([event.target.value])}
@@ -175,12 +178,11 @@ function VariableControl({ variable, values }: { variable: Variable; values: rea
   )
   return (
     <Popover
-      label={`${variable.label} ${summary}`}
+      label={`${label} ${summary}`}
       className="button variable"
       button={
         <>
-          <span className="quiet">{variable.label}</span> {summary}{' '}
-          <Icon name="chevron" size={12} />
+          <span className="quiet">{label}</span> {summary} <Icon name="chevron" size={12} />
         </>
       }
     >

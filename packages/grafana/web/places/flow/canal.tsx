@@ -23,6 +23,9 @@ const headHeight = 42
 /** Widths below this have the canal drawn downwards. */
 export const canalWidthMin = 860
 
+/** Widths below this have smaller names, so that whole ones fit. */
+const narrowBelow = 1000
+
 /** How wide the water is: records per second on a logarithm. */
 export const edgeWidth = (perSecond: number): number =>
   2 + 6 * Math.log10(1 + Math.max(0, perSecond))
@@ -35,7 +38,11 @@ export function Canal({ flow, width }: { flow: Flow; width: number }) {
   const height = Math.max(...[...boxes.values()].map((box) => box.y + box.h)) + edgeOfPage
   const gap = gapOf(width)
   return (
-    <section className="canal-drawing" style={{ height }} aria-label={text('flowDiagram')}>
+    <section
+      className={width < narrowBelow ? 'canal-drawing narrow' : 'canal-drawing'}
+      style={{ height }}
+      aria-label={text('flowDiagram')}
+    >
       <svg width={width} height={height} aria-hidden="true">
         <defs>
           <marker
@@ -85,11 +92,11 @@ export function Canal({ flow, width }: { flow: Flow; width: number }) {
 }
 
 function nodeWidthOf(width: number): number {
-  return Math.max(106, Math.min(140, Math.floor(width / 8.8)))
+  return Math.max(116, Math.min(140, Math.floor(width / 8.8)))
 }
 
 function kafkaWidthOf(width: number): number {
-  return width < 1000 ? 206 : 236
+  return width < narrowBelow ? 190 : 236
 }
 
 function gapOf(width: number): number {
