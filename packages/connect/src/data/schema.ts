@@ -100,8 +100,7 @@ export function inferSchema(value: ConnectValue): Schema | undefined {
   if (typeof value === 'string') return stringSchema
   if (typeof value === 'boolean') return booleanSchema
   if (typeof value === 'bigint') return int64Schema
-  if (typeof value === 'number')
-    return Number.isInteger(value) ? int64Schema : { type: 'float64' }
+  if (typeof value === 'number') return Number.isInteger(value) ? int64Schema : { type: 'float64' }
   if (value instanceof Uint8Array) return bytesSchema
   if (value instanceof Date) return timestampSchema
   return undefined
