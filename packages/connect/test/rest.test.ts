@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { describe, test } from 'node:test'
+import { until } from './helpers/until.ts'
 import { startWorker } from './helpers/worker.ts'
 
 const sinkClass = 'org.apache.kafka.connect.file.FileStreamSinkConnector'
@@ -239,11 +240,16 @@ describe('the REST API', () => {
   })
 
   test('offsets of a sink are its group’s, and are reset when it is stopped', async (t) => {
-    const { call, create, folder, kafka, reach } = await startWorker(t)
+    const { call, create, folder, kafka } = await startWorker(t)
     kafka.put('t1', '1', '2')
     await create('f', { 'connector.class': sinkClass, topics: 't1', file: `${folder}/o` })
-    await reach('f', 'RUNNING')
+    // RUNNING says that the task may read, not that it has read.
+    await until(async () => (await readFile(`${folder}/o`, 'utf8').catch(() => '')) === '1\n2\n')
     await call('PUT', '/connectors/f/stop')
+    await until(async () => {
+      const { body } = await call('GET', '/connectors/f/offsets')
+      return (body as { offsets: unknown[] }).offsets.length > 0
+    })
     assert.deepEqual((await call('GET', '/connectors/f/offsets')).body, {
       offsets: [
         { partition: { kafka_topic: 't1', kafka_partition: 0 }, offset: { kafka_offset: 2 } },
