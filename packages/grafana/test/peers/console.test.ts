@@ -216,6 +216,8 @@ test('the palette finds places and commands, and g with a letter goes', async ()
   await using page = await open('/')
   // Keys are heard once the page stands.
   await page.getByRole('heading', { name: 'IoT sensors' }).waitFor()
+  // Keys are heard once the page is drawn.
+  await page.getByRole('heading', { name: 'IoT sensors' }).waitFor()
   await page.keyboard.press('Control+k')
   await page.getByRole('combobox').fill('alert')
   await page.keyboard.press('Enter')
