@@ -127,6 +127,30 @@ describe('the pipeline of sensors', () => {
     driver.close()
   })
 
+  it('takes a frame of a device without a clock, at the time of its record', () => {
+    const { pipe, read, driver } = run({ 'frame.time.tolerance.ms': 5_000 })
+    const { timestamp, ...frame } = json({ id: '1', place_id: '9', atMs: 0, temperature: 20 })
+    assert.equal(timestamp, 0)
+    pipe(frame, startMs + 1)
+    pipe({ ...frame, timestamp: null }, startMs + 2)
+    pipe({ ...frame, timestamp: 'noon' }, startMs + 3)
+    pipe(frame, startMs + windowMs)
+    const samples = read('iot-metrics-time-series')
+    assert.deepEqual(
+      samples.map(({ key, value }) => [key, value.timestamp]),
+      [
+        ['1', startMs + 1],
+        ['1', startMs + 2],
+        ['1', startMs + windowMs],
+      ],
+    )
+    const [aggregate] = read('iot-aggregate-metrics-sensor')
+    assert.equal(aggregate?.value.count_measures, 2)
+    assert.equal(aggregate?.value.start_agg, startMs)
+    assert.equal(driver.counts.deadLetters, 1)
+    driver.close()
+  })
+
   it('counts a frame at its own time only while its clock is near', () => {
     const { pipe, read, driver } = run({ 'frame.time.tolerance.ms': 5_000 })
     const frame = json({ id: '1', place_id: '9', atMs: startMs + 9_000, temperature: 20 })

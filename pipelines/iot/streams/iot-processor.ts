@@ -2,13 +2,15 @@ import {
   defineStreams,
   type KStream,
   type KTable,
+  type Processor,
+  type ProcessorContext,
   type StreamsDefinition,
   Suppressed,
   serdes,
   TimeWindows,
   type Windowed,
 } from '@khlong/streams'
-import { frames } from './model/frame.ts'
+import { type Frame, frames } from './model/frame.ts'
 import {
   addReading,
   noSums,
@@ -17,6 +19,7 @@ import {
   readingOf,
   readings,
   type SensorMetrics,
+  type SensorSample,
   type Sums,
   sampleOf,
   sums,
@@ -52,10 +55,10 @@ const iotProcessor: StreamsDefinition = defineStreams(
     const stream = builder.stream('iot-frames', {
       keySerde: serdes.string,
       valueSerde: frames,
-      timestampExtractor: (record, frame) =>
-        frame !== null && Math.abs(frame.timestamp - record.timestampMs) <= toleranceMs
-          ? frame.timestamp
-          : record.timestampMs,
+      timestampExtractor: ({ timestampMs }, frame) => {
+        const ownMs = frame?.timestamp ?? timestampMs
+        return Math.abs(ownMs - timestampMs) <= toleranceMs ? ownMs : timestampMs
+      },
     })
     const whole = stream.filter((_key, frame) => frame !== null)
 
@@ -84,12 +87,24 @@ const iotProcessor: StreamsDefinition = defineStreams(
       .to('iot-aggregate-metrics-place', { keySerde: serdes.string, valueSerde: serdes.json() })
 
     whole
-      .map((_key, frame) => [frame.id, sampleOf(frame)])
+      .process(toSample)
       .to('iot-metrics-time-series', { keySerde: serdes.string, valueSerde: serdes.json() })
   },
 )
 
 export default iotProcessor
+
+/** A frame becomes a sample under its sensor's id. Only a processor sees the record's time. */
+function toSample(): Processor<string, Frame, string, SensorSample> {
+  let context: ProcessorContext<string, SensorSample>
+  return {
+    init: (given) => {
+      context = given
+    },
+    process: ({ value: frame, timestampMs, headers }) =>
+      context.forward({ key: frame.id, value: sampleOf(frame, timestampMs), timestampMs, headers }),
+  }
+}
 
 /** Sums the readings of each key and window; one result when the window closes. */
 function sumByWindow(

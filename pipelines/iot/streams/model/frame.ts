@@ -13,8 +13,8 @@ export interface Frame {
   readonly id: string
   readonly name: string
   readonly place_id: string
-  /** When the sensor measured, in milliseconds since the epoch, by its own clock. */
-  readonly timestamp: number
+  /** When the sensor measured, in milliseconds since the epoch; undefined where it has no clock. */
+  readonly timestamp: number | undefined
   readonly payload: Measures
 }
 
@@ -29,7 +29,7 @@ function readFrame(json: unknown): Frame {
     id: id(frame, 'id'),
     name: text(frame, 'name'),
     place_id: id(frame, 'place_id'),
-    timestamp: number(frame, 'timestamp'),
+    timestamp: frame.timestamp == null ? undefined : number(frame, 'timestamp'),
     payload: {
       temperature: number(payload, 'temperature'),
       humidity: number(payload, 'humidity'),

@@ -99,10 +99,11 @@ export function windowMetrics({ startMs, endMs }: Window, sums: Sums): WindowMet
   }
 }
 
-export const sampleOf = (frame: Frame): SensorSample => ({
+/** A frame as a sample, at the time of its record where the sensor has no clock. */
+export const sampleOf = (frame: Frame, recordMs: number): SensorSample => ({
   name: 'sample_sensor_metric',
   type: 'sensor',
-  timestamp: frame.timestamp,
+  timestamp: frame.timestamp ?? recordMs,
   dimensions: { sensor_id: frame.id, sensor_name: frame.name, place_id: frame.place_id },
   values: frame.payload,
 })
