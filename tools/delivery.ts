@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { SeededRandom } from '@khlong/core/testing'
+import { Consumer, KafkaClient } from '@khlong/kafka-client'
 import { MongoClient } from 'mongodb'
 import mqtt, { type MqttClient } from 'mqtt'
 import { PipelineProcess } from './pipeline-process.ts'
@@ -26,9 +27,16 @@ export interface DeliveryResult {
   readonly documents: number
   /** `id/boot/seq` of acknowledged frames that no document holds. */
   readonly missing: readonly string[]
-  /** Documents beyond the first of the same frame: QoS 1 before Kafka may make them. */
+  /** Documents beyond the first of the same frame; QoS 1 before Kafka may make them. */
   readonly duplicates: number
-  /** Duplicates whose frame was sent once only, so that nothing before Kafka explains them. */
+  /** Those of frames that their sensor sent again, because it had seen no acknowledgement. */
+  readonly sentAgain: number
+  /**
+   * Those that the broker sent to the connector again: they were in Kafka when the process was killed,
+   * and their acknowledgement was not yet in the broker's journal. Their records say so in a header.
+   */
+  readonly redelivered: number
+  /** Those that neither explains, and documents that Kafka has no record for. */
   readonly unexplainedDuplicates: number
   readonly startMsMax: number
 }
@@ -58,28 +66,21 @@ export async function measureDelivery(options: DeliveryOptions): Promise<Deliver
     startMsMax = Math.max(startMsMax, await pipeline.start())
     await sensors.connect()
     await sensors.finish()
-    const counts = await countDocuments(
+    const documents = await countDocuments(
       `mongodb://127.0.0.1:${pipeline.ports.mongodb}`,
       sensors.acknowledged,
     )
+    const records = await readRecords(`127.0.0.1:${pipeline.ports.kafka}`)
     const exitCode = await pipeline.stop()
     if (exitCode !== 0)
       throw new Error(`the last stop gave exit code ${exitCode}:\n${pipeline.output}`)
-    let duplicates = 0
-    let unexplainedDuplicates = 0
-    for (const [frame, count] of counts) {
-      duplicates += count - 1
-      if (count > 1 && !sensors.sentAgain.has(frame)) unexplainedDuplicates += count - 1
-    }
     return {
       seed: options.seed,
       kills: options.kills,
       sent: sensors.sent,
       acknowledged: sensors.acknowledged.size,
-      documents: [...counts.values()].reduce((sum, count) => sum + count, 0),
-      missing: [...sensors.acknowledged].filter((frame) => !counts.has(frame)),
-      duplicates,
-      unexplainedDuplicates,
+      missing: [...sensors.acknowledged].filter((frame) => !documents.has(frame)),
+      ...explainDuplicates(documents, records, sensors.sends),
       startMsMax,
     }
   } finally {
@@ -89,10 +90,79 @@ export async function measureDelivery(options: DeliveryOptions): Promise<Deliver
   }
 }
 
+interface RecordCount {
+  records: number
+  /** Those whose message had its DUP flag set. */
+  redelivered: number
+}
+
+/** Says of every document beyond the first of its frame where it comes from. */
+function explainDuplicates(
+  documents: ReadonlyMap<string, number>,
+  records: ReadonlyMap<string, RecordCount>,
+  sends: ReadonlyMap<string, number>,
+): Pick<
+  DeliveryResult,
+  'documents' | 'duplicates' | 'sentAgain' | 'redelivered' | 'unexplainedDuplicates'
+> {
+  const result = {
+    documents: 0,
+    duplicates: 0,
+    sentAgain: 0,
+    redelivered: 0,
+    unexplainedDuplicates: 0,
+  }
+  for (const [frame, count] of documents) {
+    result.documents += count
+    result.duplicates += count - 1
+    const inKafka = records.get(frame) ?? { records: 0, redelivered: 0 }
+    const afterKafka = Math.max(0, count - inKafka.records)
+    let left = count - 1 - afterKafka
+    const redelivered = Math.min(left, inKafka.redelivered)
+    left -= redelivered
+    const sentAgain = Math.min(left, (sends.get(frame) ?? 1) - 1)
+    result.redelivered += redelivered
+    result.sentAgain += sentAgain
+    result.unexplainedDuplicates += left - sentAgain + afterKafka
+  }
+  return result
+}
+
+/** How many records of each frame Kafka has, and how many of them the broker sent again. */
+async function readRecords(bootstrapServers: string): Promise<Map<string, RecordCount>> {
+  const client = new KafkaClient({ 'bootstrap.servers': bootstrapServers })
+  const consumer = new Consumer({ 'bootstrap.servers': bootstrapServers }, { client })
+  const counts = new Map<string, RecordCount>()
+  try {
+    const { partitions } = await client.topic('iot-frames')
+    const places = Array.from(partitions, (_item, partition) => ({
+      topic: 'iot-frames',
+      partition,
+    }))
+    consumer.assign(places.map((place) => ({ ...place, offset: 'earliest' as const })))
+    while (places.some((place) => consumer.lag(place) !== 0))
+      for (const { records } of await consumer.poll(100))
+        for (const { value, headers } of records) {
+          const { id, boot, seq } = JSON.parse(String(value)) as Record<string, unknown>
+          const frame = `${id}/${boot}/${seq}`
+          const count = counts.get(frame) ?? { records: 0, redelivered: 0 }
+          counts.set(frame, count)
+          count.records++
+          if (headers.some(([name, text]) => name === 'mqtt.duplicate' && String(text) === 'true'))
+            count.redelivered++
+        }
+    return counts
+  } finally {
+    await consumer.close()
+    await client.close()
+  }
+}
+
 /** Sensors that send as fast as they are acknowledged, and send again what was not. */
 class LoadSensors {
   readonly acknowledged = new Set<string>()
-  readonly sentAgain = new Set<string>()
+  /** How often each frame was sent that was sent more than once. */
+  readonly sends = new Map<string, number>()
   sent = 0
   readonly #url: string
   readonly #boot: string
@@ -113,7 +183,7 @@ class LoadSensors {
     this.#client = client
     this.#running = true
     for (const [frame, payload] of this.#waiting) {
-      this.sentAgain.add(frame)
+      this.sends.set(frame, (this.sends.get(frame) ?? 1) + 1)
       this.#publish(client, frame, payload)
     }
     this.#fill(client)

@@ -10,7 +10,7 @@ const soaks: Record<string, () => Promise<boolean>> = {
       say: (text) => process.stdout.write(`${text}\n`),
     })
     process.stdout.write(`delivery: ${JSON.stringify({ ...result, missing: missing.length })}\n`)
-    return missing.length === 0
+    return missing.length === 0 && result.unexplainedDuplicates === 0
   },
 }
 

@@ -12,4 +12,5 @@ test('nothing acknowledged is lost when the whole process is killed under load',
   t.diagnostic(JSON.stringify({ ...result, missing: result.missing.length }))
   assert.ok(result.acknowledged > 1_000, `only ${result.acknowledged} frames were acknowledged`)
   assert.deepEqual(result.missing, [], `seed ${seed}`)
+  assert.equal(result.unexplainedDuplicates, 0, `seed ${seed}`)
 })
