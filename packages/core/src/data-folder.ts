@@ -1,4 +1,4 @@
-import { mkdir, open, readFile, rm } from 'node:fs/promises'
+import { mkdir, open, readFile, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { CodedError } from './errors.ts'
 
@@ -24,7 +24,7 @@ export async function openDataFolder(folder: string): Promise<DataFolder> {
   // Taken before the first await, so that two calls at once cannot both pass.
   heldHere.add(root)
   try {
-    await mkdir(root, { recursive: true })
+    await makeFolder(root)
     await takeLock(root, lockFile)
   } catch (error) {
     heldHere.delete(root)
@@ -40,6 +40,26 @@ export async function openDataFolder(folder: string): Promise<DataFolder> {
     release: async () => {
       if (heldHere.delete(root)) await rm(lockFile, { force: true })
     },
+  }
+}
+
+/**
+ * Makes a folder and those above it that are missing; one that is there is left alone. Node's own
+ * recursive `mkdir` never comes back where a folder that exists refuses a new one with ENOENT, as `/proc` does.
+ */
+export async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    const parent = path.dirname(folder)
+    if (code === 'ENOENT' && parent !== folder) {
+      await makeFolder(parent)
+      await mkdir(folder).catch((again: NodeJS.ErrnoException) => {
+        // Somebody else was faster.
+        if (again.code !== 'EEXIST') throw again
+      })
+    } else if (!(await stat(folder).catch(() => undefined))?.isDirectory()) throw error
   }
 }
 

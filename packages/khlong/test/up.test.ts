@@ -82,9 +82,11 @@ test('a data folder that cannot be is said, with exit code 1', async (t) => {
   const folder = await pipelineFolder(t, '')
   const file = path.join(folder, 'file')
   await writeFile(file, '')
-  const { code, output } = await khlong('up', folder, '--no-open', '--data', file)
-  assert.equal(code, 1)
-  assert.match(output, /cannot write to the data folder .*file; choose another with --data DIR/)
+  for (const data of [file, process.platform === 'linux' ? '/proc/khlong' : path.join(file, 'a')]) {
+    const { code, output } = await khlong('up', folder, '--no-open', '--data', data)
+    assert.equal(code, 1)
+    assert.match(output, /cannot write to the data folder .*; choose another with --data DIR/)
+  }
 })
 
 test('a command that does not exist gives exit code 2', async () => {

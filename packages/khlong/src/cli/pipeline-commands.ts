@@ -1,6 +1,7 @@
-import { cp, mkdir, readdir, stat } from 'node:fs/promises'
+import { cp, readdir, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { makeFolder } from '@khlong/core'
 import { type Command, Option } from 'commander'
 import { resolveAddressBook } from '../config/address-book.ts'
 import { partNames } from '../config/part-names.ts'
@@ -64,7 +65,7 @@ export function addPipelineCommands(program: Command): void {
     .description('make a pipeline folder from the reference pipeline')
     .argument('<dir>', 'a new or empty folder')
     .action(async (folder: string) => {
-      await mkdir(folder, { recursive: true })
+      await makeFolder(path.resolve(folder))
       if ((await readdir(folder)).length > 0)
         throw new KhlongError('KHLONG_USAGE', `${folder} is not empty; choose a new folder`)
       const template = await findTemplate()
