@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { temporaryFolder } from '@khlong/core/testing'
+import { eventually, temporaryFolder } from '@khlong/core/testing'
 import { KafkaBroker } from '@khlong/kafka'
 import { MongodbServer } from '@khlong/mongodb'
 import { MqttBroker } from '@khlong/mqtt'
@@ -54,12 +54,11 @@ describe('the connectors of the pipeline on the embedded parts', () => {
     const client = new MongoClient(options.env.KHLONG_MONGODB_URI)
     stops.push(() => client.close())
     const frames = client.db('iot').collection('iot_frames')
-    const documents = async (count: number): Promise<void> => {
-      for (const deadline = Date.now() + 10_000; (await frames.countDocuments()) < count; ) {
-        assert.ok(Date.now() < deadline, JSON.stringify(first.vitals().items))
-        await new Promise((resolve) => setTimeout(resolve, 20))
-      }
-    }
+    const documents = (count: number): Promise<void> =>
+      eventually(async () => {
+        const isThere = (await frames.countDocuments()) >= count
+        assert.ok(isThere, JSON.stringify(first.vitals().items))
+      })
     const publisher = await mqtt.connectAsync(`mqtt://${broker.addresses.mqtt}`)
     stops.push(() => publisher.endAsync(true))
     const publish = (seq: number) =>

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { describe, test } from 'node:test'
-import { until } from './helpers/until.ts'
+import { eventually } from '@khlong/core/testing'
 import { startWorker } from './helpers/worker.ts'
 
 const sinkClass = 'org.apache.kafka.connect.file.FileStreamSinkConnector'
@@ -244,17 +244,15 @@ describe('the REST API', () => {
     kafka.put('t1', '1', '2')
     await create('f', { 'connector.class': sinkClass, topics: 't1', file: `${folder}/o` })
     // RUNNING says that the task may read, not that it has read.
-    await until(async () => (await readFile(`${folder}/o`, 'utf8').catch(() => '')) === '1\n2\n')
+    await eventually(async () => assert.equal(await readFile(`${folder}/o`, 'utf8'), '1\n2\n'))
     await call('PUT', '/connectors/f/stop')
-    await until(async () => {
-      const { body } = await call('GET', '/connectors/f/offsets')
-      return (body as { offsets: unknown[] }).offsets.length > 0
-    })
-    assert.deepEqual((await call('GET', '/connectors/f/offsets')).body, {
-      offsets: [
-        { partition: { kafka_topic: 't1', kafka_partition: 0 }, offset: { kafka_offset: 2 } },
-      ],
-    })
+    await eventually(async () =>
+      assert.deepEqual((await call('GET', '/connectors/f/offsets')).body, {
+        offsets: [
+          { partition: { kafka_topic: 't1', kafka_partition: 0 }, offset: { kafka_offset: 2 } },
+        ],
+      }),
+    )
     assert.deepEqual((await call('DELETE', '/connectors/f/offsets')).body, {
       message: 'The offsets for this connector have been reset successfully',
     })

@@ -1,5 +1,6 @@
+import assert from 'node:assert/strict'
 import type { TestContext } from 'node:test'
-import { temporaryFolder } from '@khlong/core/testing'
+import { eventually, temporaryFolder } from '@khlong/core/testing'
 import { type ConnectContext, type ConnectOptions, ConnectWorker } from '../../src/index.ts'
 import { MemoryKafka } from './memory-kafka.ts'
 import { stopsOf } from './stops.ts'
@@ -62,15 +63,12 @@ export function restOf(worker: ConnectWorker): Pick<TestWorker, 'call' | 'create
       const { status, body } = await call('POST', '/connectors', { name, config })
       if (status !== 201) throw new Error(JSON.stringify(body))
     },
-    reach: async (name, state) => {
-      for (const deadline = Date.now() + 10_000; ; ) {
+    reach: (name, state) =>
+      eventually(async () => {
         const { body } = await call('GET', `/connectors/${name}/tasks/0/status`)
         const status = body as { state?: string; trace?: string }
-        if (status.state === state) return status
-        if (Date.now() > deadline)
-          throw new Error(`${name} did not get ${state}: ${JSON.stringify(body)}`)
-        await new Promise((resolve) => setTimeout(resolve, 10))
-      }
-    },
+        assert.equal(status.state, state, JSON.stringify(body))
+        return status
+      }),
   }
 }

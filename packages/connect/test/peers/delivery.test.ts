@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { temporaryFolder } from '@khlong/core/testing'
+import { eventually, temporaryFolder } from '@khlong/core/testing'
 import { MongoClient } from 'mongodb'
 import mqtt from 'mqtt'
 import { stopsOf } from '../helpers/stops.ts'
@@ -54,9 +54,7 @@ test('real Mosquitto, Kafka and another MongoDB: nothing acknowledged is lost wh
   const frames = client.db('iot').collection('iot_frames')
   for (let kill = 0; kill < killCount; kill++) {
     const before = await frames.countDocuments()
-    const until = Date.now() + 10_000
-    while ((await frames.countDocuments()) <= before && Date.now() < until)
-      await new Promise((resolve) => setTimeout(resolve, 20))
+    await eventually(async () => assert.ok((await frames.countDocuments()) > before))
     await worker.kill()
     worker = await spawnWorker(stops, options)
   }
@@ -66,9 +64,7 @@ test('real Mosquitto, Kafka and another MongoDB: nothing acknowledged is lost wh
     const seen = new Set((await frames.distinct('seq')) as unknown as number[])
     return frameCount - seen.size
   }
-  for (const deadline = Date.now() + 60_000; (await missing()) > 0 && Date.now() < deadline; )
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  assert.equal(await missing(), 0)
+  await eventually(async () => assert.equal(await missing(), 0), 60_000)
 
   // Ids of topic, partition and offset: what came twice from Kafka has overwritten itself.
   const documents = await frames.find({}, { projection: { seq: 1 } }).toArray()

@@ -4,6 +4,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import net from 'node:net'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
+import { eventually } from '@khlong/core/testing'
 import { peer, reference } from '../../../../tools/peers.ts'
 import type { Stops } from '../helpers/stops.ts'
 
@@ -78,17 +79,12 @@ export async function startMosquitto(stops: Stops, folder: string): Promise<stri
   )
   const child = spawn(peer('mosquitto'), ['-c', `${folder}/mosquitto.conf`], { stdio: 'ignore' })
   stops.push(() => end(child, 'SIGTERM'))
-  for (const deadline = Date.now() + 10_000; Date.now() < deadline; ) {
+  await eventually(async () => {
     const socket = net.connect(port, '127.0.0.1')
-    const isOpen = await new Promise<boolean>((resolve) => {
-      socket.once('connect', () => resolve(true))
-      socket.once('error', () => resolve(false))
-    })
+    await once(socket, 'connect')
     socket.destroy()
-    if (isOpen) return `tcp://127.0.0.1:${port}`
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-  throw new Error('mosquitto did not listen')
+  })
+  return `tcp://127.0.0.1:${port}`
 }
 
 export interface WorkerProcess {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { temporaryFolder } from '@khlong/core/testing'
+import { eventually, temporaryFolder } from '@khlong/core/testing'
 import { ConnectWorker } from '../../src/index.ts'
 import { stopsOf } from '../helpers/stops.ts'
 import { startJavaWorker, startKafka } from './engines.ts'
@@ -36,8 +36,8 @@ async function answer(base: string, [method, path, body]: Call) {
 }
 
 /** Waits until a connector has this state, with so many tasks in it. */
-async function reach(base: string, name: string, state: string, tasks: number): Promise<void> {
-  for (const deadline = Date.now() + 30_000; ; ) {
+function reach(base: string, name: string, state: string, tasks: number): Promise<void> {
+  return eventually(async () => {
     const { body } = await answer(base, ['GET', `/connectors/${name}/status`])
     const { connector, tasks: found = [] } = body as {
       connector?: { state: string }
@@ -47,20 +47,17 @@ async function reach(base: string, name: string, state: string, tasks: number): 
       connector?.state === state &&
       found.length === tasks &&
       found.every((task) => task.state === state)
-    if (isThere) return
-    if (Date.now() > deadline)
-      throw new Error(`${name} did not get ${state}: ${JSON.stringify(body)}`)
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
+    assert.ok(isThere, `${name} did not get ${state}: ${JSON.stringify(body)}`)
+  }, 30_000)
 }
 
 /** Asks again while the worker says that tasks it was told to stop are still about it. */
-async function settled(url: string, call: Call): Promise<Awaited<ReturnType<typeof answer>>> {
-  for (const deadlineMs = performance.now() + 30_000; ; ) {
+function settled(url: string, call: Call): ReturnType<typeof answer> {
+  return eventually(async () => {
     const given = await answer(url, call)
-    const isStopping = JSON.stringify(given.body ?? '').includes("haven't stopped completely yet")
-    if (!isStopping || performance.now() > deadlineMs) return given
-  }
+    assert.doesNotMatch(JSON.stringify(given.body), /haven't stopped completely yet/)
+    return given
+  }, 30_000)
 }
 
 test('a Java worker and ours answer the same calls with the same status and JSON', {
