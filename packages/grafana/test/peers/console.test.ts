@@ -8,7 +8,7 @@ import path from 'node:path'
 import test, { after, before } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { temporaryFolder } from '@khlong/core/testing'
+import { eventually, temporaryFolder } from '@khlong/core/testing'
 import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
 import { peer } from '../../../../tools/peers.ts'
 import { GrafanaServer } from '../../src/index.ts'
@@ -90,12 +90,12 @@ scrape_configs: [{job_name: iot-metrics-time-series, static_configs: [{targets: 
   await server.start()
   cleanUps.push(() => server.stop({ deadlineMs: 500 }))
   url = `http://${server.addresses.http}`
-  await until('a first sample', async () => {
+  await eventually(async () => {
     const answer = await fetch(
       `http://127.0.0.1:${prometheus}/api/v1/query?query=sample_sensor_metric_temperature`,
-    ).catch(() => undefined)
-    return ((await answer?.text()) ?? '').includes('iot_sensor_3')
-  })
+    )
+    assert.match(await answer.text(), /iot_sensor_3/)
+  }, 20_000)
   browser = await chromium.launch({
     executablePath: pathOf(peer('chromium')),
     args: [
@@ -126,7 +126,7 @@ test('the console opens on the IoT dashboard, and its values change without a re
   const figure = page.locator('[data-panel="1"] .stat-figure')
   await figure.waitFor()
   const first = await figure.textContent()
-  await until('another value', async () => (await figure.textContent()) !== first)
+  await eventually(async () => assert.notEqual(await figure.textContent(), first), 20_000)
   assert.equal((await page.locator('.panel-timeseries canvas').count()) > 0, true)
 })
 
@@ -360,12 +360,4 @@ async function freePort(): Promise<number> {
   server.close()
   await once(server, 'close')
   return typeof address === 'object' && address ? address.port : 0
-}
-
-async function until(what: string, isTrue: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 20_000
-  while (!(await isTrue())) {
-    assert.ok(Date.now() < deadline, `${what} did not come`)
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
 }
