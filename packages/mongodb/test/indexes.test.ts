@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { FakeClock, temporaryFolder } from '@khlong/core/testing'
+import { eventually, FakeClock, temporaryFolder } from '@khlong/core/testing'
 import { type Document, MongoClient, type MongoServerError } from 'mongodb'
 import { MongodbServer } from '../src/index.ts'
 import { startServer } from './helpers.ts'
@@ -149,9 +149,7 @@ test('a TTL index deletes what has expired, at each pass', async (t) => {
     { _id: 5 },
   ])
   clock.advance(60_000)
-  const deadline = Date.now() + 5_000
-  while ((await logs.estimatedDocumentCount()) > 3 && Date.now() < deadline)
-    await new Promise(setImmediate)
+  await eventually(async () => assert.equal(await logs.estimatedDocumentCount(), 3))
   assert.deepEqual(
     (await logs.find().toArray()).map(({ _id }) => _id),
     [2, 3, 5],
