@@ -3,7 +3,7 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
-import { temporaryFolder } from '@khlong/core/testing'
+import { eventually, temporaryFolder } from '@khlong/core/testing'
 import { peer } from '../../../../tools/peers.ts'
 import type { MqttBroker } from '../../src/index.ts'
 import { portOf, startBroker } from '../helpers.ts'
@@ -23,12 +23,10 @@ async function received(broker: MqttBroker, count: number, ...args: string[]): P
 }
 
 /** Comes back when `count` subscriptions are there. */
-async function subscribed(broker: MqttBroker, count: number): Promise<void> {
-  const deadline = Date.now() + 5_000
-  while (broker.describe().subscriptions.length < count) {
-    assert.ok(Date.now() < deadline, 'no subscription came')
-    await new Promise((resolve) => setTimeout(resolve, 10))
-  }
+function subscribed(broker: MqttBroker, count: number): Promise<void> {
+  return eventually(() =>
+    assert.ok(broker.describe().subscriptions.length >= count, 'no subscription came'),
+  )
 }
 
 function spawned(t: TestContext, command: string, args: string[]): ChildProcess {
