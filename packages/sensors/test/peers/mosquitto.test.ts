@@ -6,7 +6,7 @@ import net from 'node:net'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
-import { temporaryFolder } from '@khlong/core/testing'
+import { eventually, temporaryFolder } from '@khlong/core/testing'
 import { peer } from '../../../../tools/peers.ts'
 import { publishLoad, SensorFleet } from '../../src/index.ts'
 
@@ -36,18 +36,12 @@ async function startMosquitto(t: TestContext, password?: string): Promise<number
     child.kill('SIGKILL')
     if (child.signalCode === null && child.exitCode === null) await once(child, 'exit')
   })
-  const deadline = Date.now() + 5_000
-  for (;;) {
+  await eventually(async () => {
     const socket = net.connect(port, '127.0.0.1')
-    const isOpen = await new Promise<boolean>((resolve) => {
-      socket.once('connect', () => resolve(true))
-      socket.once('error', () => resolve(false))
-    })
+    await once(socket, 'connect')
     socket.destroy()
-    if (isOpen) return port
-    assert.ok(Date.now() < deadline, 'mosquitto does not listen')
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
+  })
+  return port
 }
 
 test('a real Mosquitto gets the frames of the demo fleet', async (t) => {
