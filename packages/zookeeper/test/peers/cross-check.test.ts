@@ -5,7 +5,7 @@ import { writeFile } from 'node:fs/promises'
 import net from 'node:net'
 import path from 'node:path'
 import test from 'node:test'
-import { SeededRandom, temporaryFolder } from '@khlong/core/testing'
+import { eventually, SeededRandom, temporaryFolder } from '@khlong/core/testing'
 import { peer, reference } from '../../../../tools/peers.ts'
 import { runScript } from '../helpers/script.ts'
 import { startServer } from '../helpers/server.ts'
@@ -37,12 +37,9 @@ async function startReference(t: { after(cleanUp: () => Promise<void>): void }):
     java.kill('SIGKILL')
     await gone
   })
-  const deadlineMs = Date.now() + 30_000
-  while (!(await isServing(port))) {
-    if (java.exitCode !== null || Date.now() > deadlineMs)
-      throw new Error('the real ZooKeeper did not start')
-    await new Promise((resolve) => setTimeout(resolve, 100))
-  }
+  await eventually(async () => {
+    assert.ok(await isServing(port), 'the real ZooKeeper did not start')
+  }, 30_000)
   return `127.0.0.1:${port}`
 }
 
