@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { setTimeout as pause } from 'node:timers/promises'
 import { silentLogger, systemClock } from '@khlong/core'
+import { eventually } from '@khlong/core/testing'
 import { ZooKeeperServer } from '@khlong/zookeeper'
 import { Kafka, logLevel } from 'kafkajs'
 import { ZookeeperClient } from '../src/metadata/zookeeper-client.ts'
@@ -33,14 +33,6 @@ async function startZookeeper(t: { after(cleanUp: () => Promise<void>): void }):
     await server.stop({ deadlineMs: 500 })
   })
   return { server, address, client }
-}
-
-async function until(what: string, isTrue: () => Promise<boolean>): Promise<void> {
-  const end = Date.now() + 5_000
-  while (!(await isTrue())) {
-    assert.ok(Date.now() < end, `waited too long for ${what}`)
-    await pause(10)
-  }
 }
 
 test('the znodes of a broker and its topics are those of Kafka', async (t) => {
@@ -83,7 +75,7 @@ test('settings, topics, deletions and ACLs that others write take effect without
     '/brokers/topics/made',
     '{"partitions":{"0":[1]},"topic_id":"AAAAAAAAAAAAAAAAAAAAAQ","version":3}',
   )
-  await until('the topic', async () => (await admin.listTopics()).includes('made'))
+  await eventually(async () => assert.ok((await admin.listTopics()).includes('made')))
   await client.ensure('/config/topics/made', '{"version":1,"config":{"max.message.bytes":"300"}}')
   const change = '{"version":2,"entity_path":"topics/made"}'
   await client.create('/config/changes/config_change_', change, 'sequential')
@@ -91,26 +83,16 @@ test('settings, topics, deletions and ACLs that others write take effect without
   await producer.connect()
   const send = (bytes: number) =>
     producer.send({ topic: 'made', messages: [{ value: 'x'.repeat(bytes) }] })
-  await until('the limit', () =>
-    send(500).then(
-      () => false,
-      (error) => error.type === 'MESSAGE_TOO_LARGE',
-    ),
-  )
+  await eventually(() => assert.rejects(send(500), { type: 'MESSAGE_TOO_LARGE' }))
   await send(10)
   await client.ensure(
     '/kafka-acl/Topic/made',
     '{"version":1,"acls":[{"principal":"User:ANONYMOUS","permissionType":"Deny","operation":"Write","host":"*"}]}',
   )
   await client.create('/kafka-acl-changes/acl_changes_', 'Topic:made', 'sequential')
-  await until('the denial', () =>
-    send(10).then(
-      () => false,
-      (error) => error.type === 'TOPIC_AUTHORIZATION_FAILED',
-    ),
-  )
+  await eventually(() => assert.rejects(send(10), { type: 'TOPIC_AUTHORIZATION_FAILED' }))
   await client.create('/admin/delete_topics/made', '')
-  await until('the deletion', async () => !(await admin.listTopics()).includes('made'))
+  await eventually(async () => assert.ok(!(await admin.listTopics()).includes('made')))
   await producer.disconnect()
   await admin.disconnect()
 })
