@@ -60,18 +60,3 @@ export async function startPrometheus(
     },
   }
 }
-
-/** Asks until the answer is right, or the deadline says what it was at last. */
-export async function eventually<Value>(
-  ask: () => Promise<Value>,
-  isRight: (value: Value) => boolean,
-  deadlineMs = 10_000,
-): Promise<Value> {
-  const endMs = performance.now() + deadlineMs
-  for (;;) {
-    const value = await ask()
-    if (isRight(value)) return value
-    if (performance.now() > endMs) throw new Error(`still ${JSON.stringify(value)}`)
-    await new Promise((resolve) => setImmediate(resolve))
-  }
-}

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import test from 'node:test'
-import { eventually, startPrometheus, startTarget } from './helpers.ts'
+import { eventually } from '@khlong/core/testing'
+import { startPrometheus, startTarget } from './helpers.ts'
 
 interface VectorAnswer {
   result: { metric: Record<string, string>; value: [number, string] }[]
@@ -23,10 +24,11 @@ scrape_configs:
 test('what a target exposes is scraped, labelled, relabelled and found', async (t) => {
   const target = await startTarget(t, () => 'temperature{sensor="1"} 21.5\nunwanted_metric 1\n')
   const { ask } = await startPrometheus(t, { 'prometheus.yml': config(target) })
-  const answer = await eventually(
-    () => ask('query?query=temperature') as Promise<VectorAnswer>,
-    ({ result }) => result.length === 1,
-  )
+  const answer = await eventually(async () => {
+    const found = (await ask('query?query=temperature')) as VectorAnswer
+    assert.equal(found.result.length, 1)
+    return found
+  })
   assert.deepEqual(answer.result[0]?.metric, {
     __name__: 'temperature',
     instance: target,
@@ -47,15 +49,14 @@ test('what a target exposes is scraped, labelled, relabelled and found', async (
 test('samples are there again after a restart', async (t) => {
   const target = await startTarget(t, () => 'temperature 21\n')
   const first = await startPrometheus(t, { 'prometheus.yml': config(target) })
-  await eventually(
-    () => first.ask('query?query=count_over_time(temperature[1m])') as Promise<VectorAnswer>,
-    ({ result }) => Number(result[0]?.value[1]) >= 3,
-  )
+  const count = 'query?query=count_over_time(temperature[1m])'
+  await eventually(async () => {
+    const { result } = (await first.ask(count)) as VectorAnswer
+    assert.ok(Number(result[0]?.value[1]) >= 3)
+  })
   await first.server.stop()
   const second = await startPrometheus(t, { 'prometheus.yml': 'scrape_configs: []' }, first.folder)
-  const { result } = (await second.ask(
-    'query?query=count_over_time(temperature[1m])',
-  )) as VectorAnswer
+  const { result } = (await second.ask(count)) as VectorAnswer
   assert.ok(Number(result[0]?.value[1]) >= 3)
 })
 
@@ -65,15 +66,9 @@ test('a series that a target no longer exposes ends at once', async (t) => {
   const { ask } = await startPrometheus(t, { 'prometheus.yml': config(target) })
   const find = (name: string): Promise<VectorAnswer> =>
     ask(`query?query=${name}`) as Promise<VectorAnswer>
-  await eventually(
-    () => find('gone'),
-    ({ result }) => result.length === 1,
-  )
+  await eventually(async () => assert.equal((await find('gone')).result.length, 1))
   exposed = 'kept 1\n'
-  await eventually(
-    () => find('gone'),
-    ({ result }) => result.length === 0,
-  )
+  await eventually(async () => assert.equal((await find('gone')).result.length, 0))
   assert.equal((await find('kept')).result.length, 1)
 })
 
@@ -99,24 +94,19 @@ test('rules record and alert, and an alert goes pending, firing, and away', asyn
     alerts: { state: string; labels: Record<string, string>; annotations: Record<string, string> }[]
   }
   const states = new Set<string>()
-  const firing = await eventually(
-    async () => {
-      const answer = (await ask('alerts')) as Alerts
-      for (const { state } of answer.alerts) states.add(state)
-      return answer
-    },
-    ({ alerts }) => alerts[0]?.state === 'firing',
-  )
+  const firing = await eventually(async () => {
+    const answer = (await ask('alerts')) as Alerts
+    for (const { state } of answer.alerts) states.add(state)
+    assert.equal(answer.alerts[0]?.state, 'firing')
+    return answer
+  })
   assert.deepEqual([...states], ['pending', 'firing'])
   assert.equal(firing.alerts[0]?.labels.severity, 'page')
   assert.equal(firing.alerts[0]?.annotations.summary, '1 is 40')
   const recorded = (await ask('query?query=temperature:max')) as VectorAnswer
   assert.equal(recorded.result[0]?.value[1], '40')
   temperature = 20
-  await eventually(
-    () => ask('alerts') as Promise<Alerts>,
-    ({ alerts }) => alerts.length === 0,
-  )
+  await eventually(async () => assert.deepEqual(((await ask('alerts')) as Alerts).alerts, []))
 })
 
 test('a query that cannot be read is a 400 with line and column', async (t) => {

@@ -6,9 +6,9 @@ import net from 'node:net'
 import path from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { promisify } from 'node:util'
-import { temporaryFolder } from '@khlong/core/testing'
+import { eventually, temporaryFolder } from '@khlong/core/testing'
 import { peer } from '../../../../tools/peers.ts'
-import { eventually, startPrometheus, startTarget } from '../helpers.ts'
+import { startPrometheus, startTarget } from '../helpers.ts'
 
 const run = promisify(execFile)
 
@@ -49,10 +49,10 @@ test('promtool queries us as it queries Prometheus', async (t) => {
   const { url, ask } = await startPrometheus(t, {
     'prometheus.yml': `global: { scrape_interval: 200ms }\nscrape_configs: [{ job_name: iot, static_configs: [{ targets: [${target}] }] }]`,
   })
-  await eventually(
-    () => ask('query?query=temperature') as Promise<{ result: unknown[] }>,
-    ({ result }) => result.length === 1,
-  )
+  await eventually(async () => {
+    const { result } = (await ask('query?query=temperature')) as { result: unknown[] }
+    assert.equal(result.length, 1)
+  })
   const instant = await run(peer('promtool'), ['query', 'instant', url, 'temperature'])
   assert.match(
     instant.stdout,
@@ -98,11 +98,10 @@ test('a real Prometheus on the same target gives the same answers', async (t) =>
   const config = `global: { scrape_interval: 100ms, scrape_timeout: 100ms }\nscrape_configs: [{ job_name: iot, static_configs: [{ targets: [${target}] }] }]`
   const realUrl = await startRealPrometheus(t, config)
   const ours = await startPrometheus(t, { 'prometheus.yml': config })
-  await eventually(
-    async () => [...scrapes.values()],
-    (counts) => counts.length === 2 && counts.every((count) => count > 70),
-    40_000,
-  )
+  await eventually(() => {
+    const counts = [...scrapes.values()]
+    assert.ok(counts.length === 2 && counts.every((count) => count > 70), String(counts))
+  }, 40_000)
   const queries = [
     'temperature',
     'rate(requests_total[15s])',
