@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { eventually } from '@khlong/core/testing'
 import { GroupMember, type JoinedMember } from '@khlong/kafka-client'
 import { ApiKey, ErrorCode } from '@khlong/kafka-protocol'
 import type { HeartbeatRequest } from '@khlong/kafka-protocol/messages/heartbeat'
@@ -100,13 +101,11 @@ async function startMember(
     { protocolType: 'connect' },
   )
   t.after(() => member.leave())
-  const until = async (event: RegExp, count = 1): Promise<void> => {
-    const deadline = performance.now() + 10_000
-    while (events.filter((one) => event.test(one)).length < count) {
-      assert.ok(performance.now() < deadline, `${event} in ${events.join('; ')}`)
-      await new Promise((resolve) => setImmediate(resolve))
-    }
-  }
+  const until = (event: RegExp, count = 1): Promise<void> =>
+    eventually(() => {
+      const isThere = events.filter((one) => event.test(one)).length >= count
+      assert.ok(isThere, `${event} in ${events.join('; ')}`)
+    })
   member.start()
   return { group, member, until }
 }
