@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
-import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { temporaryFolder } from '@khlong/core/testing'
+import { eventually, temporaryFolder } from '@khlong/core/testing'
 import { KafkaBroker } from '@khlong/kafka'
 import { Admin, type ConsumerRecord, Fetcher, Producer } from '@khlong/kafka-client'
 import { KafkaStreams, StreamsApps, StreamsBuilder, serdes } from '../src/index.ts'
@@ -18,12 +17,6 @@ async function startBroker(t: TestContext): Promise<string> {
   await broker.start()
   const [address] = Object.values(broker.addresses)
   return address!
-}
-
-async function until(isDone: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  for (const deadline = Date.now() + 15_000; Date.now() < deadline; await pause(20))
-    if (await isDone()) return
-  assert.fail(`${what}: not within 15 s`)
 }
 
 async function readAll(servers: string, topic: string): Promise<ConsumerRecord[]> {
@@ -87,10 +80,7 @@ describe('an application on a broker', () => {
       const streams = new KafkaStreams(countWords(), settings(servers), context)
       await streams.start()
       await say(...words)
-      await until(
-        async () => JSON.stringify(await counts()) === JSON.stringify(expected),
-        JSON.stringify(expected),
-      )
+      await eventually(async () => assert.deepEqual(await counts(), expected), 15_000)
       const [store] = streams.keyValueStores<string, number>('counts')
       assert.ok(store)
       await streams.stop()
@@ -120,27 +110,30 @@ describe('an application on a broker', () => {
       for (const [index, value] of words.entries())
         await producer.send({ topic: 'words', partition: index % 4, value })
     }
-    const counted = async (each: number): Promise<boolean> => {
+    const counted = async (each: number): Promise<void> => {
       const newest = new Map<string, number>()
       for (const { key, value } of await readAll(servers, 'counted'))
         newest.set(String(key), serdes.long.deserialize(value!))
-      return newest.size === 10 && [...newest.values()].every((count) => count === each)
+      assert.deepEqual([...newest.values()], new Array(10).fill(each))
     }
     await using first = new KafkaStreams(countWords(), quick)
     await using second = new KafkaStreams(countWords(), quick)
     const stores = (of: KafkaStreams): number => of.keyValueStores('counts').length
     await first.start()
-    await until(() => stores(first) === 4, 'all tasks with the first')
+    await eventually(() => assert.ok(stores(first) === 4, 'all tasks with the first'), 15_000)
     await say()
-    await until(() => counted(4), 'four of each')
+    await eventually(() => counted(4), 15_000)
     await second.start()
-    await until(() => stores(first) === 2 && stores(second) === 2, 'two tasks each')
+    await eventually(
+      () => assert.ok(stores(first) === 2 && stores(second) === 2, 'two tasks each'),
+      15_000,
+    )
     await say()
-    await until(() => counted(8), 'eight of each')
+    await eventually(() => counted(8), 15_000)
     await first.stop()
-    await until(() => stores(second) === 4, 'all tasks with the second')
+    await eventually(() => assert.ok(stores(second) === 4, 'all tasks with the second'), 15_000)
     await say()
-    await until(() => counted(12), 'twelve of each')
+    await eventually(() => counted(12), 15_000)
   })
 
   it('says which source topics are missing', async (t) => {
@@ -165,14 +158,20 @@ describe('an application on a broker', () => {
       settings: { 'window.size.ms': 300 },
     })
     await apps.start()
-    await until(() => apps.vitals().items[0]?.state === 'running', 'running')
+    await eventually(
+      () => assert.ok(apps.vitals().items[0]?.state === 'running', 'running'),
+      15_000,
+    )
     await using producer = new Producer({ 'bootstrap.servers': servers })
     const payload = { temperature: 1, humidity: 2, pressure: 3, luminosity: 4 }
     const frame = { id: 1, name: 's', place_id: 2, timestamp: 5, payload }
     await producer.send({ topic: 'iot-frames', key: '1', value: JSON.stringify(frame) })
     await producer.send({ topic: 'iot-frames', key: '1', value: 'nothing' })
-    await until(() => apps.vitals().facts.windowEndMs !== undefined, 'an open window')
-    await until(() => apps.vitals().recordsOut >= 5, 'both aggregates')
+    await eventually(
+      () => assert.ok(apps.vitals().facts.windowEndMs !== undefined, 'an open window'),
+      15_000,
+    )
+    await eventually(() => assert.ok(apps.vitals().recordsOut >= 5, 'both aggregates'), 15_000)
     const [sensor] = await readAll(servers, 'iot-aggregate-metrics-sensor')
     assert.equal(String(sensor?.key), '1')
     assert.equal(apps.vitals().deadLetters, 1)
