@@ -6,7 +6,7 @@ import path from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { listenTcp } from '@khlong/core'
-import { temporaryFolder } from '@khlong/core/testing'
+import { eventually, temporaryFolder } from '@khlong/core/testing'
 import { type Document, MongoClient } from 'mongodb'
 import mqtt from 'mqtt'
 import { PipelineProcess } from '../../../tools/pipeline-process.ts'
@@ -32,19 +32,6 @@ async function pipelineFolder(t: TestContext, yaml: string): Promise<string> {
   await mkdir(folder)
   await writeFile(path.join(folder, 'khlong.yml'), yaml)
   return folder
-}
-
-async function eventually<Value>(
-  ask: () => Promise<Value | undefined>,
-  what: string,
-): Promise<Value> {
-  const deadlineMs = performance.now() + 30_000
-  for (;;) {
-    const value = await ask()
-    if (value !== undefined) return value
-    if (performance.now() > deadlineMs) throw new Error(`no ${what} in 30 s`)
-    await new Promise((resolve) => setImmediate(resolve))
-  }
 }
 
 test('a wrong key in khlong.yml gives one message with file, line and key, and exit code 1', async (t) => {
@@ -108,11 +95,13 @@ test('a frame flows to its document, SIGTERM stops cleanly, and a second start r
     eventually(async () => {
       const client = await MongoClient.connect(`mongodb://127.0.0.1:${pipeline.ports.mongodb}`)
       try {
-        return (await client.db('iot').collection('iot_frames').findOne({ id })) ?? undefined
+        const found = await client.db('iot').collection('iot_frames').findOne({ id })
+        assert.ok(found, `no document of ${id}`)
+        return found
       } finally {
         await client.close()
       }
-    }, `document of ${id}`)
+    }, 30_000)
 
   await publish('777')
   const document = await find('777')
@@ -134,8 +123,9 @@ test('a frame flows to its document, SIGTERM stops cleanly, and a second start r
       `http://127.0.0.1:${pipeline.ports.prometheus}/api/v1/query?query=sample_sensor_metric_temperature{sensor_id="777"}`,
     )
     const { data } = (await response.json()) as { data: { result: { value: [number, string] }[] } }
+    assert.ok(data.result[0], 'no series of 777')
     return data.result[0]
-  }, 'series of 777')
+  }, 30_000)
   assert.equal(series.value[1], '21.5')
   assert.equal(await pipeline.stop(), 0, pipeline.output)
 
