@@ -94,12 +94,12 @@ export const commonFields: {
     'none: any error fails the task. all: records in error are skipped, or go to the dead letter topic.',
     { default: 'none', choices: ['none', 'all'], ...errors },
   ),
-  'errors.log.enable': boolean('Whether each error that is tolerated is logged.', {
+  'errors.log.enable': boolean('Whether each record in error is logged, tolerated or not.', {
     default: false,
     ...errors,
   }),
   'errors.log.include.messages': boolean(
-    'Whether the log names topic, partition and offset of the record. Payloads are never logged.',
+    'Whether the log names topic, partition, offset and time of the record. Payloads are never logged.',
     { default: false, ...errors },
   ),
   'errors.deadletterqueue.topic.name': string(

@@ -46,11 +46,11 @@ export class ErrorPolicy {
    */
   handle(letter: () => Letter, failure: Failure): OutgoingRecord | undefined {
     this.#counters.errors++
+    if (this.#options['errors.log.enable']) this.#log(letter(), failure)
     if (this.#options['errors.tolerance'] === 'none')
       throw new ConnectError('CONNECT_FAILED', 'Tolerance exceeded in error handler', {
         cause: failure.error,
       })
-    if (this.#options['errors.log.enable']) this.#log(letter(), failure)
     if (!this.#deadLetters) {
       this.#counters.skipped++
       return undefined
@@ -58,8 +58,13 @@ export class ErrorPolicy {
     return deadLetter(letter(), failure, this.#deadLetters)
   }
 
-  #log({ topic, partition, offset }: Letter, { stage, className, error }: Failure): void {
-    const where = this.#options['errors.log.include.messages'] ? { topic, partition, offset } : {}
+  #log(
+    { topic, partition, offset, timestamp }: Letter,
+    { stage, className, error }: Failure,
+  ): void {
+    const where = this.#options['errors.log.include.messages']
+      ? { topic, partition, offset, timestamp }
+      : {}
     this.#logger.error(
       { ...this.#place, stage, class: className, ...where, err: error },
       'record in error',

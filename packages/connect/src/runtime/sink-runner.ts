@@ -1,51 +1,27 @@
-import type { Clock, Logger } from '@khlong/core'
-import type { Converter } from '../converters/converter.ts'
-import type { HeaderConverter } from '../converters/headers.ts'
-import type { Header, KafkaRecord, SinkRecord } from '../data/record.ts'
+import type { KafkaRecord, SinkRecord } from '../data/record.ts'
 import { ConnectError } from '../errors.ts'
 import type { SinkTask } from '../plugin.ts'
-import type { Transform } from '../transforms/transform.ts'
-import type { Backoff } from './backoff.ts'
-import { letterOf, type Stage } from './dead-letters.ts'
-import type { ErrorPolicy } from './error-policy.ts'
+import type { ConversionFailure } from './conversion.ts'
+import { type Failure, letterOf } from './dead-letters.ts'
 import type {
-  ConnectKafka,
   OutgoingRecord,
   Position,
   RecordReader,
   RecordWriter,
   TopicPartition,
 } from './kafka.ts'
-import type { TaskCounters } from './metrics.ts'
 import { pause } from './pause.ts'
+import type { RunnerOptions } from './runner-options.ts'
 
-export interface SinkRunnerOptions {
-  readonly kafka: ConnectKafka
+export interface SinkRunnerOptions extends RunnerOptions {
   readonly groupId: string
-  readonly clientId: string
   readonly topics: readonly string[]
   readonly topicsRegex: string
   readonly consumerOverrides: Readonly<Record<string, string>>
-  readonly keyConverter: Converter
-  readonly valueConverter: Converter
-  /** Undefined: nobody looks at headers. */
-  readonly headerConverter: HeaderConverter | undefined
-  readonly converterNames: { readonly key: string; readonly value: string; readonly header: string }
-  readonly transforms: Transform | undefined
-  readonly policy: ErrorPolicy
-  readonly counters: TaskCounters
-  readonly backoff: Backoff
-  readonly flushIntervalMs: number
-  readonly clock: Clock
-  readonly logger: Logger
-  /** Called when a topic is used for the first time, for `GET /connectors/{name}/topics`. */
-  readonly onTopic: (topic: string) => void
 }
 
 // How long a stop waits at most for records that do not come.
 const pollMs = 250
-
-const noHeaders: readonly Header[] = []
 
 /**
  * Runs a sink task: fetch, convert, transform, put, flush, commit.
@@ -113,7 +89,8 @@ export class SinkRunner {
 
   /** Puts one record that the task itself refused into the way of errors. */
   reportErrant(record: SinkRecord, error: Error): void {
-    this.#handle(record.origin, 'TASK_PUT', this.#task?.constructor.name ?? 'SinkTask', error)
+    const className = this.#task?.constructor.name ?? 'SinkTask'
+    this.#handle(record.origin, { stage: 'TASK_PUT', className, error })
   }
 
   async #step(reader: RecordReader): Promise<void> {
@@ -129,13 +106,22 @@ export class SinkRunner {
   }
 
   async #process(fetched: readonly KafkaRecord[]): Promise<void> {
-    const { counters } = this.#options
+    const { counters, conversion } = this.#options
+    const { signal } = this.#stopping
     counters.recordsIn += fetched.length
     counters.batches++
     const records: SinkRecord[] = []
     for (const record of fetched) {
-      const converted = this.#convert(record)
-      if (converted) records.push(converted)
+      this.#noteTopic(record.topic)
+      try {
+        const converted = conversion.forSink(record)
+        if (converted) records.push(converted)
+      } catch (failure) {
+        const converted = await this.#convertAgain(record, failure)
+        if (converted) records.push(converted)
+        // Nothing of the batch counts as done: it comes again.
+        if (signal.aborted) return
+      }
     }
     if (records.length > 0 && !(await this.#put(records))) return
     await this.#writeDeadLetters()
@@ -169,49 +155,26 @@ export class SinkRunner {
     }
   }
 
-  #convert(record: KafkaRecord): SinkRecord | undefined {
-    const { keyConverter, valueConverter, headerConverter, converterNames, transforms } =
-      this.#options
-    const { topic } = record
-    if (!this.#topics.has(topic)) {
-      this.#topics.add(topic)
-      this.#options.onTopic(topic)
-    }
-    let stage: Stage = 'KEY_CONVERTER'
-    let className = converterNames.key
+  /** What becomes of a record that failed; undefined where it goes the way of errors. */
+  async #convertAgain(record: KafkaRecord, failure: unknown): Promise<SinkRecord | undefined> {
+    const { conversion, retries } = this.#options
+    const { signal } = this.#stopping
     try {
-      const key = keyConverter.toConnect(record.key, topic)
-      stage = 'VALUE_CONVERTER'
-      className = converterNames.value
-      const value = valueConverter.toConnect(record.value, topic)
-      stage = 'HEADER_CONVERTER'
-      className = converterNames.header
-      const headers = headerConverter
-        ? record.headers.map((header) => headerConverter.toConnect(header, topic))
-        : noHeaders
-      const converted: SinkRecord = {
-        topic,
-        partition: record.partition,
-        keySchema: key.schema,
-        key: key.value,
-        valueSchema: value.schema,
-        value: value.value,
-        timestampMs: record.timestamp < 0 ? null : record.timestamp,
-        headers,
-        origin: record,
-      }
-      if (!transforms) return converted
-      stage = 'TRANSFORMATION'
-      className = 'org.apache.kafka.connect.transforms.Transformation'
-      return transforms(converted) ?? undefined
-    } catch (error) {
-      this.#handle(record, stage, className, error as Error)
+      return await retries.again(() => conversion.forSink(record), failure, signal)
+    } catch (last) {
+      if (!signal.aborted) this.#handle(record, last as ConversionFailure)
       return undefined
     }
   }
 
-  #handle(record: KafkaRecord, stage: Stage, className: string, error: Error): void {
-    const letter = this.#options.policy.handle(() => letterOf(record), { stage, className, error })
+  #noteTopic(topic: string): void {
+    if (this.#topics.has(topic)) return
+    this.#topics.add(topic)
+    this.#options.onTopic(topic)
+  }
+
+  #handle(record: KafkaRecord, failure: Failure): void {
+    const letter = this.#options.policy.handle(() => letterOf(record), failure)
     if (letter) this.#deadLetters.push(letter)
   }
 

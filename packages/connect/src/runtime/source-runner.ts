@@ -1,34 +1,15 @@
-import type { Clock, Logger } from '@khlong/core'
-import type { Converter } from '../converters/converter.ts'
-import type { HeaderConverter } from '../converters/headers.ts'
-import type { KafkaHeader, SourceRecord } from '../data/record.ts'
+import type { SourceRecord } from '../data/record.ts'
 import type { ConnectObject } from '../data/schema.ts'
 import { ConnectError } from '../errors.ts'
 import type { SourceTask } from '../plugin.ts'
-import type { Transform } from '../transforms/transform.ts'
-import type { Backoff } from './backoff.ts'
-import type { Letter, Stage } from './dead-letters.ts'
-import type { ErrorPolicy } from './error-policy.ts'
-import type { ConnectKafka, OutgoingRecord, RecordWriter, WriteFailure } from './kafka.ts'
-import type { TaskCounters } from './metrics.ts'
+import type { ConversionFailure } from './conversion.ts'
+import type { Failure, Letter } from './dead-letters.ts'
+import type { OutgoingRecord, RecordWriter, WriteFailure } from './kafka.ts'
 import { pause } from './pause.ts'
+import type { RunnerOptions } from './runner-options.ts'
 
-export interface SourceRunnerOptions {
-  readonly kafka: ConnectKafka
-  readonly clientId: string
+export interface SourceRunnerOptions extends RunnerOptions {
   readonly producerOverrides: Readonly<Record<string, string>>
-  readonly keyConverter: Converter
-  readonly valueConverter: Converter
-  readonly headerConverter: HeaderConverter
-  readonly converterNames: { readonly key: string; readonly value: string; readonly header: string }
-  readonly transforms: Transform | undefined
-  readonly policy: ErrorPolicy
-  readonly counters: TaskCounters
-  readonly backoff: Backoff
-  readonly flushIntervalMs: number
-  readonly clock: Clock
-  readonly logger: Logger
-  readonly onTopic: (topic: string) => void
   /** Writes offsets of the source; resolved when they are durable. */
   readonly writeOffsets: (
     offsets: readonly (readonly [partition: ConnectObject, offset: ConnectObject])[],
@@ -123,14 +104,19 @@ export class SourceRunner {
 
   async #take(sources: readonly SourceRecord[]): Promise<void> {
     if (sources.length === 0) return
-    const { counters } = this.#options
+    const { counters, conversion } = this.#options
+    const { signal } = this.#stopping
     counters.recordsIn += sources.length
     counters.batches++
     const outgoing: Outgoing[] = []
-    for (const source of sources) {
-      const item = this.#convert(source)
-      if (item) outgoing.push(item)
-    }
+    for (const source of sources)
+      try {
+        this.#add(outgoing, source, conversion.fromSource(source))
+      } catch (failure) {
+        await this.#convertAgain(outgoing, source, failure)
+        // Nothing of the batch counts as done: the source gives it again.
+        if (signal.aborted) return
+      }
     const batch: Batch = { count: sources.length, sources, done: false }
     this.#batches.push(batch)
     if (this.#repeating) await this.#repeating
@@ -190,17 +176,18 @@ export class SourceRunner {
   }
 
   /** A record that Kafka never takes: its head goes to the dead letter topic. */
-  #onRefused(item: Outgoing, failure: WriteFailure): Outgoing[] {
-    const error = failure.isTooLarge
-      ? new ConnectError('CONNECT_RECORD_TOO_LARGE', failure.error.message, {
-          cause: failure.error,
+  #onRefused(item: Outgoing, refusal: WriteFailure): Outgoing[] {
+    const error = refusal.isTooLarge
+      ? new ConnectError('CONNECT_RECORD_TOO_LARGE', refusal.error.message, {
+          cause: refusal.error,
         })
-      : failure.error
+      : refusal.error
     if (item.isDeadLetter)
       throw new ConnectError('CONNECT_FAILED', 'a dead letter could not be written', {
         cause: error,
       })
-    const letter = this.#dead(item.source, 'KAFKA_PRODUCE', 'KafkaProducer', error, item.record)
+    const failure: Failure = { stage: 'KAFKA_PRODUCE', className: 'KafkaProducer', error }
+    const letter = this.#dead(item.source, failure, item.record)
     return letter ? [letter] : []
   }
 
@@ -239,65 +226,41 @@ export class SourceRunner {
     this.#options.counters.lastCommitMs = this.#options.clock.nowMs()
   }
 
-  #convert(source: SourceRecord): Outgoing | undefined {
-    const { keyConverter, valueConverter, headerConverter, converterNames, transforms } =
-      this.#options
-    if (source.error) return this.#dead(source, 'TASK_POLL', 'SourceTask', source.error)
-    let stage: Stage = 'TRANSFORMATION'
-    let className = 'org.apache.kafka.connect.transforms.Transformation'
+  #add(outgoing: Outgoing[], source: SourceRecord, record: OutgoingRecord | undefined): void {
+    if (!record) {
+      this.#options.counters.skipped++
+      return
+    }
+    if (!this.#topics.has(record.topic)) {
+      this.#topics.add(record.topic)
+      this.#options.onTopic(record.topic)
+    }
+    outgoing.push({ source, record, isDeadLetter: false })
+  }
+
+  /** Tries a record again that failed, or sends it the way of errors. */
+  async #convertAgain(outgoing: Outgoing[], source: SourceRecord, failure: unknown): Promise<void> {
+    const { conversion, retries } = this.#options
+    const { signal } = this.#stopping
     try {
-      const changed = transforms ? transforms(source) : source
-      if (!changed) {
-        this.#options.counters.skipped++
-        return undefined
-      }
-      const { topic } = changed
-      stage = 'HEADER_CONVERTER'
-      className = converterNames.header
-      const headers = changed.headers.map(
-        (header): KafkaHeader => [header.key, headerConverter.fromConnect(header, topic)],
-      )
-      stage = 'KEY_CONVERTER'
-      className = converterNames.key
-      const key = keyConverter.fromConnect(changed.keySchema, changed.key, topic)
-      stage = 'VALUE_CONVERTER'
-      className = converterNames.value
-      const value = valueConverter.fromConnect(changed.valueSchema, changed.value, topic)
-      if (!this.#topics.has(topic)) {
-        this.#topics.add(topic)
-        this.#options.onTopic(topic)
-      }
-      const record: OutgoingRecord = {
-        topic,
-        key,
-        value,
-        headers,
-        ...(changed.partition === null ? {} : { partition: changed.partition }),
-        ...(changed.timestampMs === null ? {} : { timestamp: changed.timestampMs }),
-      }
-      return { source, record, isDeadLetter: false }
-    } catch (error) {
-      return this.#dead(source, stage, className, error as Error)
+      const record = await retries.again(() => conversion.fromSource(source), failure, signal)
+      this.#add(outgoing, source, record)
+    } catch (last) {
+      if (signal.aborted) return
+      const letter = this.#dead(source, last as ConversionFailure)
+      if (letter) outgoing.push(letter)
     }
   }
 
-  #dead(
-    source: SourceRecord,
-    stage: Stage,
-    className: string,
-    error: Error,
-    written?: OutgoingRecord,
-  ): Outgoing | undefined {
-    const { policy, headerConverter } = this.#options
+  #dead(source: SourceRecord, failure: Failure, written?: OutgoingRecord): Outgoing | undefined {
+    const { policy, conversion } = this.#options
     const letter = (): Letter => ({
       key: written?.key ?? null,
       value: written?.value ?? rawOf(source),
-      headers: source.headers.map(
-        (header): KafkaHeader => [header.key, headerConverter.fromConnect(header, source.topic)],
-      ),
+      headers: conversion.headers(source),
       topic: source.topic,
     })
-    const record = policy.handle(letter, { stage, className, error })
+    const record = policy.handle(letter, failure)
     return record && { source, record, isDeadLetter: true }
   }
 }

@@ -8,10 +8,13 @@ import type { OffsetStore } from '../storage/offset-store.ts'
 import type { RunState, StatusStore } from '../storage/status-store.ts'
 import { transformChain } from '../transforms/chain.ts'
 import { Backoff } from './backoff.ts'
+import { Conversion } from './conversion.ts'
 import { ErrorPolicy } from './error-policy.ts'
 import type { ConnectKafka } from './kafka.ts'
 import type { TaskCounters } from './metrics.ts'
 import { pause } from './pause.ts'
+import { Retries } from './retries.ts'
+import type { RunnerOptions } from './runner-options.ts'
 import { SinkRunner } from './sink-runner.ts'
 import { SourceRunner } from './source-runner.ts'
 
@@ -154,11 +157,8 @@ export class ConnectorTask {
   }
 
   #runSink(plugin: SinkPlugin): Run {
-    const parts = this.#parts('connector-consumer')
-    const seesHeaders = parts.transforms !== undefined || plugin.usesHeaders === true
     const runner = new SinkRunner({
-      ...parts,
-      headerConverter: seesHeaders ? parts.headerConverter : undefined,
+      ...this.#parts('connector-consumer', plugin.usesHeaders === true),
       groupId: this.#config['consumer.override.group.id'] ?? `connect-${this.#connector}`,
       topics: listOf(this.#config.topics),
       topicsRegex: this.#config['topics.regex'] ?? '',
@@ -179,7 +179,7 @@ export class ConnectorTask {
     const { offsets } = this.#environment
     const connector = this.#connector
     const runner = new SourceRunner({
-      ...this.#parts('connector-producer'),
+      ...this.#parts('connector-producer', true),
       producerOverrides: this.#overrides('producer'),
       writeOffsets: (entries) => offsets.put(connector, entries),
     })
@@ -221,30 +221,39 @@ export class ConnectorTask {
     ])
   }
 
-  #parts(role: string) {
+  #parts(role: string, usesHeaders: boolean): RunnerOptions {
     const { kafka, workerConfig, flushIntervalMs, clock, random, logger, statuses } =
       this.#environment
+    const { counters } = this
     const connector = this.#connector
     const common = commonSpec.parse(this.#config)
+    const transforms = transformChain(this.#config)
+    const delayMsMax = common['errors.retry.delay.max.ms']
     return {
       kafka,
       clientId: `${role}-${connector}-${this.id}`,
-      keyConverter: converterFor('key.converter', this.#config, workerConfig),
-      valueConverter: converterFor('value.converter', this.#config, workerConfig),
-      headerConverter: headerConverterFor(this.#config, workerConfig),
-      converterNames: {
-        key: this.#named('key.converter'),
-        value: this.#named('value.converter'),
-        header: this.#named('header.converter'),
-      },
-      transforms: transformChain(this.#config),
-      policy: new ErrorPolicy(common, { connector, task: this.id }, logger, this.counters),
-      counters: this.counters,
-      backoff: new Backoff({
-        minMs: 300,
-        maxMs: Math.min(common['errors.retry.delay.max.ms'], 10_000),
-        random,
+      conversion: new Conversion({
+        keyConverter: converterFor('key.converter', this.#config, workerConfig),
+        valueConverter: converterFor('value.converter', this.#config, workerConfig),
+        headerConverter: headerConverterFor(this.#config, workerConfig),
+        readsHeaders: usesHeaders || transforms !== undefined,
+        converterNames: {
+          key: this.#named('key.converter'),
+          value: this.#named('value.converter'),
+          header: this.#named('header.converter'),
+        },
+        transforms,
       }),
+      retries: new Retries({
+        timeoutMs: common['errors.retry.timeout'],
+        delayMsMax,
+        clock,
+        random,
+        counters,
+      }),
+      policy: new ErrorPolicy(common, { connector, task: this.id }, logger, counters),
+      counters,
+      backoff: new Backoff({ minMs: 300, maxMs: Math.min(delayMsMax, 10_000), random }),
       flushIntervalMs,
       clock,
       logger,
