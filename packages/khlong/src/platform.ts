@@ -80,6 +80,9 @@ export class Platform {
     this.#snapshots = new SnapshotSource({
       name: options.pipeline.name,
       version,
+      folder: options.pipeline.folder,
+      data: options.pipeline.data,
+      window: this.#running.includes('streams') ? windowOf(options.pipeline) : undefined,
       supervisor: this.#supervisor,
       external: partNames.flatMap((name) => {
         const address = book.parts[name]
@@ -162,4 +165,10 @@ export class Platform {
     }
     await this.#supervisor.call('mqtt', 'openPublicListeners')
   }
+}
+
+/** The windows of the streams, where the pipeline says how long they are. */
+function windowOf({ settings }: Pipeline): { sizeMs: number } | undefined {
+  const sizeMs = settings.value(['streams', 'settings', 'window.size.ms'])
+  return typeof sizeMs === 'number' && sizeMs > 0 ? { sizeMs } : undefined
 }

@@ -8,6 +8,9 @@ import { LiveTable } from '../src/terminal/live-table.ts'
 const snapshot: Snapshot = {
   name: 'iot',
   version: '0.0.0',
+  processId: 1,
+  folder: '/pipeline',
+  data: '/data',
   uptimeMs: 1_000,
   ready: true,
   memory: { anonymousBytes: 1, rssBytes: 1 },

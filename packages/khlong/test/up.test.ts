@@ -10,6 +10,7 @@ import { eventually, temporaryFolder } from '@khlong/core/testing'
 import { type Document, MongoClient } from 'mongodb'
 import mqtt from 'mqtt'
 import { PipelineProcess } from '../../../tools/pipeline-process.ts'
+import { findRunningPipeline } from '../src/doctor/running-pipeline.ts'
 
 const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 
@@ -127,6 +128,14 @@ test('a frame flows to its document, SIGTERM stops cleanly, and a second start r
     return data.result[0]
   }, 30_000)
   assert.equal(series.value[1], '21.5')
+  const running = await findRunningPipeline(path.join(pipeline.folder, 'data'))
+  assert.ok(running.kind === 'running')
+  assert.deepEqual(running.snapshot.window, { sizeMs: 30_000 })
+  const healthy = await khlong('doctor', pipeline.folder)
+  assert.equal(healthy.code, 0, healthy.output)
+  assert.match(healthy.output, new RegExp(`it runs as process ${pipeline.processId}\n`))
+  assert.match(healthy.output, /^ {2}kafka +[\d.]+ [KM]iB$/m)
+  assert.match(healthy.output, /\nnothing is wrong\n$/)
   assert.equal(await pipeline.stop(), 0, pipeline.output)
 
   await pipeline.start()

@@ -17,7 +17,7 @@ interface PipelineFlags {
   open: boolean
 }
 
-/** `up`, `check`, `init`, `doctor`. */
+/** `up`, `check`, `doctor`, `init`. */
 export function addPipelineCommands(program: Command): void {
   const setOption = (): Option =>
     new Option('--set <section.key=value>', 'override a setting of khlong.yml (repeatable)')
@@ -58,6 +58,22 @@ export function addPipelineCommands(program: Command): void {
         process.stdout.write(`${name.padEnd(12)}${address.kind.padEnd(10)}${where}\n`)
       }
       process.stdout.write(`data        ${pipeline.data}\n`)
+    })
+
+  program
+    .command('doctor')
+    .description('say what runs, what takes space, what is wrong and what to do')
+    .argument('[dir]', 'folder with khlong.yml', '.')
+    .option('--data <dir>', 'where khlong up was told to keep its data')
+    .option('--demo', 'lay khlong.demo.yml over khlong.yml')
+    .addOption(setOption())
+    .action(async (folder: string, flags: PipelineFlags) => {
+      const { diagnose } = await import('../doctor/doctor.ts')
+      const { reportLines } = await import('../doctor/report.ts')
+      const diagnosis = await diagnose({ folder, ...flags })
+      const colour = process.stdout.isTTY === true
+      process.stdout.write(`${reportLines(diagnosis, colour).join('\n')}\n`)
+      if (diagnosis.findings.some(({ level }) => level === 'wrong')) process.exitCode = 1
     })
 
   program

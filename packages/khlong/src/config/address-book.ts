@@ -67,16 +67,24 @@ export function wiringKeys(part: PartName): readonly string[] {
   return [...listeners.map(({ name }) => name), ...(externalKey === undefined ? [] : [externalKey])]
 }
 
+export interface ResolveAddressOptions {
+  /** Whether a part may listen there; by default it is tried. */
+  isFree?(address: ListenAddress): Promise<boolean>
+}
+
 /**
  * Decides every address. A default port that is taken moves to the next free one; a port that the
  * user wrote stays, and is refused where it is taken.
  *
  * @throws KhlongError `KHLONG_PORT_TAKEN` with file, line and key
  */
-export async function resolveAddressBook(pipeline: Pipeline): Promise<AddressBook> {
+export async function resolveAddressBook(
+  pipeline: Pipeline,
+  { isFree = canListen }: ResolveAddressOptions = {},
+): Promise<AddressBook> {
+  const ports: Ports = { given: new Set(), isFree }
   const parts = {} as Record<PartName, PartAddress>
   const moved: { part: PartName; listener: string; from: number; to: number }[] = []
-  const given = new Set<number>()
   for (const part of Object.keys(wiring) as PartName[]) {
     const settings = partSettings(pipeline, part)
     const { listeners, externalKey } = wiring[part]
@@ -94,19 +102,24 @@ export async function resolveAddressBook(pipeline: Pipeline): Promise<AddressBoo
     for (const listener of listeners) {
       const written = settings?.[listener.name]
       if (written === false) continue
-      const address = await decide(pipeline, part, listener, written, given)
+      const address = await decide(pipeline, part, listener, written, ports)
       if (address.port !== listener.port && written === undefined && !listener.internal)
         moved.push({ part, listener: listener.name, from: listener.port, to: address.port })
-      given.add(address.port)
+      ports.given.add(address.port)
       addresses[listener.name] = formatListen(address)
     }
     parts[part] = { kind: 'embedded', listeners: addresses }
   }
   const platform = formatListen({
     host: '127.0.0.1',
-    port: await freePort('127.0.0.1', 9600, given),
+    port: await freePort('127.0.0.1', 9600, ports),
   })
   return { parts, platform, moved, environment: environmentOf(parts) }
+}
+
+interface Ports {
+  readonly given: Set<number>
+  isFree(address: ListenAddress): Promise<boolean>
 }
 
 async function decide(
@@ -114,10 +127,10 @@ async function decide(
   part: PartName,
   listener: Listener,
   written: unknown,
-  given: ReadonlySet<number>,
+  ports: Ports,
 ): Promise<ListenAddress> {
   if (written === undefined)
-    return { host: '127.0.0.1', port: await freePort('127.0.0.1', listener.port, given) }
+    return { host: '127.0.0.1', port: await freePort('127.0.0.1', listener.port, ports) }
   const where = pipeline.settings.where([part, listener.name])
   const key = `${part}.${listener.name}`
   let address: ListenAddress
@@ -127,10 +140,10 @@ async function decide(
     throw new KhlongError('KHLONG_SETTING_INVALID', `${where}: ${key}: ${(error as Error).message}`)
   }
   if (address.port === 0)
-    return { host: address.host, port: await freePort(address.host, 0, given) }
-  const problem = given.has(address.port)
+    return { host: address.host, port: await freePort(address.host, 0, ports) }
+  const problem = ports.given.has(address.port)
     ? 'is given to two parts'
-    : (await isFree(address))
+    : (await ports.isFree(address))
       ? undefined
       : 'is taken by another process'
   if (problem)
@@ -143,7 +156,7 @@ async function decide(
 }
 
 /** The first free port from `from` upwards; any free port where `from` is 0. */
-async function freePort(host: string, from: number, given: ReadonlySet<number>): Promise<number> {
+async function freePort(host: string, from: number, { given, isFree }: Ports): Promise<number> {
   if (from === 0) {
     for (;;) {
       const port = await probe({ host, port: 0 })
@@ -158,7 +171,8 @@ async function freePort(host: string, from: number, given: ReadonlySet<number>):
   )
 }
 
-async function isFree(address: ListenAddress): Promise<boolean> {
+/** Whether this process could listen there now. */
+export async function canListen(address: ListenAddress): Promise<boolean> {
   return (await probe(address)) !== undefined
 }
 

@@ -1,4 +1,4 @@
-import { mkdir, rename, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { AddressBook } from '../config/address-book.ts'
 import { clientAddress } from '../config/address-book.ts'
@@ -25,6 +25,17 @@ export async function writeDiscovery(
     path.join(folder, 'iot-metrics-time-series.json'),
     series === undefined ? [] : [{ targets: [clientAddress(series)], labels: {} }],
   )
+}
+
+/** The platform's address as {@link writeDiscovery} left it there; undefined where it did not. */
+export async function platformAddress(folder: string): Promise<string | undefined> {
+  try {
+    const targets: unknown = JSON.parse(await readFile(path.join(folder, 'khlong.json'), 'utf8'))
+    const address = (targets as { targets: string[] }[])[0]?.targets[0]
+    return typeof address === 'string' ? address : undefined
+  } catch {
+    return undefined
+  }
 }
 
 async function writeWhole(file: string, value: unknown): Promise<void> {

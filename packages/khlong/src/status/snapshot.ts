@@ -25,11 +25,17 @@ export interface PartSnapshot {
 export interface Snapshot {
   readonly name: string
   readonly version: string
+  readonly processId: number
+  /** The pipeline's folder, and the one with its data. */
+  readonly folder: string
+  readonly data: string
   readonly uptimeMs: number
   readonly ready: boolean
   readonly memory: ProcessMemory
   /** Of one core, so that two busy cores are 200. */
   readonly cpuPercent: number
+  /** The size that the settings give the windows of the streams; missing where they do not. */
+  readonly window?: { readonly sizeMs: number }
   readonly parts: readonly PartSnapshot[]
 }
 
@@ -46,6 +52,9 @@ interface ExternalPart {
 export interface SnapshotSourceOptions {
   name: string
   version: string
+  folder: string
+  data: string
+  window: { readonly sizeMs: number } | undefined
   supervisor: Supervisor
   external: readonly ExternalPart[]
 }
@@ -67,15 +76,19 @@ export class SnapshotSource {
   }
 
   async take(): Promise<Snapshot> {
-    const { name, version, supervisor, external } = this.#options
+    const { name, version, folder, data, window, supervisor, external } = this.#options
     const [states, memory] = await Promise.all([supervisor.refresh(), readProcessMemory()])
     return {
       name,
       version,
+      processId: process.pid,
+      folder,
+      data,
       uptimeMs: Math.round(performance.now() - this.#startMs),
       ready: this.ready,
       memory,
       cpuPercent: this.#cpuPercent(),
+      ...(window === undefined ? {} : { window }),
       parts: [
         ...states.map((state) => this.#partSnapshot(state)),
         ...external.map(

@@ -1,0 +1,48 @@
+import { readFile } from 'node:fs/promises'
+import path from 'node:path'
+import { platformAddress } from '../status/discovery.ts'
+import type { Snapshot } from '../status/snapshot.ts'
+
+/** What is known of the process that owns a data folder. */
+export type PipelineState =
+  | { readonly kind: 'stopped' }
+  /** Its owner is gone without giving it back. */
+  | { readonly kind: 'killed'; readonly processId: number }
+  | { readonly kind: 'silent'; readonly processId: number; readonly address: string | undefined }
+  | { readonly kind: 'running'; readonly processId: number; readonly snapshot: Snapshot }
+
+const answerWithinMs = 3_000
+
+/** Looks for the pipeline that runs on a data folder, and asks it what its parts do. */
+export async function findRunningPipeline(data: string): Promise<PipelineState> {
+  const text = await readFile(path.join(data, 'owner.pid'), 'utf8').catch(() => '')
+  const processId = Number.parseInt(text, 10)
+  if (!Number.isInteger(processId)) return { kind: 'stopped' }
+  if (!isAlive(processId)) return { kind: 'killed', processId }
+  const address = await platformAddress(path.join(data, 'discovery'))
+  const snapshot = address === undefined ? undefined : await askSnapshot(address)
+  return snapshot
+    ? { kind: 'running', processId, snapshot }
+    : { kind: 'silent', processId, address }
+}
+
+/** The snapshot of a platform at `address`; undefined where none answers there. */
+export async function askSnapshot(address: string): Promise<Snapshot | undefined> {
+  try {
+    const response = await fetch(`http://${address}/-/parts`, {
+      signal: AbortSignal.timeout(answerWithinMs),
+    })
+    return response.ok ? ((await response.json()) as Snapshot) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function isAlive(processId: number): boolean {
+  try {
+    process.kill(processId, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}
