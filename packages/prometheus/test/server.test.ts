@@ -46,6 +46,20 @@ test('what a target exposes is scraped, labelled, relabelled and found', async (
   assert.equal(targets.activeTargets[0]?.health, 'up')
 })
 
+test('a job shows what it has scraped', async (t) => {
+  const target = await startTarget(t, () => 'temperature 21\nhumidity 40\n')
+  const { server } = await startPrometheus(t, { 'prometheus.yml': config(target) })
+  const job = () => server.vitals().items.find(({ name }) => name === 'iot')
+  const first = await eventually(() => {
+    const recordsIn = job()?.recordsIn ?? 0
+    assert.ok(recordsIn > 0)
+    return recordsIn
+  })
+  await eventually(() => assert.ok((job()?.recordsIn ?? 0) > first))
+  await server.reload()
+  assert.ok((job()?.recordsIn ?? 0) > first)
+})
+
 test('samples are there again after a restart', async (t) => {
   const target = await startTarget(t, () => 'temperature 21\n')
   const first = await startPrometheus(t, { 'prometheus.yml': config(target) })

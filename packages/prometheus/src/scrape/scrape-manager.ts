@@ -38,8 +38,8 @@ export class ScrapeManager {
   #config: PrometheusConfig | undefined
   #timer: TimerHandle | undefined
   #stopped = false
-  /** Samples stored since the start. */
-  samplesScraped = 0
+  /** Samples that each job has scraped since the start, also before its configuration was read again. */
+  readonly #samplesScraped = new Map<string, number>()
   scrapeFailures = 0
 
   constructor(options: ScrapeManagerOptions) {
@@ -76,6 +76,10 @@ export class ScrapeManager {
   /** Labels of targets that relabelling dropped. */
   dropped(): Readonly<Record<string, string>>[] {
     return this.#jobs.flatMap((job) => job.dropped)
+  }
+
+  samplesScraped(job: string): number {
+    return this.#samplesScraped.get(job) ?? 0
   }
 
   async #discover(): Promise<void> {
@@ -118,25 +122,25 @@ export class ScrapeManager {
       if (!job.running.has(key)) {
         const running: RunningTarget = { target, timer: undefined, scraping: undefined }
         job.running.set(key, running)
-        this.#scrape(running)
+        this.#scrape(config.job_name, running)
       }
   }
 
-  #scrape(running: RunningTarget): void {
+  #scrape(job: string, running: RunningTarget): void {
     const { clock } = this.#options
     const startMs = clock.nowMs()
-    running.scraping = this.#scrapeOnce(running.target, startMs).finally(() => {
+    running.scraping = this.#scrapeOnce(job, running.target, startMs).finally(() => {
       running.scraping = undefined
       if (running.timer === halted || this.#stopped) return
       const nextInMs = Math.max(1, startMs + running.target.intervalMs - clock.nowMs())
-      running.timer = clock.setTimer(() => this.#scrape(running), nextInMs)
+      running.timer = clock.setTimer(() => this.#scrape(job, running), nextInMs)
     })
   }
 
-  async #scrapeOnce(target: Target, nowMs: number): Promise<void> {
+  async #scrapeOnce(job: string, target: Target, nowMs: number): Promise<void> {
     const samples = await target.scrape(nowMs)
     if (target.health.health === 'down') this.scrapeFailures++
-    this.samplesScraped += samples.length
+    this.#samplesScraped.set(job, this.samplesScraped(job) + samples.length)
     await this.#store(samples)
   }
 

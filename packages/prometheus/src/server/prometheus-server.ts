@@ -84,12 +84,13 @@ export class PrometheusServer extends PartBase {
         const down = active.filter(
           (entry) => entry.job === job && entry.target.health.health === 'down',
         )
+        const samples = this.#scrapes?.samplesScraped(job) ?? 0
         return {
           kind: 'job',
           name: job,
           state: down.length > 0 ? 'failed' : 'running',
-          recordsIn: 0,
-          recordsOut: 0,
+          recordsIn: samples,
+          recordsOut: samples,
           ...(down[0] ? { note: down[0].target.health.lastError } : {}),
         }
       }),
