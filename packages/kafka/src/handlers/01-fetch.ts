@@ -10,12 +10,17 @@ import {
   type FetchResponseInput,
   type PartitionDataInput,
 } from '@khlong/kafka-protocol/messages/fetch'
+import { readBatchHeader } from '@khlong/kafka-protocol/records'
 import type { PartitionLog } from '../log/partition-log.ts'
+import { abortedTransactions } from '../log/segment-read.ts'
 import { wireError } from '../server/wire-errors.ts'
 import { AclOperation } from '../state/acls.ts'
 import type { Topic } from '../state/topic.ts'
 import { mayTopic } from './access.ts'
 import { defineHandler, type Handler, type RequestContext } from './handler.ts'
+
+const readCommitted = 1
+const batchPrefixBytes = 12
 
 interface Gathered {
   readonly response: FetchResponseInput
@@ -48,6 +53,7 @@ export const fetch: Handler = defineHandler({
 
 async function gather(request: FetchRequest, context: RequestContext): Promise<Gathered> {
   const { broker } = context
+  const isCommitted = request.isolationLevel === readCommitted
   let rest = Math.min(request.maxBytes, broker.options['fetch.max.bytes'])
   let byteCount = 0
   let hasError = false
@@ -70,7 +76,10 @@ async function gather(request: FetchRequest, context: RequestContext): Promise<G
       logs.push(log)
       try {
         const limit = Math.min(partition.partitionMaxBytes, rest)
-        const reading = log.read(partition.fetchOffset, limit, byteCount === 0)
+        const { fetchOffset } = partition
+        const lastStableOffset = log.lastStableOffset
+        const limitOffset = isCommitted ? lastStableOffset : log.highWatermark
+        const reading = log.read(fetchOffset, limit, byteCount === 0, limitOffset)
         const records = reading instanceof Promise ? await reading : reading
         let bytes = 0
         for (const part of records) bytes += part.byteLength
@@ -79,9 +88,9 @@ async function gather(request: FetchRequest, context: RequestContext): Promise<G
         partitions.push({
           partitionIndex: partition.partition,
           highWatermark: log.highWatermark,
-          lastStableOffset: log.highWatermark,
+          lastStableOffset,
           logStartOffset: log.logStartOffset,
-          abortedTransactions: null,
+          abortedTransactions: isCommitted ? aborted(log, fetchOffset, records) : null,
           records,
         })
       } catch (error) {
@@ -92,6 +101,23 @@ async function gather(request: FetchRequest, context: RequestContext): Promise<G
     responses.push({ topic: wanted.topic, topicId: wanted.topicId, partitions })
   }
   return { response: { responses }, byteCount, hasError, logs }
+}
+
+/** The aborted transactions that a client must leave out of what it gets. */
+function aborted(
+  log: PartitionLog,
+  fetchOffset: number,
+  records: readonly Buffer[],
+): readonly { producerId: bigint; firstOffset: number }[] {
+  const last = records.at(-1)
+  if (!last) return []
+  let position = 0
+  for (let next = 0; next < last.byteLength; ) {
+    position = next
+    next += last.readInt32BE(position + 8) + batchPrefixBytes
+  }
+  const endOffset = readBatchHeader(last, position).lastOffset + 1
+  return abortedTransactions(log, fetchOffset, endOffset)
 }
 
 function refusalOf(

@@ -1,4 +1,4 @@
-// ListOffsets v1–11: 4 leader epoch · 6 flexible · 7 max timestamp (-3) · 8 earliest local (-4) ·
+// ListOffsets v1–11: 2 isolation level · 4 leader epoch · 6 flexible · 7 max timestamp (-3) · 8 earliest local (-4) ·
 // 9 latest tiered (-5) · 11 earliest pending upload (-6). Nothing is tiered here.
 import { ApiKey, ErrorCode } from '@khlong/kafka-protocol'
 import {
@@ -13,6 +13,7 @@ import { epochError } from './01-fetch.ts'
 import { mayTopic } from './access.ts'
 import { defineHandler, type Handler } from './handler.ts'
 
+const readCommitted = 1
 const nothing: TimedOffset = { offset: -1, timestamp: -1 }
 
 export const listOffsets: Handler = defineHandler({
@@ -33,8 +34,10 @@ export const listOffsets: Handler = defineHandler({
           if (!log) return { partitionIndex, errorCode: ErrorCode.kafkaStorageError }
           const errorCode = epochError(log, currentLeaderEpoch)
           if (errorCode !== ErrorCode.none) return { partitionIndex, errorCode }
+          const limitOffset =
+            request.isolationLevel === readCommitted ? log.lastStableOffset : log.highWatermark
           try {
-            const found = find(log, timestamp)
+            const found = find(log, timestamp, limitOffset)
             return {
               partitionIndex,
               ...found,
@@ -49,19 +52,19 @@ export const listOffsets: Handler = defineHandler({
   },
 })
 
-function find(log: PartitionLog, timestamp: number): TimedOffset {
+function find(log: PartitionLog, timestamp: number, limitOffset: number): TimedOffset {
   switch (timestamp) {
     case -1:
-      return { offset: log.highWatermark, timestamp: -1 }
+      return { offset: limitOffset, timestamp: -1 }
     case -2:
     case -4:
       return { offset: log.logStartOffset, timestamp: -1 }
     case -3:
-      return offsetOfMaxTime(log) ?? nothing
+      return offsetOfMaxTime(log, limitOffset) ?? nothing
     case -5:
     case -6:
       return nothing
     default:
-      return offsetForTime(log, timestamp) ?? nothing
+      return offsetForTime(log, timestamp, limitOffset) ?? nothing
   }
 }

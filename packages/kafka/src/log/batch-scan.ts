@@ -29,8 +29,8 @@ export interface ScanOptions {
 
 /**
  * Walks the batches of a segment file. `visit` gets each header with its position in the file, and the
- * batch's bytes, borrowed until it returns (only its header where checksums are not verified); it may
- * end the walk by giving false.
+ * batch's bytes, borrowed until it returns (only its header where checksums are not verified and it is no
+ * control batch); it may end the walk by giving false.
  */
 export function scanBatches(
   options: ScanOptions,
@@ -57,7 +57,7 @@ export function scanBatches(
         return { position, problem: `batch of ${relative.byteCount} bytes` }
       if (position + relative.byteCount > fileBytes)
         return { position, problem: 'the last batch is cut' }
-      if (options.isVerified) have(relative.byteCount)
+      if (options.isVerified || relative.isControl) have(relative.byteCount)
       const at = position - bufferPosition
       const header = { ...relative, position: at }
       if (options.isVerified) checkBatch(buffer, header)

@@ -8,6 +8,7 @@ import {
   readBatchHeader,
 } from '@khlong/kafka-protocol/records'
 import { flushFolder } from './checkpoint-file.ts'
+import { CleanedTransactions } from './cleaned-transactions.ts'
 import type { LogStore } from './log-store.ts'
 import type { PartitionLog } from './partition-log.ts'
 import type { Segment } from './segment.ts'
@@ -15,7 +16,8 @@ import type { Segment } from './segment.ts'
 // Compaction: of the records with the same key only the last stays; a tombstone goes too when it is
 // older than `delete.retention.ms`. Only segments that are not written any more are cleaned, each for
 // itself, and offsets never change. The cleaned segment is written beside as `.cleaned`, flushed, and
-// renamed over the one that it replaces.
+// renamed over the one that it replaces. Records of aborted transactions go at once, and hide nothing;
+// above the last stable offset nothing is cleaned.
 
 /** Keys of one cleaning; what lies beyond is left for the next. */
 const keysMax = 2_000_000
@@ -39,10 +41,11 @@ export function cleanLog(log: PartitionLog, nowMs: number): number {
     .filter((segment) => segment.baseOffset >= log.cleanedOffset)
     .reduce((sum, segment) => sum + segment.byteCount, 0)
   if (dirtyBytes === 0 || dirtyBytes / before < log.config.minCleanableDirtyRatio) return 0
-  const newest = newestOffsets(segments)
   const horizonMs = nowMs - log.config.deleteRetentionMs
-  const endOffset = log.segments[log.segments.indexOf(segments.at(-1)!) + 1]!.baseOffset
-  for (const segment of segments) cleanSegment(log, segment, newest, horizonMs)
+  const endOffset = log.endOf(segments.at(-1)!)
+  const transactions = new CleanedTransactions(log, endOffset, horizonMs)
+  const newest = newestOffsets(segments, transactions)
+  for (const segment of segments) cleanSegment(log, segment, { newest, horizonMs, transactions })
   log.cleanedOffset = endOffset
   const after = log.segments
     .filter((segment) => segment.baseOffset < endOffset)
@@ -60,21 +63,30 @@ function rollIfDue(log: PartitionLog, nowMs: number): void {
 
 function cleanable(log: PartitionLog, nowMs: number): Segment[] {
   const found: Segment[] = []
+  // What is not flushed may still come back from the journal.
+  const limitOffset = Math.min(log.recoveryPoint, log.lastStableOffset)
   for (const segment of log.segments.slice(0, -1)) {
-    const next = log.segments[log.segments.indexOf(segment) + 1]!
-    // What is not flushed may still come back from the journal.
-    if (next.baseOffset > log.recoveryPoint) break
+    if (log.endOf(segment) > limitOffset) break
     if (nowMs - segment.maxTimestamp < log.config.minCompactionLagMs) break
     found.push(segment)
   }
   return found
 }
 
-function newestOffsets(segments: readonly Segment[]): Map<string, number> {
+interface Cleaning {
+  readonly newest: ReadonlyMap<string, number>
+  readonly horizonMs: number
+  readonly transactions: CleanedTransactions
+}
+
+function newestOffsets(
+  segments: readonly Segment[],
+  transactions: CleanedTransactions,
+): Map<string, number> {
   const newest = new Map<string, number>()
   for (const segment of segments)
     segment.scan(0, true, (header, batch) => {
-      if (header.isControl) return true
+      if (header.isControl || transactions.isAborted(header)) return true
       for (const { key, offset } of decodeRecordsOf(batch, readBatchHeader(batch)))
         if (key) newest.set(key.toString('latin1'), offset)
       return newest.size < keysMax
@@ -82,16 +94,19 @@ function newestOffsets(segments: readonly Segment[]): Map<string, number> {
   return newest
 }
 
-function cleanSegment(
-  log: PartitionLog,
-  old: Segment,
-  newest: ReadonlyMap<string, number>,
-  horizonMs: number,
-): void {
+function cleanSegment(log: PartitionLog, old: Segment, cleaning: Cleaning): void {
+  const { transactions } = cleaning
   const kept: Buffer[] = []
   const headers: BatchHeader[] = []
-  old.scan(0, true, (_header, batch) => {
-    const cleaned = cleanBatch(Buffer.from(batch), newest, horizonMs)
+  const markers = new Set<number>()
+  old.scan(0, true, (header, batch) => {
+    if (transactions.passes(header)) {
+      markers.add(header.lastOffset)
+      return true
+    }
+    const cleaned = transactions.isAborted(header)
+      ? undefined
+      : cleanBatch(Buffer.from(batch), cleaning)
     if (cleaned) {
       kept.push(cleaned)
       headers.push(readBatchHeader(cleaned))
@@ -106,6 +121,10 @@ function cleanSegment(
   beside.flushNow()
   beside.close()
   old.close()
+  // An entry without its marker would hide what the producer commits next; a marker without its entry
+  // hides nothing, for the records that it aborted are gone.
+  old.transactionIndex.keep(({ lastOffset }) => !markers.has(lastOffset))
+  old.transactionIndex.save()
   // Without indexes they are made again after a crash; old ones would point to wrong places.
   rmSync(old.offsetIndex.path, { force: true })
   rmSync(old.timeIndex.path, { force: true })
@@ -121,11 +140,7 @@ function cleanSegment(
 }
 
 /** The batch with the records that stay; undefined where none does. */
-function cleanBatch(
-  batch: Buffer,
-  newest: ReadonlyMap<string, number>,
-  horizonMs: number,
-): Buffer | undefined {
+function cleanBatch(batch: Buffer, { newest, horizonMs }: Cleaning): Buffer | undefined {
   const header = readBatchHeader(batch)
   if (header.isControl) return batch
   const records = decodeRecordsOf(batch, header)

@@ -1,6 +1,7 @@
 import type { Logger } from '@khlong/core'
 import type { CommitJournal, JournalEntry } from './commit-journal.ts'
 import type { PartitionLog } from './partition-log.ts'
+import type { PendingBatch } from './pending-batch.ts'
 
 /** `all`: acknowledgements wait for the flush; `leader`: those of acks=1 do not; `none`: no flush at all. */
 export type FlushMode = 'all' | 'leader' | 'none'
@@ -16,15 +17,26 @@ export interface CommitRound {
   readonly written: Promise<void>
   /** Resolves when they are flushed (and survive the machine). */
   readonly flushed: Promise<void>
-  /** Logs whose write failed; their batches of this round are lost. */
+  /** Logs whose write failed; their batches of this round are lost, unless {@link isJournaled}. */
   readonly failures: ReadonlyMap<PartitionLog, unknown>
+  /** The batches of ordered logs are durable, whatever becomes of their segments. */
+  readonly isJournaled: boolean
 }
 
 interface OpenRound extends CommitRound {
   readonly logs: Set<PartitionLog>
+  /** Logs whose batches must survive in the order of their appends, or not at all. */
+  readonly ordered: Set<PartitionLog>
   readonly failures: Map<PartitionLog, unknown>
+  isJournaled: boolean
   readonly resolveWritten: () => void
   readonly resolveFlushed: () => void
+}
+
+/** Batches of one log that were taken for a round. */
+interface TakenBatches {
+  readonly log: PartitionLog
+  readonly batches: readonly PendingBatch[]
 }
 
 export interface CommitterOptions {
@@ -41,6 +53,10 @@ export interface CommitterOptions {
  * Group commit: one round at a time, and everything that comes while it runs shares the next. A round
  * writes each log's batches with one call, makes them durable (by the journal, or file by file), then
  * lets consumers and producers see them.
+ *
+ * The end of a transaction is a batch in each of several logs, of which none may survive without those
+ * before it. They go to the journal first, in the order of their appends, and to their segments when the
+ * journal is flushed: what a crash leaves of them is their beginning, and one flush is enough for all.
  */
 export class Committer {
   readonly #options: CommitterOptions
@@ -60,6 +76,17 @@ export class Committer {
   enqueue(log: PartitionLog): CommitRound {
     this.#next ??= openRound()
     this.#next.logs.add(log)
+    this.#running ??= this.#run()
+    return this.#next
+  }
+
+  /**
+   * As {@link enqueue} for several logs, of whose batches no crash leaves a later one without those that
+   * were appended before it.
+   */
+  enqueueOrdered(logs: Iterable<PartitionLog>): CommitRound {
+    this.#next ??= openRound()
+    for (const log of logs) this.#next.ordered.add(log)
     this.#running ??= this.#run()
     return this.#next
   }
@@ -88,60 +115,113 @@ export class Committer {
 
   async #commit(round: OpenRound): Promise<void> {
     this.roundCount++
-    const written: { log: PartitionLog; offset: number; batches: Buffer[] }[] = []
-    let byteCount = 0
-    for (const log of round.logs) {
+    const written: TakenBatches[] = []
+    const ordered: TakenBatches[] = []
+    const take = (log: PartitionLog, into: TakenBatches[]): void => {
       try {
-        const batches = log.writePending()
-        written.push({ log, offset: log.writtenOffset, batches })
-        for (const batch of batches) byteCount += batch.byteLength
+        const batches = into === ordered ? log.takePending() : log.writePending()
+        into.push({ log, batches })
       } catch (error) {
-        round.failures.set(log, error)
-        this.#options.logger.error({ log: log.name, err: error }, 'a log could not be written')
+        this.#fail(round, log, error)
       }
     }
-    round.resolveWritten()
-    if (this.#options.mode !== 'none' && written.length > 0 && !this.#isFailed)
-      try {
-        await this.#flush(written, byteCount)
-      } catch (error) {
-        // After a failed flush the state of the file is unknown; going on would promise too much.
-        this.#isFailed = true
-        this.#options.onFailure(error)
-      }
+    for (const log of round.ordered) take(log, ordered)
+    for (const log of round.logs) if (!round.ordered.has(log)) take(log, written)
+    try {
+      await this.#makeDurable(round, written, ordered)
+    } catch (error) {
+      // After a failed flush the state of the file is unknown; going on would promise too much.
+      this.#isFailed = true
+      this.#options.onFailure(error)
+    }
     if (this.#isFailed)
-      for (const { log } of written) round.failures.set(log, new Error('the disk failed to flush'))
-    else for (const { log, offset } of written) log.advance(offset)
+      for (const { log } of [...written, ...ordered])
+        round.failures.set(log, new Error('the disk failed to flush'))
+    else this.#show(round, written)
+    round.resolveWritten()
     round.resolveFlushed()
   }
 
-  async #flush(
-    written: readonly { log: PartitionLog; batches: Buffer[] }[],
-    byteCount: number,
+  async #makeDurable(
+    round: OpenRound,
+    written: TakenBatches[],
+    ordered: TakenBatches[],
   ): Promise<void> {
+    if (this.#isFailed || written.length + ordered.length === 0) return
+    if (this.#options.mode === 'none') {
+      this.#writeInOrder(round, ordered, written)
+      return
+    }
+    let byteCount = 0
+    for (const { batches } of written)
+      for (const { bytes } of batches) byteCount += bytes.byteLength
     const isDirect = written.length <= directPartitionsMax || byteCount >= directBytesMin
-    if (!isDirect && (await this.#flushJournal(written))) return
-    await Promise.all(written.map(({ log }) => log.flush()))
+    const journaled = isDirect ? ordered : [...ordered, ...written]
+    const isInJournal = journaled.length > 0 && (await this.#writeJournal(journaled))
+    // From here on the batches survive the process.
+    if (isInJournal || ordered.length === 0) round.resolveWritten()
+    const flushes: Promise<void>[] = isInJournal ? [this.#options.journal.flush()] : []
+    if (isDirect || !isInJournal) for (const { log } of written) flushes.push(log.flush())
+    await Promise.all(flushes)
+    round.isJournaled = isInJournal
+    for (const { log, batches } of ordered) {
+      for (const batch of batches) batch.isOwed = isInJournal
+      if (isInJournal) this.#writeTaken(round, log, batches, written)
+      else this.#drop(round, log, batches)
+    }
   }
 
-  /** False where the journal cannot be written, as on a full disk; then files are flushed one by one. */
-  async #flushJournal(
-    written: readonly { log: PartitionLog; batches: Buffer[] }[],
-  ): Promise<boolean> {
+  /** Without flushes the order of the writes is what a killed process leaves. */
+  #writeInOrder(round: OpenRound, ordered: TakenBatches[], written: TakenBatches[]): void {
+    for (const { log, batch } of inOrder(ordered))
+      if (round.failures.size === 0) this.#writeTaken(round, log, [batch], written)
+      else this.#drop(round, log, [batch])
+  }
+
+  #writeTaken(
+    round: OpenRound,
+    log: PartitionLog,
+    batches: readonly PendingBatch[],
+    written: TakenBatches[],
+  ): void {
+    try {
+      log.write(batches)
+      written.push({ log, batches })
+    } catch (error) {
+      this.#fail(round, log, error)
+    }
+  }
+
+  /** Nothing holds the batches: the log goes back to what its files say. */
+  #drop(round: OpenRound, log: PartitionLog, batches: readonly PendingBatch[]): void {
+    const error = new Error('a write that must come before could not be done')
+    log.drop(batches, error)
+    this.#fail(round, log, error)
+  }
+
+  #show(round: OpenRound, written: readonly TakenBatches[]): void {
+    for (const { log, batches } of written) {
+      const last = batches.at(-1)
+      if (last && !round.failures.has(log)) log.advance(last.header.lastOffset + 1)
+    }
+  }
+
+  #fail(round: OpenRound, log: PartitionLog, error: unknown): void {
+    round.failures.set(log, error)
+    this.#options.logger.error({ log: log.name, err: error }, 'a log could not be written')
+  }
+
+  /** False where the journal cannot be written, as on a full disk. */
+  async #writeJournal(taken: readonly TakenBatches[]): Promise<boolean> {
     const { journal, journalBytesMax, logger } = this.#options
-    const entries: JournalEntry[] = []
-    for (const { log, batches } of written)
-      for (const batch of batches)
-        entries.push({ topicId: log.topicIdBytes, partition: log.identity.partition, batch })
     try {
       if (journal.position > journalBytesMax) await this.#turnJournal()
-      journal.write(entries)
+      journal.write(inOrder(taken).map(entryOf))
     } catch (error) {
       logger.warn({ err: error }, 'the commit journal cannot be written')
       return false
     }
-    for (const { log } of written) this.#dirty.add(log)
-    await journal.flush()
+    for (const { log } of taken) this.#dirty.add(log)
     return true
   }
 
@@ -151,8 +231,10 @@ export class Committer {
    */
   async #turnJournal(): Promise<void> {
     await this.#checkpointing
-    this.#options.journal.turn()
     const logs = [...this.#dirty]
+    if (logs.some((log) => log.isOwing))
+      throw new Error('the commit journal holds batches that could not be written elsewhere')
+    this.#options.journal.turn()
     this.#dirty.clear()
     this.#checkpointing = (async () => {
       for (const log of logs) await log.checkpoint()
@@ -168,10 +250,23 @@ function openRound(): OpenRound {
   const flushed = Promise.withResolvers<void>()
   return {
     logs: new Set(),
+    ordered: new Set(),
     failures: new Map(),
+    isJournaled: false,
     written: written.promise,
     flushed: flushed.promise,
     resolveWritten: written.resolve,
     resolveFlushed: flushed.resolve,
   }
+}
+
+function inOrder(
+  taken: readonly TakenBatches[],
+): { readonly log: PartitionLog; readonly batch: PendingBatch }[] {
+  const all = taken.flatMap(({ log, batches }) => batches.map((batch) => ({ log, batch })))
+  return all.sort((a, b) => a.batch.order - b.batch.order)
+}
+
+function entryOf({ log, batch }: { log: PartitionLog; batch: PendingBatch }): JournalEntry {
+  return { topicId: log.topicIdBytes, partition: log.identity.partition, batch: batch.bytes }
 }

@@ -14,6 +14,7 @@ import { Committer, type FlushMode } from './committer.ts'
 import { FilePool } from './file-pool.ts'
 import type { LogConfig } from './log-config.ts'
 import { type LogIdentity, PartitionLog } from './partition-log.ts'
+import { retainLog } from './retention.ts'
 import { TailCache } from './tail-cache.ts'
 
 export interface LogStoreOptions {
@@ -42,6 +43,7 @@ export class LogStore {
   readonly #files: FilePool
   readonly #tails: TailCache
   readonly #journal: CommitJournal
+  readonly #appends = { count: 0 }
 
   private constructor(options: LogStoreOptions) {
     this.#options = options
@@ -73,7 +75,7 @@ export class LogStore {
     for (const log of store.logs.values()) {
       if (log.pendingBytes > 0) {
         log.writePending()
-        log.highWatermark = log.writtenOffset
+        log.advance(log.writtenOffset)
       }
       // What was only in the page cache, or came from the journal, is made safe before anyone reads it.
       if (log.recoveryPoint < log.writtenOffset) await log.checkpoint()
@@ -157,7 +159,7 @@ export class LogStore {
   /** Applies retention to every partition. */
   retain(nowMs: number): void {
     let removed = 0
-    for (const log of this.logs.values()) removed += log.retain(nowMs)
+    for (const log of this.logs.values()) removed += retainLog(log, nowMs)
     if (removed > 0) this.saveCheckpoints()
   }
 
@@ -171,7 +173,13 @@ export class LogStore {
 
   #newLog(name: string, identity: LogIdentity): PartitionLog {
     const { folder, clock, logger, configOf } = this.#options
-    const services = { files: this.#files, tails: this.#tails, clock, logger }
+    const services = {
+      files: this.#files,
+      tails: this.#tails,
+      clock,
+      logger,
+      appends: this.#appends,
+    }
     return new PartitionLog(path.join(folder, name), identity, configOf(identity.topic), services)
   }
 

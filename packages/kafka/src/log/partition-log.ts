@@ -4,29 +4,35 @@ import type { Clock, Logger } from '@khlong/core'
 import { type BatchHeader, readBatchHeader, stampBatch } from '@khlong/kafka-protocol/records'
 import { KafkaError } from '../errors.ts'
 import { checkProduced } from './batch-check.ts'
-import { cutBatches } from './batch-cut.ts'
 import {
   flushFolder,
   readCheckpoint,
   writeCheckpoint,
+  writeFileDurably,
   writePartitionMetadata,
 } from './checkpoint-file.ts'
 import type { FilePool } from './file-pool.ts'
 import type { LogConfig } from './log-config.ts'
+import { type Marker, markerBatch } from './marker.ts'
+import { isRollDue, type PendingBatch, type SegmentPlan } from './pending-batch.ts'
 import { ProducerState } from './producer-state.ts'
 import { recoverSegments } from './recovery.ts'
 import { Segment, segmentName } from './segment.ts'
+import { readSegments } from './segment-read.ts'
 import { readTail, Tail, type TailCache } from './tail-cache.ts'
 
 // Invariants: logStartOffset <= highWatermark <= writtenOffset <= logEndOffset. Batches between
-// writtenOffset and logEndOffset are pending in memory, in order; segments cover everything below
-// writtenOffset. Only the last segment is written.
+// writtenOffset and logEndOffset are in memory (pending, or taken by a commit), in order; segments cover
+// everything below writtenOffset. Only the last segment is written. The producers' state is that of
+// logEndOffset, so the snapshot that goes with a new segment is taken when its first batch is appended.
 
 export interface LogServices {
   readonly files: FilePool
   readonly tails: TailCache
   readonly clock: Clock
   readonly logger: Logger
+  /** Numbers the appends of all logs. */
+  readonly appends: { count: number }
 }
 
 export interface LogIdentity {
@@ -44,11 +50,6 @@ export interface AppendResult {
   readonly recordCount: number
   /** The same batch was in the log already. */
   readonly isDuplicate: boolean
-}
-
-interface PendingBatch {
-  readonly header: BatchHeader
-  readonly bytes: Buffer
 }
 
 /** The log of one partition: a folder of segments as Kafka lays it out. */
@@ -74,6 +75,9 @@ export class PartitionLog {
   readonly #tail = new Tail()
   #pending: PendingBatch[] = []
   #pendingBytes = 0
+  #plan: SegmentPlan = { baseOffset: 0, byteCount: 0, firstTimestamp: undefined }
+  /** Batches of the journal that could not be written when the files were read again. */
+  #owed: PendingBatch[] = []
   readonly #unflushed = new Set<Segment>()
   #failure: unknown
   #isClosed = false
@@ -95,6 +99,19 @@ export class PartitionLog {
   get pendingBytes(): number {
     return this.#pendingBytes
   }
+  /** Below it every transaction is decided, for everybody. */
+  get lastStableOffset(): number {
+    const first = this.producers.transactions.firstOffset ?? this.highWatermark
+    return Math.max(this.logStartOffset, Math.min(first, this.highWatermark))
+  }
+  /** A write failed; the next append tries again. */
+  get hasFailed(): boolean {
+    return this.#failure !== undefined
+  }
+  /** Batches that only the commit journal holds wait for their write. */
+  get isOwing(): boolean {
+    return this.#owed.length > 0 || this.#pending[0]?.isOwed === true
+  }
   get byteCount(): number {
     return this.segments.reduce((sum, segment) => sum + segment.byteCount, 0)
   }
@@ -115,7 +132,11 @@ export class PartitionLog {
    *
    * @throws KafkaError `KAFKA_LOG_DAMAGED` where bytes below the recovery point are missing.
    */
-  open(recoveryPoint: number, logStartOffset: number): void {
+  open(
+    recoveryPoint: number,
+    logStartOffset: number,
+    highWatermark: number = Number.MAX_SAFE_INTEGER,
+  ): void {
     const epochFile = path.join(this.folder, 'leader-epoch-checkpoint')
     this.leaderEpochs = readCheckpoint(epochFile).map(([epoch, start]) => ({
       epoch: Number(epoch),
@@ -126,24 +147,32 @@ export class PartitionLog {
     this.logStartOffset = Math.max(logStartOffset, this.segments[0]!.baseOffset)
     this.logEndOffset = Math.max(recovered.endOffset, this.logStartOffset)
     this.writtenOffset = this.logEndOffset
-    this.highWatermark = this.logEndOffset
+    this.highWatermark = Math.min(highWatermark, this.logEndOffset)
+    this.producers.transactions.settle(this.highWatermark)
     this.recoveryPoint = Math.min(recoveryPoint, this.logEndOffset)
+    const { baseOffset, byteCount, firstTimestamp } = this.#active
+    this.#plan = { baseOffset, byteCount, firstTimestamp }
     for (const segment of this.segments)
-      if (segment === this.#active || this.#endOf(segment) > this.recoveryPoint)
+      if (segment === this.#active || this.endOf(segment) > this.recoveryPoint)
         this.#unflushed.add(segment)
     this.#failure = undefined
   }
 
   /**
    * Checks a produced batch, gives it its offsets and queues it for the next write. `records` is owned
-   * by the log from here on and changed in place.
+   * by the log from here on and changed in place. `verify` may refuse the batch by throwing.
    *
    * @throws KafkaError with the reason where the batch is refused or the log cannot be written.
    */
-  append(records: Buffer, origin: 'client' | 'broker' = 'client'): AppendResult {
-    this.#assertWritable()
+  append(
+    records: Buffer,
+    origin: 'client' | 'broker' = 'client',
+    verify?: (header: BatchHeader) => void,
+  ): AppendResult {
+    this.assertWritable()
     const nowMs = this.#services.clock.nowMs()
     const header = checkProduced(records, this.config, origin, nowMs)
+    verify?.(header)
     const { recordCount } = header
     if (header.producerId >= 0n && !header.isControl) {
       const earlier = this.producers.check(header)
@@ -179,6 +208,14 @@ export class PartitionLog {
     return { baseOffset, lastOffset, logAppendTimeMs, recordCount, isDuplicate: false }
   }
 
+  /** Queues the marker that ends a producer's transaction. @throws KafkaError as {@link append} */
+  appendMarker(marker: Marker): AppendResult {
+    const batch = markerBatch(marker, this.#services.clock.nowMs())
+    return this.append(batch, 'broker', (header) =>
+      this.producers.checkMarker(header, marker.coordinatorEpoch),
+    )
+  }
+
   /** Takes a batch from the commit journal: false where the log has it already. */
   replay(batch: Buffer): boolean {
     const header = readBatchHeader(batch)
@@ -193,44 +230,82 @@ export class PartitionLog {
     return true
   }
 
-  #queue(header: BatchHeader, bytes: Buffer): void {
-    this.producers.record(header)
-    this.#pending.push({ header, bytes })
+  #queue(header: BatchHeader, bytes: Buffer, isOwed = false): void {
+    const plan = this.#plan
+    let snapshot: Buffer | undefined
+    if (isRollDue(plan, this.#active, header, this.config)) {
+      snapshot = this.producers.snapshot()
+      plan.baseOffset = header.baseOffset
+      plan.byteCount = 0
+      plan.firstTimestamp = undefined
+    }
+    plan.byteCount += header.byteCount
+    plan.firstTimestamp ??= header.maxTimestamp
+    const ended = this.producers.record(header, bytes)
+    const order = this.#services.appends.count++
+    this.#pending.push({ header, bytes, order, snapshot, ended, isOwed })
     this.#pendingBytes += bytes.byteLength
     this.logEndOffset = header.lastOffset + 1
   }
 
-  /** Writes what is pending to the active segment, without flushing, and gives the batches. */
-  writePending(): Buffer[] {
+  /** Takes what is pending, in order; every batch must be given to {@link write}. */
+  takePending(): PendingBatch[] {
     // Its name may belong to another log by now.
-    this.#assertOpen()
+    this.assertOpen()
+    if (this.#failure !== undefined) throw this.#failure
     const pending = this.#pending
     this.#pending = []
     this.#pendingBytes = 0
+    return pending
+  }
+
+  /** Writes what is pending to the active segment, without flushing, and gives the batches. */
+  writePending(): readonly PendingBatch[] {
+    const pending = this.takePending()
+    this.write(pending)
+    return pending
+  }
+
+  /** Writes batches that were taken. Those that the journal holds are kept where they cannot be written. */
+  write(batches: readonly PendingBatch[]): void {
+    this.assertOpen()
     let run: PendingBatch[] = []
-    let runBytes = 0
     const writeRun = (): void => {
       if (run.length > 0) this.#writeRun(run)
       run = []
-      runBytes = 0
     }
     try {
-      for (const batch of pending) {
-        if (this.#isRollDue(batch.header, runBytes)) {
+      for (const batch of batches) {
+        if (batch.snapshot) {
           writeRun()
-          this.roll(batch.header.baseOffset)
+          this.#beginSegment(batch.header.baseOffset, batch.snapshot)
         }
         run.push(batch)
-        runBytes += batch.bytes.byteLength
       }
       writeRun()
     } catch (error) {
-      this.#failure = error
-      this.#pending = []
-      this.#pendingBytes = 0
+      this.#keepOwed(batches, error)
       throw error
     }
-    return pending.map((batch) => batch.bytes)
+  }
+
+  /** Gives up batches that were taken: nothing holds them. */
+  drop(batches: readonly PendingBatch[], error: unknown): void {
+    if (batches.length > 0) this.#keepOwed(batches, error)
+  }
+
+  #keepOwed(batches: readonly PendingBatch[], error: unknown): void {
+    const rest = batches.filter(({ header }) => header.lastOffset >= this.writtenOffset)
+    if (rest.every(({ isOwed }) => isOwed)) {
+      // Nothing is lost: they go first the next time, before what came meanwhile.
+      this.#pending = [...rest, ...this.#pending]
+      for (const { bytes } of rest) this.#pendingBytes += bytes.byteLength
+      return
+    }
+    this.#failure = error
+    this.#owed = rest.filter(({ isOwed }) => isOwed)
+    this.#pending = []
+    this.#pendingBytes = 0
   }
 
   #writeRun(run: readonly PendingBatch[]): void {
@@ -240,38 +315,32 @@ export class PartitionLog {
       segment.byteCount,
     )
     this.#unflushed.add(segment)
-    for (const { header, bytes } of run) {
+    for (const { header, bytes, ended } of run) {
       segment.note(header, segment.byteCount, this.config.indexIntervalBytes)
+      if (ended?.isAborted) segment.transactionIndex.append(ended)
       this.#services.tails.add(this.#tail, header.baseOffset, header.lastOffset, bytes)
       this.writtenOffset = header.lastOffset + 1
     }
   }
 
-  #isRollDue(next: BatchHeader, queuedBytes: number): boolean {
-    const { segmentBytes, segmentMs, indexBytesMax } = this.config
-    const segment = this.#active
-    const byteCount = segment.byteCount + queuedBytes
-    if (byteCount === 0) return false
-    const isOld =
-      segment.firstTimestamp !== undefined && next.maxTimestamp - segment.firstTimestamp > segmentMs
-    return (
-      byteCount + next.byteCount > segmentBytes ||
-      isOld ||
-      segment.offsetIndex.byteCount + 8 > indexBytesMax ||
-      next.lastOffset - segment.baseOffset > 0x7fff_ffff
-    )
+  /** Ends the active segment, so that it can be cleaned or removed; not while batches are on their way. */
+  roll(): void {
+    if (this.writtenOffset !== this.logEndOffset || this.#active.byteCount === 0) return
+    this.#beginSegment(this.writtenOffset, this.producers.snapshot())
+    this.#plan = { baseOffset: this.writtenOffset, byteCount: 0, firstTimestamp: undefined }
   }
 
-  /** Ends the active segment and begins one at `baseOffset`. */
-  roll(baseOffset: number = this.writtenOffset): void {
-    const segment = this.#active
-    if (segment.byteCount === 0) return
-    segment.seal()
-    this.producers.save(path.join(this.folder, `${segmentName(baseOffset)}.snapshot`))
+  #beginSegment(baseOffset: number, snapshot: Buffer): void {
+    this.#active.seal()
+    this.#saveSnapshot(baseOffset, snapshot)
     const next = this.newSegment(baseOffset)
     next.create()
     flushFolder(this.folder)
     this.segments = [...this.segments, next]
+  }
+
+  #saveSnapshot(offset: number, snapshot: Buffer): void {
+    writeFileDurably(path.join(this.folder, `${segmentName(offset)}.snapshot`), snapshot)
   }
 
   /** Flushes every segment that was written since the last flush. */
@@ -300,6 +369,7 @@ export class PartitionLog {
   advance(offset: number): void {
     if (offset <= this.highWatermark) return
     this.highWatermark = offset
+    this.producers.transactions.settle(offset)
     this.#wake()
   }
 
@@ -311,47 +381,28 @@ export class PartitionLog {
   }
 
   /**
-   * Batches from the one that holds `offset` on, below the high watermark, up to `byteCount` bytes; the
+   * Batches from the one that holds `offset` on, below `limitOffset`, up to `byteCount` bytes; the
    * first comes whatever its size where `isFirstWhole`. Borrowed, as they lie in the log.
    *
    * @throws KafkaError `KAFKA_OFFSET_OUT_OF_RANGE`
    */
-  read(offset: number, byteCount: number, isFirstWhole: boolean): Buffer[] | Promise<Buffer[]> {
-    this.#assertOpen()
+  read(
+    offset: number,
+    byteCount: number,
+    isFirstWhole: boolean,
+    limitOffset: number = this.highWatermark,
+  ): Buffer[] | Promise<Buffer[]> {
+    this.assertOpen()
     if (offset < this.logStartOffset || offset > this.logEndOffset)
       throw new KafkaError(
         'KAFKA_OFFSET_OUT_OF_RANGE',
         `${this.name} holds offsets ${this.logStartOffset} to ${this.logEndOffset}, asked for ${offset}`,
       )
-    if (offset >= this.highWatermark || byteCount <= 0) return []
-    const cached = readTail(this.#tail, offset, this.highWatermark, byteCount)
-    if (!cached) return this.#readSegments(offset, byteCount, isFirstWhole)
+    if (offset >= limitOffset || byteCount <= 0) return []
+    const cached = readTail(this.#tail, offset, limitOffset, byteCount)
+    if (!cached) return readSegments(this, { offset, limitOffset, byteCount, isFirstWhole })
     if (!isFirstWhole && cached[0] && cached[0].byteLength > byteCount) return []
     return cached
-  }
-
-  async #readSegments(offset: number, byteCount: number, isFirstWhole: boolean): Promise<Buffer[]> {
-    const limitOffset = this.highWatermark
-    for (let index = this.segmentIndexOf(offset); index < this.segments.length; index++) {
-      const segment = this.segments[index]!
-      let position = segment.floorPosition(offset)
-      let wanted = byteCount + this.config.indexIntervalBytes * 2
-      while (position < segment.byteCount) {
-        this.#assertOpen()
-        const bytes = await segment.read(position, wanted)
-        const found = cutBatches(bytes, offset, limitOffset, byteCount)
-        if (found.batches.byteLength > 0) return [found.batches]
-        if (found.isAtLimit) return []
-        if (found.neededBytes > 0) {
-          if (found.isFirst && !isFirstWhole) return []
-          wanted = Math.max(wanted, found.neededBytes)
-        }
-        if (found.skippedBytes === 0 && bytes.byteLength >= wanted && found.neededBytes === 0) break
-        position += found.skippedBytes
-        if (found.skippedBytes === 0 && found.neededBytes === 0) break
-      }
-    }
-    return []
   }
 
   /** The index of the segment that holds `offset`, or would. */
@@ -366,7 +417,8 @@ export class PartitionLog {
     return low
   }
 
-  #endOf(segment: Segment): number {
+  /** The offset behind a segment's last. */
+  endOf(segment: Segment): number {
     const next = this.segments[this.segments.indexOf(segment) + 1]
     return next ? next.baseOffset : this.writtenOffset
   }
@@ -404,48 +456,26 @@ export class PartitionLog {
     rmSync(snapshot, { force: true })
   }
 
-  /** Applies retention by time and by size; gives how many segments went. */
-  retain(nowMs: number): number {
-    const { retentionMs, retentionBytes, isDeleted } = this.config
-    if (!isDeleted || this.#failure !== undefined) return 0
-    const before = this.segments.length
-    if (retentionMs >= 0) {
-      const isExpired = (segment: Segment): boolean =>
-        segment.byteCount > 0 &&
-        segment.maxTimestamp >= 0 &&
-        nowMs - segment.maxTimestamp > retentionMs &&
-        this.#endOf(segment) <= this.highWatermark
-      if (this.#pending.length === 0 && isExpired(this.#active)) this.roll()
-      let start = this.logStartOffset
-      for (const segment of this.segments.slice(0, -1)) {
-        if (!isExpired(segment)) break
-        start = this.#endOf(segment)
-      }
-      this.deleteBefore(start)
-    }
-    if (retentionBytes >= 0) {
-      let excess = this.byteCount - retentionBytes
-      let start = this.logStartOffset
-      for (const segment of this.segments.slice(0, -1)) {
-        if (excess - segment.byteCount < 0 || this.#endOf(segment) > this.highWatermark) break
-        excess -= segment.byteCount
-        start = this.#endOf(segment)
-      }
-      this.deleteBefore(start)
-    }
-    return Math.max(0, before - this.segments.length)
-  }
-
   /** Flushes and closes; what is written afterwards is refused. */
   async close(): Promise<void> {
     if (this.#isClosed) return
-    if (this.#failure === undefined && this.segments.length > 0) {
+    if (this.#failure === undefined && this.segments.length > 0 && this.#writeLast()) {
       await this.checkpoint()
       this.#active.seal()
-      this.producers.save(path.join(this.folder, `${segmentName(this.writtenOffset)}.snapshot`))
+      this.#saveSnapshot(this.writtenOffset, this.producers.snapshot())
       this.#dropOldSnapshots()
     }
     this.abandon()
+  }
+
+  #writeLast(): boolean {
+    try {
+      this.writePending()
+      return true
+    } catch (error) {
+      this.#services.logger.error({ log: this.name, err: error }, 'a log could not be written')
+      return false
+    }
   }
 
   /** Closes without writing anything: for logs that are removed, or whose files failed. */
@@ -466,21 +496,28 @@ export class PartitionLog {
     }
   }
 
-  #assertOpen(): void {
+  /** @throws KafkaError `KAFKA_LOG_CLOSED` */
+  assertOpen(): void {
     if (this.#isClosed) throw new KafkaError('KAFKA_LOG_CLOSED', `${this.name} is closed`)
   }
 
-  #assertWritable(): void {
-    this.#assertOpen()
+  /**
+   * Makes sure that a batch can be appended: a log that failed reads its files again.
+   *
+   * @throws KafkaError `KAFKA_STORAGE_FAILED`, `KAFKA_LOG_CLOSED`
+   */
+  assertWritable(): void {
+    this.assertOpen()
     if (this.#failure === undefined) return
     // A write failed, say for lack of room: what the files hold is the truth, so they are read again.
     const failure = this.#failure
     try {
       for (const segment of this.segments) segment.close()
       this.#services.tails.clear(this.#tail)
-      const highWatermark = this.highWatermark
-      this.open(this.recoveryPoint, this.logStartOffset)
-      this.highWatermark = Math.min(highWatermark, this.logEndOffset)
+      this.open(this.recoveryPoint, this.logStartOffset, this.highWatermark)
+      const owed = this.#owed
+      this.#owed = []
+      for (const { header, bytes } of owed) this.#queue(header, bytes, true)
     } catch (error) {
       this.#failure = error
       throw new KafkaError('KAFKA_STORAGE_FAILED', `${this.name} cannot be written`, {

@@ -77,7 +77,7 @@ export function recoverSegments(
       `the log ends at offset ${endOffset}, expected ${recoveryPoint} or more`,
       segments.at(-1)!.byteCount,
     )
-  recoverProducers(log, segments, endOffset)
+  recoverProducers(log, segments, recoveryPoint, endOffset)
   return { segments, endOffset }
 }
 
@@ -95,6 +95,7 @@ function scanSegment(segment: Segment, trustedOffset: number, intervalBytes: num
     (entry) => segment.baseOffset + entry.key < trustedOffset && entry.value < fileBytes,
   )
   segment.timeIndex.load((entry) => segment.baseOffset + entry.value < trustedOffset)
+  segment.transactionIndex.keep(({ lastOffset }) => lastOffset < trustedOffset)
   const lastTime = segment.timeIndex.last()
   if (lastTime) {
     segment.maxTimestamp = lastTime.key
@@ -134,10 +135,14 @@ function scanSegment(segment: Segment, trustedOffset: number, intervalBytes: num
   }
 }
 
-/** Producer state = the newest sound snapshot at or below the end, and the batches after it. */
+/**
+ * Producer state = the newest sound snapshot at or below the recovery point, and the batches after it.
+ * Transactions that were aborted beyond the recovery point get their index entries anew.
+ */
 function recoverProducers(
   log: PartitionLog,
   segments: readonly Segment[],
+  recoveryPoint: number,
   endOffset: number,
 ): void {
   const { folder, producers } = log
@@ -148,6 +153,7 @@ function recoverProducers(
     .sort((a, b) => b - a)
   let from = segments[0]!.baseOffset
   for (const offset of snapshots) {
+    if (offset > recoveryPoint && offset <= endOffset) continue
     const file = path.join(folder, `${segmentName(offset)}.snapshot`)
     if (offset <= endOffset && producers.load(file)) {
       from = offset
@@ -156,14 +162,21 @@ function recoverProducers(
     // One beyond the end, or damaged: it says nothing that can be trusted.
     rmSync(file, { force: true })
   }
-  for (const segment of segments) {
-    if (segment.byteCount === 0) continue
-    const next = segments[segments.indexOf(segment) + 1]
-    if (next && next.baseOffset <= from) continue
-    segment.scan(segment.floorPosition(Math.max(from, segment.baseOffset)), false, (header) => {
-      if (header.baseOffset >= from) producers.record(header)
-      return true
-    })
+  for (const [index, segment] of segments.entries()) {
+    const next = segments[index + 1]
+    if (segment.byteCount === 0 || (next && next.baseOffset <= from)) continue
+    segment.scan(
+      segment.floorPosition(Math.max(from, segment.baseOffset)),
+      false,
+      (header, batch) => {
+        if (header.baseOffset < from) return true
+        const ended = producers.record(header, batch)
+        if (ended?.isAborted && ended.lastOffset >= recoveryPoint)
+          segment.transactionIndex.append(ended)
+        return true
+      },
+    )
+    segment.transactionIndex.save()
   }
 }
 

@@ -12,6 +12,7 @@ import type { BatchHeader } from '@khlong/kafka-protocol/records'
 import { scanBatches } from './batch-scan.ts'
 import type { FilePool } from './file-pool.ts'
 import { SparseIndex } from './sparse-index.ts'
+import { TransactionIndex } from './transaction-index.ts'
 
 /** The name that Kafka gives a segment's files: its first offset with twenty digits. */
 export function segmentName(baseOffset: number): string {
@@ -20,13 +21,14 @@ export function segmentName(baseOffset: number): string {
 
 /**
  * One segment of a partition: `.log` with batches as they go over the wire, `.index` from offsets to
- * positions, `.timeindex` from times to offsets.
+ * positions, `.timeindex` from times to offsets, `.txnindex` with its aborted transactions.
  */
 export class Segment {
   readonly baseOffset: number
   readonly logPath: string
   readonly offsetIndex: SparseIndex
   readonly timeIndex: SparseIndex
+  readonly transactionIndex: TransactionIndex
   readonly #pool: FilePool
   /** Bytes of batches in the file. */
   byteCount = 0
@@ -44,6 +46,7 @@ export class Segment {
     this.logPath = `${stem}.log${suffix}`
     this.offsetIndex = new SparseIndex(`${stem}.index${suffix}`, 4)
     this.timeIndex = new SparseIndex(`${stem}.timeindex${suffix}`, 8)
+    this.transactionIndex = new TransactionIndex(`${stem}.txnindex${suffix}`)
   }
 
   /** Makes room for a new segment: empty files over what may be left there. */
@@ -51,6 +54,7 @@ export class Segment {
     this.use((fd) => ftruncateSync(fd, 0))
     this.offsetIndex.create()
     this.timeIndex.create()
+    this.transactionIndex.remove()
   }
 
   use<Result>(action: (fd: number) => Result): Result {
@@ -124,6 +128,7 @@ export class Segment {
   saveIndexes(): void {
     this.offsetIndex.save()
     this.timeIndex.save()
+    this.transactionIndex.save()
   }
 
   /** The segment is no longer active: its last time is indexed, its indexes are written and let go. */
@@ -131,6 +136,7 @@ export class Segment {
     this.#indexTime()
     this.offsetIndex.seal()
     this.timeIndex.seal()
+    this.transactionIndex.save()
   }
 
   /** A position at or before the batch that holds `offset`. */
@@ -191,6 +197,7 @@ export class Segment {
     this.close()
     for (const file of [this.logPath, this.offsetIndex.path, this.timeIndex.path])
       rmSync(file, { force: true })
+    this.transactionIndex.remove()
   }
 
   #indexTime(): void {

@@ -7,6 +7,7 @@ import fc from 'fast-check'
 import { cleanLog } from '../../src/log/cleaner.ts'
 import { LogStore } from '../../src/log/log-store.ts'
 import type { PartitionLog } from '../../src/log/partition-log.ts'
+import { abortedTransactions } from '../../src/log/segment-read.ts'
 import { resolveKafkaOptions } from '../../src/options.ts'
 import { resolveLogConfig } from '../../src/state/topic-configs.ts'
 import { dataFolder } from '../helpers.ts'
@@ -99,3 +100,115 @@ test('compaction keeps the last record of each key at its offset, also over a re
     { numRuns: 25 },
   )
 })
+
+test('compaction drops what was aborted, hides nothing that was committed, and drops markers in the end', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(
+        fc.record({
+          producer: fc.integer({ min: 1, max: 3 }),
+          keys: fc.array(fc.constantFrom('a', 'b', 'c'), { minLength: 1, maxLength: 3 }),
+          /** How the transaction ends after it; null where it goes on. */
+          isCommit: fc.option(fc.boolean()),
+        }),
+        { minLength: 1, maxLength: 30 },
+      ),
+      async (steps) => {
+        const folder = dataFolder()
+        const store = await open(folder)
+        const log = store.create({
+          topic: 't',
+          partition: 0,
+          topicId: Buffer.alloc(16, 3).toString('base64url'),
+        })
+        const sequences = new Map<number, number>()
+        const unended = new Map<number, [string, string][]>()
+        const newest = new Map<string, string>()
+        const end = (producer: number, isCommit: boolean): void => {
+          const producerId = BigInt(producer)
+          log.appendMarker({ producerId, producerEpoch: 0, coordinatorEpoch: 0, isCommit })
+          if (isCommit)
+            for (const [key, value] of unended.get(producer) ?? []) newest.set(key, value)
+          unended.delete(producer)
+        }
+        const write = async (): Promise<void> => {
+          await store.committer.enqueue(log).flushed
+        }
+        for (const [at, { producer, keys, isCommit }] of steps.entries()) {
+          const baseSequence = sequences.get(producer) ?? 0
+          const builder = new BatchBuilder({
+            producerId: BigInt(producer),
+            producerEpoch: 0,
+            baseSequence,
+            isTransactional: true,
+          })
+          const mine = unended.get(producer) ?? []
+          unended.set(producer, mine)
+          for (const key of keys) {
+            builder.append(key, `${at}`.padEnd(20), [], clock.nowMs())
+            mine.push([key, `${at}`.padEnd(20)])
+          }
+          sequences.set(producer, baseSequence + keys.length)
+          log.append(builder.build())
+          if (isCommit !== null) end(producer, isCommit)
+          await write()
+          if (at % 7 === 6) cleanLog(log, clock.nowMs())
+        }
+        for (const producer of [...unended.keys()]) end(producer, producer === 2)
+        await write()
+        for (let round = 0; round < 3; round++) {
+          await log.checkpoint()
+          log.roll()
+          await log.checkpoint()
+          cleanLog(log, clock.nowMs())
+          clock.advance(100_000_000)
+          // Something must be dirty, or there is nothing to clean.
+          const filler = new BatchBuilder()
+          filler.append('filler', `${round}`, [], clock.nowMs())
+          log.append(filler.build())
+          await write()
+          const found = new Map<string, string>()
+          const bytes = Buffer.concat(await readCommitted(log))
+          for (const header of batchHeaders(bytes))
+            if (!header.isControl)
+              for (const { key, value } of decodeRecordsOf(bytes, header))
+                found.set(String(key), String(value))
+          found.delete('filler')
+          assert.deepEqual([...found].sort(), [...newest].sort())
+        }
+        const rest = Buffer.concat(await readCommitted(log))
+        const markers = [...batchHeaders(rest)].filter(
+          (header, index, all) =>
+            header.isControl &&
+            !all.slice(0, index).some((one) => one.producerId === header.producerId),
+        )
+        assert.deepEqual(markers, [])
+        await store.close()
+      },
+    ),
+    { numRuns: 12 },
+  )
+})
+
+/** Every batch that a consumer with read_committed would give. */
+async function readCommitted(log: PartitionLog): Promise<Buffer[]> {
+  const found: Buffer[] = []
+  for (let offset = log.logStartOffset; offset < log.lastStableOffset; ) {
+    const bytes = Buffer.concat(await log.read(offset, 100_000, true, log.lastStableOffset))
+    if (bytes.byteLength === 0) break
+    const all = [...batchHeaders(bytes)]
+    const aborted = abortedTransactions(log, offset, all.at(-1)!.lastOffset + 1)
+    for (const header of all) {
+      offset = header.lastOffset + 1
+      const isAborted = aborted.some(
+        ({ producerId, firstOffset, lastOffset }) =>
+          producerId === header.producerId &&
+          firstOffset <= header.baseOffset &&
+          header.baseOffset < lastOffset,
+      )
+      if (!isAborted)
+        found.push(bytes.subarray(header.position, header.position + header.byteCount))
+    }
+  }
+  return found
+}

@@ -2,87 +2,15 @@ import assert from 'node:assert/strict'
 import { cpSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
-import { type Logger, silentLogger } from '@khlong/core'
-import { FakeClock, SeededRandom, temporaryFolder } from '@khlong/core/testing'
-import { BatchBuilder, batchHeaders, Compression } from '@khlong/kafka-protocol/records'
-import type { FlushMode } from '../../src/log/committer.ts'
-import type { LogConfig } from '../../src/log/log-config.ts'
-import { LogStore } from '../../src/log/log-store.ts'
-import type { PartitionLog } from '../../src/log/partition-log.ts'
-
-const config: LogConfig = {
-  segmentBytes: 1_000_000,
-  segmentMs: 7 * 86_400_000,
-  indexIntervalBytes: 4096,
-  indexBytesMax: 10_000_000,
-  retentionMs: -1,
-  retentionBytes: -1,
-  isCompacted: false,
-  isDeleted: true,
-  deleteRetentionMs: 86_400_000,
-  minCompactionLagMs: 0,
-  maxCompactionLagMs: Number.MAX_SAFE_INTEGER,
-  minCleanableDirtyRatio: 0.5,
-  maxMessageBytes: 1_048_588,
-  isLogAppendTime: false,
-  timestampBeforeMaxMs: Number.MAX_SAFE_INTEGER,
-  timestampAfterMaxMs: 3_600_000,
-}
-const clock = new FakeClock()
-
-interface Opening {
-  config?: Partial<LogConfig>
-  flushMode?: FlushMode
-  tailBytesMax?: number
-  logger?: Logger
-}
-
-function open(folder: string, opening: Opening = {}): Promise<LogStore> {
-  return LogStore.open({
-    folder,
-    flushMode: opening.flushMode ?? 'all',
-    tailBytesMax: opening.tailBytesMax ?? 1_000_000,
-    openFilesMax: 8,
-    journalBytesMax: 20_000,
-    clock,
-    logger: opening.logger ?? silentLogger,
-    configOf: () => ({ ...config, ...opening.config }),
-    onFailure: (error) => {
-      throw error
-    },
-  })
-}
-
-const topicId = Buffer.alloc(16, 7).toString('base64url')
+import { SeededRandom, temporaryFolder } from '@khlong/core/testing'
+import { BatchBuilder, Compression } from '@khlong/kafka-protocol/records'
+import { append, clock, offsetsFrom, open, range, topicId } from './store.ts'
 
 function batch(values: readonly string[], options: { timestamp?: number } = {}): Buffer {
   const builder = new BatchBuilder()
   for (const value of values) builder.append(null, value, [], options.timestamp ?? clock.nowMs())
   return builder.build()
 }
-
-async function append(store: LogStore, log: PartitionLog, records: Buffer): Promise<number> {
-  const { baseOffset } = log.append(records)
-  const round = store.committer.enqueue(log)
-  await round.flushed
-  assert.equal(round.failures.size, 0)
-  return baseOffset
-}
-
-async function offsetsFrom(log: PartitionLog, from: number): Promise<number[]> {
-  const offsets: number[] = []
-  for (let next = from; next < log.highWatermark; ) {
-    const bytes = Buffer.concat(await log.read(next, 1_000, true))
-    assert.ok(bytes.byteLength > 0, `nothing at offset ${next}`)
-    for (const header of batchHeaders(bytes))
-      for (let offset = header.baseOffset; offset <= header.lastOffset; offset++)
-        if (offset >= next) offsets.push(offset)
-    next = offsets.at(-1)! + 1
-  }
-  return offsets
-}
-const range = (from: number, to: number): number[] =>
-  Array.from({ length: to - from }, (_, index) => from + index)
 
 for (const tailBytesMax of [0, 2_000, 1_000_000])
   test(`every record is read back from every offset with ${tailBytesMax} bytes of tail`, async (t) => {
