@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import net from 'node:net'
 import path from 'node:path'
@@ -75,6 +76,22 @@ test('a data folder that cannot be is said, with exit code 1', async (t) => {
     assert.equal(code, 1)
     assert.match(output, /cannot write to the data folder .*; choose another with --data DIR/)
   }
+})
+
+test('a Ctrl-C that npm passes on once more still stops cleanly', async (t) => {
+  const folder = await temporaryFolder(t)
+  const child = spawn(
+    process.execPath,
+    [main, 'zookeeper', '--listen', '0', '--data', path.join(folder, 'data')],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  )
+  t.after(() => child.kill('SIGKILL'))
+  await once(child.stdout, 'data')
+  const exited = once(child, 'exit')
+  child.kill('SIGINT')
+  child.kill('SIGINT')
+  child.kill('SIGTERM')
+  assert.deepEqual(await exited, [0, null])
 })
 
 test('a command that does not exist gives exit code 2', async () => {

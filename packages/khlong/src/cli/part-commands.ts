@@ -4,6 +4,7 @@ import { type PartName, partNames } from '../config/part-names.ts'
 import { makePart } from '../parts/load.ts'
 import { makeLogger } from './plain-logger.ts'
 import { standaloneSettings } from './standalone-settings.ts'
+import { stopRequested } from './stop-request.ts'
 
 const descriptions: Record<PartName, string> = {
   sensors: 'run a fleet of sensors against any MQTT broker',
@@ -63,9 +64,7 @@ async function runPart(name: PartName, flags: PartFlags): Promise<void> {
   )
   await part.start()
   // Before the addresses are said: whoever reads them may ask to stop at once.
-  const stopped = new Promise<void>((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve())
-  })
+  const stopped = stopRequested()
   for (const [listener, address] of Object.entries(part.addresses))
     process.stdout.write(`${name} ${listener} ${address}\n`)
   // A part that only connects may hold nothing open while it waits to try again.

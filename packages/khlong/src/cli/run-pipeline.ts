@@ -5,6 +5,7 @@ import { LiveTable, tableLines } from '../terminal/live-table.ts'
 import { openBrowser } from '../terminal/open-browser.ts'
 import { version } from '../version.ts'
 import { makeLogger } from './plain-logger.ts'
+import { stopRequested } from './stop-request.ts'
 
 export interface RunPipelineOptions {
   folder: string
@@ -63,21 +64,6 @@ export async function runPipeline(options: RunPipelineOptions): Promise<number> 
   process.off('uncaughtException', uncaught)
   say('stopped')
   return 0
-}
-
-/** Resolves at Ctrl-C or SIGTERM; a second one ends at once. */
-function stopRequested(): Promise<void> {
-  return new Promise((resolve) => {
-    let asked = false
-    const onSignal = (): void => {
-      if (asked) process.exit(130)
-      asked = true
-      resolve()
-    }
-    process.on('SIGINT', onSignal)
-    process.on('SIGTERM', onSignal)
-    process.on('SIGHUP', onSignal)
-  })
 }
 
 function consoleAddress(platform: Platform): string | undefined {
