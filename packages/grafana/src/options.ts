@@ -1,4 +1,5 @@
 import { checkSettings, type SettingsSource } from '@khlong/core'
+import { accessSettings } from '@khlong/core/access'
 import { z } from 'zod'
 
 /** What a caller may give. An address that is left out is shown as not configured. */
@@ -29,13 +30,47 @@ export interface GrafanaOptions {
   zookeeper?: string
   /** Base address of the platform's own status API. */
   platform?: string
+  /** What Prometheus and Connect are shown as `Authorization: Bearer`. */
+  'prometheus.token'?: string
+  'connect.token'?: string
+  /** Folder of users, tokens and audit logs; `access` in the data folder by default. */
+  access?: string
+  /** Whether everybody must log in on loopback, too, before there are users. */
+  'access.required'?: boolean
+  'access.token'?: string
+  /** How long a session lasts without use (`7d`), and at most (`30d`). */
+  'auth.login_maximum_inactive_lifetime_duration'?: string
+  'auth.login_maximum_lifetime_duration'?: string
+  /** Whether cookies are for HTTPS only; they are anyway where the request came so. */
+  'security.cookie_secure'?: boolean
 }
 
 /** Options after checking, with defaults filled in. */
 export type ResolvedGrafanaOptions = Readonly<
-  GrafanaOptions &
-    Required<Pick<GrafanaOptions, 'listen' | 'data' | 'mongodb.database' | 'mqtt.topic'>>
+  Omit<GrafanaOptions, `auth.${string}`> &
+    Required<
+      Pick<
+        GrafanaOptions,
+        | 'listen'
+        | 'data'
+        | 'mongodb.database'
+        | 'mqtt.topic'
+        | 'access.required'
+        | 'security.cookie_secure'
+      >
+    > & {
+      /** In milliseconds. */
+      'auth.login_maximum_inactive_lifetime_duration': number
+      'auth.login_maximum_lifetime_duration': number
+    }
 >
+
+const unitMs = { m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 } as const
+
+const duration = z
+  .string()
+  .regex(/^[1-9]\d{0,4}[mhdw]$/, { error: 'expected a duration such as 12h or 7d' })
+  .transform((text) => Number(text.slice(0, -1)) * unitMs[text.at(-1) as keyof typeof unitMs])
 
 const httpUrl = z.url({
   protocol: /^https?$/,
@@ -57,6 +92,12 @@ const schema = z.strictObject({
   'mqtt.topic': z.string().min(1).default('iot-frames'),
   zookeeper: z.string().min(1).optional(),
   platform: httpUrl.optional(),
+  'prometheus.token': z.string().min(1).optional(),
+  'connect.token': z.string().min(1).optional(),
+  ...accessSettings,
+  'auth.login_maximum_inactive_lifetime_duration': duration.prefault('7d'),
+  'auth.login_maximum_lifetime_duration': duration.prefault('30d'),
+  'security.cookie_secure': z.union([z.boolean(), z.stringbool()]).default(false),
 })
 
 /**

@@ -86,15 +86,24 @@ export class AccessGuard {
   ): Promise<Refusal | undefined> {
     const needed = options.role ?? roleForMethod(request.method ?? 'GET')
     const isChange = options.isChange ?? roleForMethod(request.method ?? 'GET') !== 'viewer'
-    // A browser adds what it knows of this server to requests of other pages, too.
-    if (isChange && !mayChange(request.headers, { ownNamesOnly: this.isOpen }))
-      return refusal(403, 'origin not allowed')
+    const foreign = isChange ? this.refuseForeign(request) : undefined
+    if (foreign) return foreign
     const found = await this.#identify(request)
     if ('status' in found) return found
     this.#identities.set(request, found)
     if (!covers(found.role, needed))
       return refusal(403, `this needs the role ${needed}, ${found.name} has ${found.role}`)
     return undefined
+  }
+
+  /**
+   * Refuses what the page of another origin makes the reader's browser send: a browser adds what it
+   * knows of this server to such requests, too.
+   */
+  refuseForeign(request: IncomingMessage): Refusal | undefined {
+    return mayChange(request.headers, { ownNamesOnly: this.isOpen })
+      ? undefined
+      : refusal(403, 'origin not allowed')
   }
 
   /** Writes a change that was answered to the audit log. */

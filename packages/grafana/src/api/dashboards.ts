@@ -1,9 +1,14 @@
+import { type AccessGuard, covers } from '@khlong/core/access'
 import type { FastifyInstance } from 'fastify'
 import { GrafanaError } from '../errors.ts'
 import type { DashboardJson, DashboardStore, StoredDashboard } from '../state/dashboard-store.ts'
 
 /** `/api/search`, `/api/dashboards/…`, `/api/folders`, `/api/annotations`. */
-export function dashboardRoutes(app: FastifyInstance, dashboards: DashboardStore): void {
+export function dashboardRoutes(
+  app: FastifyInstance,
+  dashboards: DashboardStore,
+  guard: AccessGuard,
+): void {
   app.get<{ Querystring: Record<string, string | string[]> }>('/api/search', async (request) => {
     const { query = '', tag, type, dashboardUIDs, limit = '1000', page = '1' } = request.query
     // There is one folder, General, and Grafana does not list it.
@@ -38,7 +43,8 @@ export function dashboardRoutes(app: FastifyInstance, dashboards: DashboardStore
       throw new GrafanaError('GRAFANA_NOT_FOUND', 'Dashboard not found', {
         wireStatus: 'not-found',
       })
-    return { meta: metaOf(one), dashboard: one.dashboard }
+    const role = guard.identityOf(request.raw)?.role ?? 'viewer'
+    return { meta: metaOf(one, covers(role, 'editor')), dashboard: one.dashboard }
   })
 
   app.post<{ Body: { dashboard?: DashboardJson; overwrite?: boolean } | null }>(
@@ -69,11 +75,11 @@ function urlOf(one: StoredDashboard): string {
   return `/d/${one.uid}/${encodeURIComponent(one.slug)}`
 }
 
-function metaOf(one: StoredDashboard): object {
+function metaOf(one: StoredDashboard, mayEdit: boolean): object {
   return {
     type: 'db',
-    canSave: !one.provisioned,
-    canEdit: !one.provisioned,
+    canSave: mayEdit && !one.provisioned,
+    canEdit: mayEdit && !one.provisioned,
     canAdmin: false,
     canStar: false,
     canDelete: false,

@@ -31,21 +31,36 @@ export function dataSourceRoutes(app: FastifyInstance, sources: DataSourceStore)
           'GRAFANA_BAD_REQUEST',
           `data source ${source.name} is not spoken to over HTTP; use /api/ds/query`,
         )
-      return proxyTo({ part: 'prometheus', url: source.url, path, request, reply })
+      return proxyTo({
+        part: 'prometheus',
+        url: source.url,
+        path,
+        request,
+        reply,
+        token: sources.tokenOf(source),
+      })
     }
   }
   for (const method of ['GET', 'POST'] as const) {
     app.route({
       method,
       url: '/api/datasources/proxy/uid/:key/*',
+      config: { isRead: isQuery },
       handler: proxy((key) => sources.byUid(key)),
     })
     app.route({
       method,
       url: '/api/datasources/proxy/:key/*',
+      config: { isRead: isQuery },
       handler: proxy((key) => sources.byId(Number(key))),
     })
   }
+}
+
+/** Whether what is passed on only asks: Prometheus takes queries by POST, too. */
+function isQuery(request: FastifyRequest): boolean {
+  const { '*': path } = request.params as { '*': string }
+  return /^api\/v1\/(?:query|query_range|query_exemplars|series|labels|format_query)$/.test(path)
 }
 
 function found(source: DataSource | undefined): DataSource {

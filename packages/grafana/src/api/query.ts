@@ -38,6 +38,7 @@ export function queryRoutes(
 ): void {
   app.post<{ Body: { queries?: QueryRequest[]; from?: string; to?: string } | null }>(
     '/api/ds/query',
+    { config: { isRead: true } },
     async (request, reply) => {
       const { queries = [], from = 'now-1h', to = 'now' } = request.body ?? {}
       if (!Array.isArray(queries) || queries.length === 0)
@@ -105,17 +106,21 @@ export function queryRoutes(
       Math.ceil((toMs - fromMs) / points / 1000) * 1000,
       1000,
     )
-    return queryPrometheus(source.url, {
-      refId,
-      expr: query.expr ?? '',
-      range: query.range ?? !instant,
-      instant,
-      format: query.format ?? 'time_series',
-      legendFormat: query.legendFormat ?? '',
-      fromMs,
-      toMs,
-      stepMs,
-    })
+    return queryPrometheus(
+      source.url,
+      {
+        refId,
+        expr: query.expr ?? '',
+        range: query.range ?? !instant,
+        instant,
+        format: query.format ?? 'time_series',
+        legendFormat: query.legendFormat ?? '',
+        fromMs,
+        toMs,
+        stepMs,
+      },
+      sources.tokenOf(source),
+    )
   }
 }
 

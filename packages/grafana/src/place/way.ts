@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { MongoLink } from '../query/mongodb.ts'
+import { bearer } from '../server/proxy.ts'
 import type { DataSourceStore } from '../state/data-source-store.ts'
 
 /** How far a sensor's frames have come; each stage tells when it first showed them, or null. */
@@ -32,7 +33,7 @@ export function wayRoutes(
         })
       const [documents, metric] = await Promise.all([
         guard('mongodb', () => inDocuments(links.mongodb, id, sinceMs, request.query.place)),
-        guard('prometheus', () => inMetrics(links.sources.find({ type: 'prometheus' })?.url, id)),
+        guard('prometheus', () => inMetrics(links.sources, id)),
       ])
       const way: Way = {
         document: documents?.document ?? null,
@@ -85,13 +86,14 @@ async function inDocuments(
   }
 }
 
-async function inMetrics(url: string | undefined, id: string): Promise<Way['metric']> {
-  if (url === undefined) return null
+async function inMetrics(sources: DataSourceStore, id: string): Promise<Way['metric']> {
+  const source = sources.find({ type: 'prometheus' })
+  if (!source) return null
   const label = JSON.stringify(id)
   const query = `{__name__=~"sample_sensor_metric_.+",sensor_id=${label}}`
   const response = await fetch(
-    `${url.replace(/\/$/, '')}/api/v1/query?${new URLSearchParams({ query })}`,
-    { signal: AbortSignal.timeout(2_000) },
+    `${source.url.replace(/\/$/, '')}/api/v1/query?${new URLSearchParams({ query })}`,
+    { signal: AbortSignal.timeout(2_000), headers: bearer(sources.tokenOf(source)) },
   )
   const answer = (await response.json()) as { data?: { result?: { value: [number, string] }[] } }
   const sample = answer.data?.result?.[0]?.value

@@ -1,4 +1,5 @@
 import { upstreamFailed } from '../errors.ts'
+import { bearer } from '../server/proxy.ts'
 import { type Frame, numberField, stringField, timeField } from './frames.ts'
 
 /** One target of a panel, as Grafana's Prometheus data source sends it. */
@@ -30,26 +31,40 @@ interface PrometheusAnswer {
 const timeoutMs = 30_000
 
 /** Asks Prometheus and gives frames; a range query gives one frame per series. */
-export async function queryPrometheus(url: string, query: PrometheusQuery): Promise<Frame[]> {
+export async function queryPrometheus(
+  url: string,
+  query: PrometheusQuery,
+  token?: string,
+): Promise<Frame[]> {
   const frames: Frame[] = []
   if (query.range) {
     const step = query.stepMs / 1000
     // Aligned to the step, so that a later query gives the same points and lines do not wobble.
     const start = Math.floor(query.fromMs / query.stepMs) * step
     const end = Math.floor(query.toMs / query.stepMs) * step
-    const answer = await ask(url, '/api/v1/query_range', {
-      query: query.expr,
-      start: start.toFixed(3),
-      end: end.toFixed(3),
-      step: String(step),
-    })
+    const answer = await ask(
+      url,
+      '/api/v1/query_range',
+      {
+        query: query.expr,
+        start: start.toFixed(3),
+        end: end.toFixed(3),
+        step: String(step),
+      },
+      token,
+    )
     frames.push(...framesOf(answer, query, 'range'))
   }
   if (query.instant || !query.range) {
-    const answer = await ask(url, '/api/v1/query', {
-      query: query.expr,
-      time: (query.toMs / 1000).toFixed(3),
-    })
+    const answer = await ask(
+      url,
+      '/api/v1/query',
+      {
+        query: query.expr,
+        time: (query.toMs / 1000).toFixed(3),
+      },
+      token,
+    )
     frames.push(...framesOf(answer, query, 'instant'))
   }
   return frames
@@ -59,12 +74,14 @@ async function ask(
   url: string,
   path: string,
   form: Record<string, string>,
+  token: string | undefined,
 ): Promise<PrometheusAnswer> {
   let answer: PrometheusAnswer
   try {
     const response = await fetch(url.replace(/\/$/, '') + path, {
       method: 'POST',
       body: new URLSearchParams(form),
+      headers: bearer(token),
       signal: AbortSignal.timeout(timeoutMs),
     })
     answer = (await response.json()) as PrometheusAnswer

@@ -7,15 +7,6 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 
 const builtFolder = fileURLToPath(new URL('../../dist/web/', import.meta.url))
 
-const policy = [
-  "default-src 'self'",
-  "style-src 'self' 'unsafe-inline'",
-  "img-src 'self' data: blob:",
-  "connect-src 'self' ws: wss:",
-  "frame-ancestors 'self'",
-  "base-uri 'none'",
-].join('; ')
-
 const notBuilt = `<!doctype html><title>Khlong</title><p>The console is not built yet.
 Run <code>node packages/grafana/web/build.ts</code> once, then reload this page.</p>`
 
@@ -42,8 +33,6 @@ export async function serveConsole(
     return reply
       .header('content-type', 'text/html; charset=utf-8')
       .header('cache-control', 'no-cache')
-      .header('content-security-policy', policy)
-      .header('x-content-type-options', 'nosniff')
       .send(page)
   }
   app.get('/', async (_request, reply) => sendPage(reply))

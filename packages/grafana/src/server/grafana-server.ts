@@ -1,7 +1,6 @@
 import path from 'node:path'
 import {
   type DataFolder,
-  type ListenAddress,
   MetricsRegistry,
   openDataFolder,
   PartBase,
@@ -9,11 +8,14 @@ import {
   parseListen,
   type Vitals,
 } from '@khlong/core'
-import fastify, { type FastifyInstance } from 'fastify'
+import type { FastifyInstance } from 'fastify'
+import { ConsoleAccess } from '../access/console-access.ts'
 import { dashboardRoutes } from '../api/dashboards.ts'
 import { dataSourceRoutes } from '../api/data-sources.ts'
+import { peopleRoutes } from '../api/people.ts'
 import { queryRoutes } from '../api/query.ts'
-import { GrafanaError, notConfigured } from '../errors.ts'
+import { sessionRoutes } from '../api/session.ts'
+import { notConfigured } from '../errors.ts'
 import type { ConsoleSetup } from '../model/platform.ts'
 import { type GrafanaOptions, resolveGrafanaOptions } from '../options.ts'
 import { KafkaLink } from '../place/kafka-link.ts'
@@ -28,19 +30,18 @@ import { MongoLink } from '../query/mongodb.ts'
 import { DashboardStore } from '../state/dashboard-store.ts'
 import { DataSourceStore } from '../state/data-source-store.ts'
 import { serveConsole } from './console-files.ts'
+import { guardedApp } from './guarded-app.ts'
 import { listenApp } from './listen-app.ts'
-import { mayChange } from './origin-check.ts'
 import { proxyTo } from './proxy.ts'
 
 /** Kept equal to the package's version by a test. */
 export const version = '0.1.0'
 
-const bodyBytesMax = 4_000_000
-
 /** Serves Grafana's API, its dashboards, and the console. */
 export class GrafanaServer extends PartBase {
   readonly name: string = 'grafana'
   readonly #options: ReturnType<typeof resolveGrafanaOptions>
+  readonly #context: PartContext
   readonly #metrics = new MetricsRegistry()
   readonly #requests = this.#metrics.counter({
     name: 'grafana_http_request_duration_seconds_count',
@@ -48,6 +49,7 @@ export class GrafanaServer extends PartBase {
   })
   #app: FastifyInstance | undefined
   #folder: DataFolder | undefined
+  #access: ConsoleAccess | undefined
   #dashboards: DashboardStore | undefined
   #live: Live | undefined
   #mqtt: MqttLink | undefined
@@ -60,6 +62,7 @@ export class GrafanaServer extends PartBase {
 
   constructor(options: GrafanaOptions = {}, context: PartContext = {}) {
     super(context)
+    this.#context = context
     this.#options = resolveGrafanaOptions(options)
     const viewers = this.#metrics.gauge({
       name: 'khlong_console_viewers',
@@ -103,12 +106,16 @@ export class GrafanaServer extends PartBase {
 
   protected override async onStart(): Promise<void> {
     const options = this.#options
+    const listen = parseListen(options.listen)
     const folder = await openDataFolder(options.data)
     this.#folder = folder
+    const access = await ConsoleAccess.open(options, folder.path, listen, this.#context)
+    this.#access = access
     const sources = new DataSourceStore(path.join(folder.path, 'data-sources.json'), {
       ...(options.prometheus === undefined ? {} : { prometheus: options.prometheus }),
       ...(options.mongodb === undefined ? {} : { mongodb: options.mongodb }),
       database: options['mongodb.database'],
+      ...(options['prometheus.token'] === undefined ? {} : { token: options['prometheus.token'] }),
     })
     await sources.open()
     if (options.mqtt !== undefined) this.#mqtt = new MqttLink(options.mqtt)
@@ -131,9 +138,18 @@ export class GrafanaServer extends PartBase {
     })
     this.#dashboards = dashboards
     await dashboards.open()
-    const app = this.#buildApp()
+    const app = guardedApp(access, {
+      logger: this.logger,
+      onReceived: () => this.#received++,
+      onAnswered: (status) => {
+        this.#answered++
+        this.#requests.add(1, { status_code: String(status) })
+      },
+    })
     this.#app = app
-    dashboardRoutes(app, dashboards)
+    sessionRoutes(app, access)
+    peopleRoutes(app, access)
+    dashboardRoutes(app, dashboards, access.guard)
     dataSourceRoutes(app, sources)
     queryRoutes(app, sources, this.#mongodb)
     mqttRoutes(app, this.#mqtt)
@@ -142,8 +158,15 @@ export class GrafanaServer extends PartBase {
     wayRoutes(app, { mongodb: this.#mongodb, sources })
     this.#ownRoutes(app)
     await serveConsole(app)
-    this.#address = await listenApp(app, this.#listenAddress())
+    this.#address = await listenApp(app, listen)
     live.open()
+    const setupUrl = access.setupUrl(this.#address)
+    // The one secret that is ever logged: it is worth nothing once there is an administrator.
+    if (setupUrl !== undefined)
+      this.logger.warn(
+        { url: setupUrl },
+        'nobody can log in yet: open this to make the administrator',
+      )
   }
 
   protected override async onStop(deadlineMs: number): Promise<void> {
@@ -161,6 +184,7 @@ export class GrafanaServer extends PartBase {
       this.#mongodb?.close(),
       this.#zookeeper?.close(),
       this.#kafka?.close(),
+      this.#access?.close(),
     ])
     await this.#folder?.release()
     this.#app = undefined
@@ -168,50 +192,13 @@ export class GrafanaServer extends PartBase {
     this.#dashboards = undefined
   }
 
-  #listenAddress(): ListenAddress {
-    return parseListen(this.#options.listen)
-  }
-
-  #buildApp(): FastifyInstance {
-    const app = fastify({
-      logger: false,
-      bodyLimit: bodyBytesMax,
-      forceCloseConnections: 'idle',
-      routerOptions: { maxParamLength: 2_000 },
-    })
-    app.addContentTypeParser(
-      'application/x-www-form-urlencoded',
-      { parseAs: 'string' },
-      (_request, body, done) => done(null, body),
-    )
-    app.addHook('onRequest', async (request) => {
-      this.#received++
-      if (request.method === 'GET' || request.method === 'HEAD') return
-      if (!mayChange(request.headers))
-        throw new GrafanaError('GRAFANA_FORBIDDEN', 'origin not allowed')
-    })
-    app.addHook('onResponse', async (_request, reply) => {
-      this.#answered++
-      this.#requests.add(1, { status_code: String(reply.statusCode) })
-    })
-    app.setErrorHandler((error, request, reply) => {
-      if (error instanceof GrafanaError)
-        return reply.code(error.statusCode).send({
-          message: error.message,
-          ...(error.wireStatus === undefined ? {} : { status: error.wireStatus }),
-          ...(error.cause instanceof Error ? { error: error.cause.message } : {}),
-          code: error.code,
-        })
-      const { statusCode = 500, message } = error as { statusCode?: number; message: string }
-      if (statusCode >= 500) this.logger.error({ err: error, url: request.url }, 'request failed')
-      return reply.code(statusCode).send({ message })
-    })
-    return app
-  }
-
   #ownRoutes(app: FastifyInstance): void {
     const options = this.#options
-    app.get('/api/health', async () => ({ commit: '', database: 'ok', version }))
+    app.get('/api/health', { config: { role: 'public' } }, async () => ({
+      commit: '',
+      database: 'ok',
+      version,
+    }))
     app.get('/api/user/preferences', async () => ({ theme: '', timezone: '', language: '' }))
     app.get('/metrics', async (_request, reply) =>
       reply.header('content-type', 'text/plain; version=0.0.4').send(this.metrics()),
@@ -237,6 +224,7 @@ export class GrafanaServer extends PartBase {
             path: request.params['*'],
             request,
             reply,
+            token: options['connect.token'],
           })
         },
       })

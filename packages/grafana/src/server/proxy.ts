@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { upstreamFailed } from '../errors.ts'
+import { GrafanaError, upstreamFailed } from '../errors.ts'
 
 const answerBytesMax = 64_000_000
 
@@ -10,10 +10,16 @@ export async function proxyTo(options: {
   path: string
   request: FastifyRequest
   reply: FastifyReply
+  /** What the other side knows us by. */
+  token?: string | undefined
 }): Promise<FastifyReply> {
-  const { part, url, path, request, reply } = options
+  const { part, url, path, request, reply, token } = options
   const base = new URL(url)
-  const target = new URL(`${base.pathname.replace(/\/$/, '')}/${path}`, base)
+  const prefix = `${base.pathname.replace(/\/$/, '')}/`
+  const target = new URL(prefix + path, base)
+  // A path with `..` in it must not lead out of what was configured.
+  if (target.origin !== base.origin || !target.pathname.startsWith(prefix))
+    throw new GrafanaError('GRAFANA_BAD_REQUEST', 'the path leads out of the data source')
   const search = request.url.indexOf('?')
   if (search >= 0) target.search = request.url.slice(search)
   const hasBody = request.method !== 'GET' && request.method !== 'HEAD'
@@ -25,6 +31,7 @@ export async function proxyTo(options: {
       signal: AbortSignal.timeout(30_000),
       headers: {
         accept: 'application/json',
+        ...bearer(token),
         ...(hasBody && request.headers['content-type']
           ? { 'content-type': request.headers['content-type'] }
           : {}),
@@ -41,6 +48,11 @@ export async function proxyTo(options: {
   const type = response.headers.get('content-type')
   if (type) reply.header('content-type', type)
   return reply.code(response.status).send(Buffer.from(await response.arrayBuffer()))
+}
+
+/** The header by which a part knows one of this run's own clients. */
+export function bearer(token: string | undefined): Record<string, string> {
+  return token === undefined ? {} : { authorization: `Bearer ${token}` }
 }
 
 function bodyOf(request: FastifyRequest): string {

@@ -30,13 +30,15 @@ export const mongodbType = 'grafana-mongodb-datasource'
 export class DataSourceStore {
   readonly #file: string
   readonly #sources: DataSource[] = []
+  readonly #token: string | undefined
   #writing: Promise<unknown> = Promise.resolve()
 
   constructor(
     file: string,
-    addresses: { prometheus?: string; mongodb?: string; database: string },
+    addresses: { prometheus?: string; mongodb?: string; database: string; token?: string },
   ) {
     this.#file = file
+    this.#token = addresses.token
     if (addresses.prometheus !== undefined)
       this.#add({
         name: 'Prometheus',
@@ -90,6 +92,11 @@ export class DataSourceStore {
     if (typeof type === 'string' && type !== '')
       return this.#sources.find((source) => source.type === type)
     return this.#sources.find((source) => source.isDefault) ?? this.#sources[0]
+  }
+
+  /** What a source is shown; only for the one that the options name, so that no other learns it. */
+  tokenOf(source: DataSource): string | undefined {
+    return source.readOnly && source.type === prometheusType ? this.#token : undefined
   }
 
   /** Adds a source and resolves when it is on disk. */
