@@ -1,5 +1,6 @@
 import { ErrorCode } from '@khlong/kafka-protocol'
 import { deleteGroupsApi, describeGroupsApi, listGroupsApi, offsetDeleteApi } from './admin-apis.ts'
+import { leaveGroupApi } from './consumer-apis.ts'
 import { decodeAssignment } from './consumer-protocol.ts'
 import { brokerError } from './errors.ts'
 import type { KafkaClient } from './kafka-client.ts'
@@ -103,6 +104,36 @@ export async function deleteGroups(
       const errorCode = response.results[0]?.errorCode ?? 0
       if (errorCode !== 0)
         throw client.coordinatorError('group', groupId, errorCode, `deleting group ${groupId}`)
+    })
+}
+
+/** Takes a member out of its group, as if it had left, and gives the broker's error code. */
+export async function removeMember(
+  client: KafkaClient,
+  groupId: string,
+  memberId: string,
+): Promise<number> {
+  const connection = await client.connection(await client.coordinator('group', groupId))
+  const hasList = connection.versionOf(leaveGroupApi) >= 3
+  const response = await connection.request(
+    leaveGroupApi,
+    hasList ? { groupId, members: [{ memberId }] } : { groupId, memberId, members: [] },
+    { timeoutMs: 5_000 },
+  )
+  return response.errorCode || (response.members[0]?.errorCode ?? 0)
+}
+
+export async function removeMembers(
+  client: KafkaClient,
+  groupId: string,
+  memberIds: readonly string[],
+): Promise<void> {
+  const what = `taking members out of group ${groupId}`
+  for (const memberId of memberIds)
+    await client.retrying(what, async () => {
+      const errorCode = await removeMember(client, groupId, memberId)
+      if (errorCode !== 0 && errorCode !== ErrorCode.unknownMemberId)
+        throw client.coordinatorError('group', groupId, errorCode, what)
     })
 }
 

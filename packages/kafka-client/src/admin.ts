@@ -15,6 +15,7 @@ import {
   type GroupDescription,
   type GroupListing,
   listGroups,
+  removeMembers,
 } from './admin-groups.ts'
 import type { Api } from './api.ts'
 import { metadataApi } from './core-apis.ts'
@@ -390,6 +391,10 @@ export class Admin implements AsyncDisposable {
   /** @throws KafkaClientError `KAFKA_NON_EMPTY_GROUP`, `KAFKA_GROUP_ID_NOT_FOUND` */
   deleteGroups(groupIds: readonly string[]): Promise<void> {
     return deleteGroups(this.client, groupIds)
+  }
+  /** Takes members out of a group that it would wait for: those of a process that was killed. */
+  removeMembers(groupId: string, memberIds: readonly string[]): Promise<void> {
+    return removeMembers(this.client, groupId, memberIds)
   }
   /** The committed offsets of a group: of `partitions`, or all. */
   async listConsumerGroupOffsets(

@@ -1,8 +1,9 @@
 import type { Logger } from '@khlong/core'
 import { ErrorCode, errorInfo } from '@khlong/kafka-protocol'
 import type { JoinGroupResponse } from '@khlong/kafka-protocol/messages/join-group'
+import { removeMember } from './admin-groups.ts'
 import { backoffMs, pause } from './backoff.ts'
-import { heartbeatApi, joinGroupApi, leaveGroupApi, syncGroupApi } from './consumer-apis.ts'
+import { heartbeatApi, joinGroupApi, syncGroupApi } from './consumer-apis.ts'
 import { asClientError, clientError, type KafkaClientError } from './errors.ts'
 import { KafkaClient, type Lane } from './kafka-client.ts'
 import {
@@ -156,15 +157,7 @@ export class GroupMember implements AsyncDisposable {
   async #sayGoodbye(memberId: string): Promise<void> {
     const groupId = this.options['group.id']
     try {
-      const connection = await this.client.connection(
-        await this.client.coordinator('group', groupId),
-      )
-      const hasList = connection.versionOf(leaveGroupApi) >= 3
-      await connection.request(
-        leaveGroupApi,
-        hasList ? { groupId, members: [{ memberId }] } : { groupId, memberId, members: [] },
-        { timeoutMs: 5_000 },
-      )
+      await removeMember(this.client, groupId, memberId)
     } catch (error) {
       this.#logger.debug({ group: groupId, err: error }, 'Kafka group was not told of a leaver')
     }
