@@ -1,4 +1,5 @@
 import { checkSettings, type SettingsSource } from '@khlong/core'
+import { type AccessSettings, accessSettings } from '@khlong/core/access'
 import { z } from 'zod'
 
 const milliseconds = z.coerce.number().int().min(0)
@@ -12,6 +13,10 @@ const schema = z.strictObject({
   data: z.string().default('./data/connect'),
   'bootstrap.servers': z.string().default('127.0.0.1:9092'),
   'group.id': z.string().min(1).default('connect-cluster'),
+  'session.timeout.ms': milliseconds.default(10_000),
+  'heartbeat.interval.ms': milliseconds.default(3_000),
+  'rebalance.timeout.ms': milliseconds.default(60_000),
+  'scheduled.rebalance.max.delay.ms': milliseconds.default(300_000),
   'config.storage.topic': z.string().min(1).default('connect-configs'),
   'offset.storage.topic': z.string().min(1).default('connect-offsets'),
   'status.storage.topic': z.string().min(1).default('connect-status'),
@@ -45,14 +50,20 @@ const schema = z.strictObject({
   env: z.record(z.string(), z.string()).optional(),
   /** Host names that configurations use → the address that is meant: HOST or HOST:PORT. */
   hosts: z.record(z.string(), z.string()).default({}),
+  ...accessSettings,
 })
 
 /** Options with their defaults filled in. */
-export interface ResolvedConnectOptions {
+export interface ResolvedConnectOptions extends AccessSettings {
   readonly listen: number | string
   readonly data: string
   readonly 'bootstrap.servers': string
   readonly 'group.id': string
+  readonly 'session.timeout.ms': number
+  readonly 'heartbeat.interval.ms': number
+  readonly 'rebalance.timeout.ms': number
+  /** How long connectors and tasks of a worker that is gone wait for it before others take them. */
+  readonly 'scheduled.rebalance.max.delay.ms': number
   readonly 'config.storage.topic': string
   readonly 'offset.storage.topic': string
   readonly 'status.storage.topic': string

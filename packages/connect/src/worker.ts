@@ -10,6 +10,7 @@ import {
   type VitalItem,
   type Vitals,
 } from '@khlong/core'
+import { openAccess, type PartAccess } from '@khlong/core/access'
 import type { ConfigMap } from './config/fields.ts'
 import type { Variables } from './config/variables.ts'
 import { applyConnectorFiles, type FileProblem } from './connector-files.ts'
@@ -53,12 +54,14 @@ const apiVersion = '4.3.1-khlong'
 export class ConnectWorker extends PartBase {
   readonly name: string = 'connect'
   readonly options: ResolvedConnectOptions
+  readonly #context: PartContext
   readonly #plugins: readonly ConnectorPlugin[]
   readonly #givenKafka: ConnectKafka | undefined
   readonly #registry = new MetricsRegistry()
   readonly #counters = new CounterTable()
   #address: string | undefined
   #folder: DataFolder | undefined
+  #access: PartAccess | undefined
   #rest: RestServer | undefined
   #kafka: ConnectKafka | undefined
   #stores: { open(): Promise<void>; close(): Promise<void> }[] = []
@@ -67,6 +70,7 @@ export class ConnectWorker extends PartBase {
 
   constructor(options: ConnectOptions = {}, context: ConnectContext = {}) {
     super(context)
+    this.#context = context
     this.options = resolveConnectOptions(options)
     this.#plugins = [...(context.plugins ?? []), ...builtInConnectors]
     this.#givenKafka = context.kafka
@@ -151,10 +155,14 @@ export class ConnectWorker extends PartBase {
   protected async onStart(): Promise<void> {
     const { options } = this
     this.#folder = await openDataFolder(options.data)
-    const rest = new RestServer()
+    const listen = parseListen(options.listen)
+    this.#access = await openAccess('connect', listen, options, this.#context, {
+      isChallenging: true,
+    })
+    const rest = new RestServer(this.#access.guard)
     this.#rest = rest
     rest.text('/-/metrics', 'text/plain; version=0.0.4; charset=utf-8', () => this.metrics())
-    this.#address = await rest.listen(parseListen(options.listen))
+    this.#address = await rest.listen(listen)
     const kafka = this.#givenKafka ?? (await openKafka(options, this.logger))
     this.#kafka = kafka
     await kafka.start()
@@ -201,6 +209,8 @@ export class ConnectWorker extends PartBase {
   protected async onStop(): Promise<void> {
     await this.#rest?.close()
     this.#rest = undefined
+    await this.#access?.close()
+    this.#access = undefined
     await this.#herder?.stop()
     for (const store of this.#stores) await store.close()
     this.#stores = []

@@ -37,7 +37,7 @@ async function startGuarded(
   const access = await openAccess(
     'test',
     listen,
-    { access: folder, 'access.required': false, ...settings },
+    { access: folder, 'access.required': false, allow_anonymous: false, ...settings },
     {},
     { scrypt, isChallenging: true },
   )
@@ -252,15 +252,20 @@ test('the clients of the same run come in by its token, and nobody else does', a
 })
 
 test('a listener that others reach needs a folder of users', async () => {
-  const settings = { 'access.required': false }
+  const settings = { 'access.required': false, allow_anonymous: false }
   await assert.rejects(() => openAccess('test', everywhere, settings, {}), {
     code: 'ACCESS_REQUIRED',
   })
-  await assert.rejects(() => openAccess('test', here, { 'access.required': true }, {}), {
-    code: 'ACCESS_REQUIRED',
-  })
+  await assert.rejects(
+    () => openAccess('test', here, { ...settings, 'access.required': true }, {}),
+    {
+      code: 'ACCESS_REQUIRED',
+    },
+  )
   const open = await openAccess('test', here, settings, {})
   assert.equal(open.guard.isOpen, true)
+  const asked = await openAccess('test', everywhere, { ...settings, allow_anonymous: true }, {})
+  assert.equal(asked.guard.isOpen, true)
 })
 
 test('the audit log keeps the newest of what fits, and a torn line is passed over', async (t) => {

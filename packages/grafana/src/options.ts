@@ -38,6 +38,8 @@ export interface GrafanaOptions {
   /** Whether everybody must log in on loopback, too, before there are users. */
   'access.required'?: boolean
   'access.token'?: string
+  /** Lets everybody in off loopback, too, as long as there are no users. */
+  allow_anonymous?: boolean
   /** How long a session lasts without use (`7d`), and at most (`30d`). */
   'auth.login_maximum_inactive_lifetime_duration'?: string
   'auth.login_maximum_lifetime_duration'?: string
@@ -56,6 +58,7 @@ export type ResolvedGrafanaOptions = Readonly<
         | 'mongodb.database'
         | 'mqtt.topic'
         | 'access.required'
+        | 'allow_anonymous'
         | 'security.cookie_secure'
       >
     > & {

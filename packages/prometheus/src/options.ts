@@ -1,4 +1,5 @@
 import { checkSettings, type SettingsSource } from '@khlong/core'
+import { type AccessSettings, accessSettings } from '@khlong/core/access'
 import { z } from 'zod'
 import { parseDuration } from './duration.ts'
 
@@ -30,13 +31,14 @@ const schema = z.strictObject({
   'query.max-samples': z.number().int().positive().default(10_000_000),
   /** Whether `POST /-/reload` reads the configuration again. */
   'web.enable-lifecycle': z.boolean().default(true),
+  ...accessSettings,
 })
 
 /** Settings of {@link PrometheusServer}, by the names of Prometheus's own flags; all but `data` have defaults. */
 export type PrometheusOptions = Partial<ResolvedPrometheusOptions> & { readonly data: string }
 
 /** {@link PrometheusOptions} with every default filled in. */
-export interface ResolvedPrometheusOptions {
+export interface ResolvedPrometheusOptions extends AccessSettings {
   readonly listen: number | string
   readonly data: string
   readonly 'config.file'?: string | undefined

@@ -1,4 +1,5 @@
 import { CodedError, formatListen, type ListenAddress } from '@khlong/core'
+import { type AccessGuard, guardServer } from '@khlong/core/access'
 import fastify, { type FastifyInstance } from 'fastify'
 import { parseBody } from './bodies.ts'
 import { errorAnswer } from './errors.ts'
@@ -11,7 +12,7 @@ export class RestServer {
   readonly #http: FastifyInstance
   #context: RestContext | undefined
 
-  constructor() {
+  constructor(guard: AccessGuard) {
     this.#http = fastify({
       logger: false,
       bodyLimit: bodyBytesMax,
@@ -36,6 +37,10 @@ export class RestServer {
       const isKnown = routes.some((route) => patternOf(route).test(path))
       const [code, text] = isKnown ? [405, 'Method Not Allowed'] : [404, 'Not Found']
       return reply.status(code).send({ error_code: code, message: `HTTP ${code} ${text}` })
+    })
+    guardServer(this.#http, guard, {
+      reads: ['/connector-plugins/:name/config/validate'],
+      render: (status, message) => ({ error_code: status, message }),
     })
     for (const route of routes) this.#add(route)
   }

@@ -14,6 +14,7 @@ export const accessSettings: {
   access: z.ZodOptional<z.ZodString>
   'access.required': z.ZodType<boolean, boolean | string | undefined>
   'access.token': z.ZodOptional<z.ZodString>
+  allow_anonymous: z.ZodType<boolean, boolean | string | undefined>
 } = {
   /** Folder of users and tokens. Without one the part is open, and listens on loopback only. */
   access: z.string().min(1).optional(),
@@ -21,6 +22,8 @@ export const accessSettings: {
   'access.required': z.union([z.boolean(), z.stringbool()]).default(false),
   /** The secret of this run's own clients; made by the platform, never written to a file. */
   'access.token': z.string().min(32).optional(),
+  /** Listens beyond loopback, open to all, only where this is set. */
+  allow_anonymous: z.union([z.boolean(), z.stringbool()]).default(false),
 }
 
 /** What {@link accessSettings} gives. */
@@ -28,6 +31,7 @@ export interface AccessSettings {
   readonly access?: string | undefined
   readonly 'access.required': boolean
   readonly 'access.token'?: string | undefined
+  readonly allow_anonymous: boolean
 }
 
 /** The users, the audit log and the guard of one part's HTTP server. */
@@ -54,12 +58,12 @@ export async function openAccess(
   } = {},
 ): Promise<PartAccess> {
   const { access: folder, 'access.required': required, 'access.token': runToken } = settings
-  const isReachable = !isLoopback(listen.host)
+  const isReachable = !isLoopback(listen.host) && !settings.allow_anonymous
   if (folder === undefined && (isReachable || required))
     throw new AccessError(
       'ACCESS_REQUIRED',
       isReachable
-        ? `${part} would listen on ${formatListen(listen)}, which other machines reach, and nobody would have to log in: set access to a folder of users (khlong user add), or listen on 127.0.0.1`
+        ? `${part} would listen on ${formatListen(listen)}, which other machines reach, and nobody would have to log in: set access to a folder of users (khlong user add), or allow_anonymous: true, or listen on 127.0.0.1`
         : `${part}: access.required needs access, the folder of users (khlong user add)`,
       { fields: { part } },
     )

@@ -10,6 +10,7 @@ import {
   type TimerHandle,
   type Vitals,
 } from '@khlong/core'
+import { guardServer, openAccess, type PartAccess } from '@khlong/core/access'
 import fastify, { type FastifyInstance } from 'fastify'
 import packageJson from '../../package.json' with { type: 'json' }
 import { type PrometheusConfig, readConfig } from '../config.ts'
@@ -25,6 +26,9 @@ import { ScrapeManager } from '../scrape/scrape-manager.ts'
 import type { NewSample } from '../storage/samples.ts'
 import { Tsdb } from '../storage/tsdb.ts'
 import { addApi } from './api.ts'
+
+/** Questions that may come by POST, since they can be long. */
+const readsByPost = ['query', 'query_range', 'query_exemplars', 'series', 'labels']
 
 const flushEveryMs = 5_000
 const maintainEveryMs = 60_000
@@ -47,12 +51,14 @@ export class PrometheusServer extends PartBase {
   readonly name = 'prometheus'
   #addresses: Record<string, string> = {}
   readonly #options: ResolvedPrometheusOptions
+  readonly #context: PartContext
   readonly #metrics = new MetricsRegistry()
   #folder: DataFolder | undefined
   #tsdb: Tsdb | undefined
   #scrapes: ScrapeManager | undefined
   #rules: RuleManager | undefined
   #server: FastifyInstance | undefined
+  #access: PartAccess | undefined
   #config: PrometheusConfig = noConfig
   #timers: TimerHandle[] = []
   #samplesAppended = 0
@@ -62,6 +68,7 @@ export class PrometheusServer extends PartBase {
   /** @throws SettingsError `SETTINGS_INVALID` */
   constructor(options: PrometheusOptions, context: PartContext = {}) {
     super(context)
+    this.#context = context
     this.#options = resolvePrometheusOptions(options)
     this.#addMetrics()
   }
@@ -153,11 +160,13 @@ export class PrometheusServer extends PartBase {
     for (const timer of this.#timers) this.clock.clearTimer(timer)
     this.#timers = []
     await this.#server?.close()
+    await this.#access?.close()
     await this.#scrapes?.stop()
     await this.#rules?.stop()
     await this.#tsdb?.close()
     await this.#folder?.release()
     this.#server = this.#scrapes = this.#rules = this.#tsdb = this.#folder = undefined
+    this.#access = undefined
     this.#addresses = {}
   }
 
@@ -181,6 +190,10 @@ export class PrometheusServer extends PartBase {
   }
 
   async #listen(engine: Engine): Promise<void> {
+    const { host, port } = parseListen(this.#options.listen)
+    this.#access = await openAccess('prometheus', { host, port }, this.#options, this.#context, {
+      isChallenging: true,
+    })
     const server = fastify({
       logger: false,
       forceCloseConnections: true,
@@ -188,6 +201,10 @@ export class PrometheusServer extends PartBase {
     })
     this.#server = server
     const options = this.#options
+    guardServer(server, this.#access.guard, {
+      reads: readsByPost.map((name) => `/api/v1/${name}`),
+      render: (_status, message) => `${message}\n`,
+    })
     addApi(server, {
       tsdb: this.#tsdb!,
       engine: engine,
@@ -195,10 +212,12 @@ export class PrometheusServer extends PartBase {
       rules: this.#rules!,
       configText: () => this.#config.yaml,
       flags: Object.fromEntries(
-        Object.entries(options).map(([name, value]) => [
-          name,
-          typeof value === 'object' ? JSON.stringify(value) : String(value),
-        ]),
+        Object.entries(options)
+          .filter(([name]) => name !== 'access.token')
+          .map(([name, value]) => [
+            name,
+            typeof value === 'object' ? JSON.stringify(value) : String(value),
+          ]),
       ),
       startedAtMs: this.clock.nowMs(),
       nowMs: () => this.clock.nowMs(),
@@ -230,7 +249,6 @@ export class PrometheusServer extends PartBase {
       server.all(path, async (_request, reply) =>
         reply.code(404).send(`${path} is not supported yet\n`),
       )
-    const { host, port } = parseListen(options.listen)
     await server.listen({ host, port })
     const bound = server.server.address() as AddressInfo
     this.#addresses = { http: formatListen({ host, port: bound.port }) }
