@@ -81,6 +81,7 @@ test('what failed, waits or was set aside is said with what to do', () => {
         item({ name: 'a', state: 'failed', note: 'no such host' }),
         item({ name: 'b', state: 'paused', lag: 4_321 }),
         item({ name: 'c', deadLetters: 3 }),
+        item({ kind: 'topic', name: 'd', lag: 2_000 }),
       ),
     ),
   )
@@ -93,6 +94,7 @@ test('what failed, waits or was set aside is said with what to do', () => {
       ['note', 'connect: connector b is paused'],
       ['wrong', 'connect: connector b is 4.32 k records behind'],
       ['note', 'connect: connector c has set 3 records aside since it started'],
+      ['wrong', 'connect: topic d: a reader is 2.00 k records behind'],
     ],
   )
   assert.match(findings[2]?.remedy ?? '', /^npx khlong connect status a /)

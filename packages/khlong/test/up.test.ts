@@ -94,8 +94,11 @@ test('a Ctrl-C that npm passes on once more still stops cleanly', async (t) => {
   assert.deepEqual(await exited, [0, null])
 })
 
-test('a command that does not exist gives exit code 2', async () => {
+test('a command that does not exist, or a count that is none, gives exit code 2', async () => {
   assert.equal((await khlong('dance')).code, 2)
+  const { code, output } = await khlong('mongo', 'find', 'iot.iot_frames', '--limit', 'few')
+  assert.equal(code, 2)
+  assert.match(output, /'--limit <n>' argument 'few' is invalid. a whole number is wanted/)
 })
 
 test('a frame flows to its document, SIGTERM stops cleanly, and a second start resumes', async (t) => {

@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline'
 import { Admin, Consumer, type ConsumerRecord, Producer } from '@khlong/kafka-client'
 import type { Command } from 'commander'
+import { countArgument } from './count-argument.ts'
 
 interface ServerFlags {
   bootstrapServer: string
@@ -44,8 +45,15 @@ export function addKafkaCommands(command: Command): void {
     .argument('<topic>')
     .option(...serverOption)
     .option('--from-beginning', 'what is there already, too')
-    .option('--count <n>', 'end after so many records')
-    .option('-v, --verbose', 'partition, offset, time, key and headers before each value')
+    .option(
+      '--count <n>',
+      'end after so many records; without it they are printed as they come, until Ctrl-C',
+      countArgument,
+    )
+    .option(
+      '-v, --verbose',
+      'partition, offset, time, key and headers (their first lines) before each value',
+    )
     .action(consume)
 }
 
@@ -124,7 +132,7 @@ async function produce(
 
 async function consume(
   topic: string,
-  flags: ServerFlags & { fromBeginning?: boolean; count?: string; verbose?: boolean },
+  flags: ServerFlags & { fromBeginning?: boolean; count?: number; verbose?: boolean },
 ): Promise<void> {
   const partitions = await (async () => {
     await using admin = new Admin(clientOptions(flags))
@@ -134,7 +142,7 @@ async function consume(
   await using consumer = new Consumer(clientOptions(flags))
   const offset = flags.fromBeginning ? 'earliest' : 'latest'
   consumer.assign(partitions.map(({ partition }) => ({ topic, partition, offset })))
-  let left = flags.count === undefined ? Number.POSITIVE_INFINITY : Number(flags.count)
+  let left = flags.count ?? Number.POSITIVE_INFINITY
   let stopped = false
   process.once('SIGINT', () => {
     stopped = true
@@ -150,10 +158,16 @@ function print(
   verbose: boolean,
 ): void {
   if (verbose) {
-    const texts = headers.map(([name, header]) => `${name}=${header?.toString() ?? ''}`)
+    const texts = headers.map(([name, header]) => `${name}=${firstLine(header?.toString() ?? '')}`)
     process.stdout.write(
       `${partition}:${offset} ${new Date(timestamp).toISOString()} key=${key?.toString() ?? ''} ${texts.join(' ')}\n`,
     )
   }
   process.stdout.write(`${value?.toString() ?? ''}\n`)
+}
+
+/** Traces in the headers of dead letters have many lines, the first of which says what happened. */
+function firstLine(text: string): string {
+  const end = text.indexOf('\n')
+  return end < 0 ? text : `${text.slice(0, end)}…`
 }

@@ -1,11 +1,12 @@
 import type { Command } from 'commander'
 import { KhlongError } from '../errors.ts'
+import { countArgument } from './count-argument.ts'
 
 interface FindFlags {
   url: string
   filter: string
   sort?: string
-  limit: string
+  limit: number
 }
 
 /** `khlong mongo find`. */
@@ -19,7 +20,7 @@ export function addMongoCommands(program: Command): void {
     .option('--url <url>', 'the server', 'mongodb://127.0.0.1:27017')
     .option('--filter <json>', 'extended JSON', '{}')
     .option('--sort <json>', 'such as {"timestamp":-1}')
-    .option('--limit <n>', 'at most so many', '20')
+    .option('--limit <n>', 'at most so many documents; 0 for all', countArgument, 20)
     .action(async (name: string, flags: FindFlags) => {
       const [database, ...rest] = name.split('.')
       if (!database || rest.length === 0)
@@ -31,7 +32,7 @@ export function addMongoCommands(program: Command): void {
           .db(database)
           .collection(rest.join('.'))
           .find(BSON.EJSON.parse(flags.filter))
-          .limit(Number(flags.limit))
+          .limit(flags.limit)
         if (flags.sort !== undefined) cursor.sort(BSON.EJSON.parse(flags.sort))
         for await (const document of cursor)
           process.stdout.write(`${BSON.EJSON.stringify(document)}\n`)

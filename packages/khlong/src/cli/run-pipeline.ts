@@ -77,7 +77,8 @@ function nextSteps(platform: Platform, consoleUrl: string | undefined): string[]
     address === undefined || address === standard ? '' : ` ${name} ${address}`
   const mqtt =
     parts.mqtt.kind === 'embedded' ? parts.mqtt.listeners.listen : environment.KHLONG_MQTT_URL
-  const frame = `{"id":"777","name":"mine","place_id":"1","timestamp":${Date.now()},"payload":{"temperature":21,"humidity":40,"pressure":1013,"luminosity":300}}`
+  const frame =
+    '{"id":"777","name":"mine","place_id":"1","payload":{"temperature":21,"humidity":40,"pressure":1013,"luminosity":300}}'
   return [
     ...(consoleUrl ? [`Open ${consoleUrl}`] : []),
     'Try next:',

@@ -56,12 +56,7 @@ function examineItems({ name: part, vitals, address }: PartSnapshot): Finding[] 
           ? { remedy: `npx khlong connect resume ${item.name}${connectUrl(address)}` }
           : {}),
       })
-    if (item.kind !== 'topic' && (item.lag ?? 0) > lagMax)
-      findings.push({
-        level: 'wrong',
-        what: `${what} is ${formatCount(item.lag ?? 0)} records behind`,
-        remedy: item.state === 'paused' ? 'it is paused' : 'it is slower than what comes in',
-      })
+    if ((item.lag ?? 0) > lagMax) findings.push(behind(what, item))
     if (item.deadLetters)
       findings.push({
         level: 'note',
@@ -69,6 +64,21 @@ function examineItems({ name: part, vitals, address }: PartSnapshot): Finding[] 
       })
     return findings
   })
+}
+
+function behind(what: string, { kind, state, lag = 0 }: VitalItem): Finding {
+  const records = `${formatCount(lag)} records`
+  return kind === 'topic'
+    ? {
+        level: 'wrong',
+        what: `${what}: a reader is ${records} behind`,
+        remedy: 'npx khlong kafka groups says which',
+      }
+    : {
+        level: 'wrong',
+        what: `${what} is ${records} behind`,
+        remedy: state === 'paused' ? 'it is paused' : 'it is slower than what comes in',
+      }
 }
 
 function remedyOfFailure(
