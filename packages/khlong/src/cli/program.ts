@@ -8,6 +8,8 @@ import { addMqttCommands } from './mqtt-commands.ts'
 import { addPartCommands } from './part-commands.ts'
 import { addPipelineCommands } from './pipeline-commands.ts'
 import { addPrometheusCommands } from './prometheus-commands.ts'
+import { addTokenCommands } from './token-commands.ts'
+import { addUserCommands } from './user-commands.ts'
 import { addZooKeeperCommands } from './zookeeper-commands.ts'
 
 /** Every subcommand with its flags and arguments; documents are checked against it too. */
@@ -25,6 +27,8 @@ export function makeProgram(): Command {
   addZooKeeperCommands(program)
   addPrometheusCommands(program)
   addMongoCommands(program)
+  addUserCommands(program)
+  addTokenCommands(program)
   return program
 }
 

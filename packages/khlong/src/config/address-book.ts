@@ -1,5 +1,6 @@
 import net from 'node:net'
 import { formatListen, type ListenAddress, parseListen } from '@khlong/core'
+import { newToken } from '@khlong/core/access'
 import { KhlongError } from '../errors.ts'
 import type { PartName } from './part-names.ts'
 import { type Pipeline, partSettings } from './pipeline.ts'
@@ -19,6 +20,8 @@ export interface AddressBook {
     readonly from: number
     readonly to: number
   }[]
+  /** What this run's own clients are known by where people must log in; fresh each time, in no file. */
+  readonly token: string
   /** `KHLONG_…` variables as connector files read them. */
   readonly environment: Readonly<Record<string, string>>
 }
@@ -114,7 +117,7 @@ export async function resolveAddressBook(
     host: '127.0.0.1',
     port: await freePort('127.0.0.1', 9600, ports),
   })
-  return { parts, platform, moved, environment: environmentOf(parts) }
+  return { parts, platform, moved, token: newToken(), environment: environmentOf(parts) }
 }
 
 interface Ports {

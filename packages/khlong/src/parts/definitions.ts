@@ -1,6 +1,6 @@
 import path from 'node:path'
 import type { PartName } from '../config/part-names.ts'
-import type { PartDefinition } from './definition.ts'
+import type { PartDefinition, WiringContext } from './definition.ts'
 
 /** Every part, in the order in which they are shown. What they need of each other stands in `after`. */
 export const partDefinitions: readonly PartDefinition[] = [
@@ -47,6 +47,7 @@ export const partDefinitions: readonly PartDefinition[] = [
       data: context.data,
       'config.file': context.path(configFile, './prometheus.yml'),
       'discovery.dir': path.join(context.pipeline.data, 'discovery'),
+      ...accessOf(written, context),
       hosts: context.pipeline.hosts,
     }),
   },
@@ -61,6 +62,7 @@ export const partDefinitions: readonly PartDefinition[] = [
       'bootstrap.servers': context.book.environment.KHLONG_KAFKA_BOOTSTRAP_SERVERS,
       connectors: context.path(connectors, './connectors'),
       env: context.book.environment,
+      ...accessOf(written, context),
       hosts: context.pipeline.hosts,
     }),
   },
@@ -81,7 +83,7 @@ export const partDefinitions: readonly PartDefinition[] = [
     thread: 'main',
     after: [],
     settings: ({ dashboards, ...written }, context) => {
-      const { environment, platform, parts } = context.book
+      const { environment, platform, parts, token } = context.book
       // The console shows addresses that people can use, so it gets the public ones.
       const mqtt = parts.mqtt.kind === 'embedded' ? parts.mqtt.listeners : undefined
       return {
@@ -97,6 +99,10 @@ export const partDefinitions: readonly PartDefinition[] = [
         ...given('mqttWebsocket', mqtt?.websocket && `ws://${mqtt.websocket}`),
         ...given('zookeeper', environment.KHLONG_ZOOKEEPER_CONNECT),
         platform: `http://${platform}`,
+        ...accessOf(written, context),
+        // Only for our own: a real system elsewhere must not learn it.
+        ...given('prometheus.token', parts.prometheus.kind === 'embedded' ? token : undefined),
+        ...given('connect.token', parts.connect.kind === 'embedded' ? token : undefined),
       }
     },
   },
@@ -113,6 +119,17 @@ export const partDefinitions: readonly PartDefinition[] = [
     }),
   },
 ]
+
+/** The people of the pipeline, whom all its HTTP servers share. */
+function accessOf(
+  written: Readonly<Record<string, unknown>>,
+  { pipeline, book, path: resolve }: WiringContext,
+): Record<string, string> {
+  return {
+    access: resolve(written.access, path.join(pipeline.data, 'access')),
+    'access.token': book.token,
+  }
+}
 
 /** One key with its value, or none where there is no value. */
 function given(key: string, value: string | undefined): Record<string, string> {
