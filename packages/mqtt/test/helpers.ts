@@ -42,9 +42,13 @@ export class RawClient {
   readonly #version: number
   isClosed = false
 
-  constructor(port: number, version = 4) {
+  constructor(
+    port: number,
+    version = 4,
+    socket: net.Socket = net.connect({ port, host: '127.0.0.1', noDelay: true }),
+  ) {
     this.#version = version
-    this.socket = net.connect({ port, host: '127.0.0.1', noDelay: true })
+    this.socket = socket
     const parser = newParser({ protocolVersion: version })
     this.socket.on('data', (chunk) => parser.parse(chunk as Buffer))
     this.socket.on('error', () => {})

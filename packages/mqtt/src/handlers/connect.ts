@@ -1,5 +1,6 @@
 import type { IConnackPacket, IConnectPacket } from 'mqtt-packet'
 import { ProtocolError } from '../errors.ts'
+import type { ResolvedListener } from '../listener-options.ts'
 import type { ResolvedMqttOptions } from '../options.ts'
 import { encodeControlPacket } from '../protocol/control-packets.ts'
 import { decodePublish, type ProtocolVersion, type Qos } from '../protocol/publish.ts'
@@ -34,7 +35,7 @@ export interface Admission {
 export function admit(
   packet: IConnectPacket,
   options: ResolvedMqttOptions,
-  isInternal: boolean,
+  listener: ResolvedListener,
   newClientId: () => string,
 ): Admission {
   const version = packet.protocolVersion as ProtocolVersion
@@ -44,10 +45,11 @@ export function admit(
     throw new ProtocolError(Reason.badAuthenticationMethod, 'enhanced authentication')
   if (asked.receiveMaximum === 0 || asked.maximumPacketSize === 0)
     throw new ProtocolError(Reason.protocolError, 'a maximum of 0')
-  if (options.allow_anonymous === false && !isInternal)
-    throw new ProtocolError(Reason.notAuthorized, 'allow_anonymous is false')
   const properties: NonNullable<IConnackPacket['properties']> = {}
-  const clientId = packet.clientId || admitWithoutId(version, isClean, options, newClientId)
+  const clientId = packet.clientId || admitWithoutId(version, isClean, listener, newClientId)
+  const { clientid_prefixes: prefix } = options
+  if (prefix !== undefined && !clientId.startsWith(prefix))
+    throw new ProtocolError(Reason.notAuthorized, 'a client id without the prefix')
   if (packet.clientId === '') properties.assignedClientIdentifier = clientId
   const askedExpiry =
     version === 5 ? (asked.sessionExpiryInterval ?? 0) : isClean ? 0 : neverExpires
@@ -65,8 +67,8 @@ export function admit(
   }
   if (inFlightMax > 0) properties.receiveMaximum = inFlightMax
   properties.maximumPacketSize = options.max_packet_size
-  if (options.max_topic_alias > 0) properties.topicAliasMaximum = options.max_topic_alias
-  if (options.max_qos < 2) properties.maximumQoS = options.max_qos
+  if (listener.max_topic_alias > 0) properties.topicAliasMaximum = listener.max_topic_alias
+  if (listener.max_qos < 2) properties.maximumQoS = listener.max_qos
   if (!options.retain_available) properties.retainAvailable = false
   return {
     version,
@@ -76,7 +78,7 @@ export function admit(
     keepAliveSeconds,
     sendQuota: Math.min(asked.receiveMaximum ?? 65_535, inFlightMax || 65_535),
     packetBytesMax: asked.maximumPacketSize ?? Number.POSITIVE_INFINITY,
-    will: packet.will ? readWill(packet.will, version, options) : undefined,
+    will: packet.will ? readWill(packet.will, version, listener.max_qos, options) : undefined,
     username: packet.username,
     properties,
   }
@@ -85,7 +87,7 @@ export function admit(
 function admitWithoutId(
   version: ProtocolVersion,
   isClean: boolean,
-  options: ResolvedMqttOptions,
+  options: ResolvedListener,
   newClientId: () => string,
 ): string {
   // [MQTT-3.1.3-8] of 3.1.1; 3.1 has no clients without a name.
@@ -99,13 +101,14 @@ function admitWithoutId(
 function readWill(
   will: NonNullable<IConnectPacket['will']>,
   version: ProtocolVersion,
+  qosMax: Qos,
   options: ResolvedMqttOptions,
 ): Will {
   const qos = (will.qos ?? 0) as Qos
   const retain = will.retain ?? false
   if (!isTopicName(will.topic) || will.topic.startsWith('$SYS/'))
     throw new ProtocolError(Reason.topicNameInvalid, 'the topic of the will')
-  if (qos > options.max_qos) throw new ProtocolError(Reason.qosNotSupported, 'QoS of the will')
+  if (qos > qosMax) throw new ProtocolError(Reason.qosNotSupported, 'QoS of the will')
   if (retain && !options.retain_available)
     throw new ProtocolError(Reason.retainNotSupported, 'a retained will')
   const { willDelayInterval = 0, ...properties } = will.properties ?? {}

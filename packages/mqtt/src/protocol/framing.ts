@@ -8,7 +8,7 @@ import { Reason } from './reason.ts'
  * the greatest allowed size, and the chunk that completes it, is ever held.
  */
 export class PacketFramer {
-  readonly #packetBytesMax: number
+  #packetBytesMax: number
   #buffer: Buffer = empty
   #position = 0
   #chunks: Buffer[] = []
@@ -24,6 +24,11 @@ export class PacketFramer {
   packet: Buffer = empty
 
   constructor(packetBytesMax: number) {
+    this.#packetBytesMax = packetBytesMax
+  }
+
+  /** The limit for the packets to come. */
+  allow(packetBytesMax: number): void {
     this.#packetBytesMax = packetBytesMax
   }
 
@@ -62,7 +67,7 @@ export class PacketFramer {
     if (packetBytes > this.#packetBytesMax)
       throw new ProtocolError(
         Reason.packetTooLarge,
-        `a packet of ${packetBytes} bytes; max_packet_size is ${this.#packetBytesMax}`,
+        `a packet of ${packetBytes} bytes; the limit is ${this.#packetBytesMax}`,
       )
     if (buffer.length - start < packetBytes) {
       this.#needed = packetBytes

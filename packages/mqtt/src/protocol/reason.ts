@@ -8,7 +8,9 @@ export const Reason = {
   protocolError: 0x82,
   unsupportedProtocolVersion: 0x84,
   clientIdentifierNotValid: 0x85,
+  badUserNameOrPassword: 0x86,
   notAuthorized: 0x87,
+  serverBusy: 0x89,
   serverShuttingDown: 0x8b,
   badAuthenticationMethod: 0x8c,
   keepAliveTimeout: 0x8d,
@@ -20,6 +22,7 @@ export const Reason = {
   topicAliasInvalid: 0x94,
   packetTooLarge: 0x95,
   quotaExceeded: 0x97,
+  administrativeAction: 0x98,
   retainNotSupported: 0x9a,
   qosNotSupported: 0x9b,
 } as const
@@ -33,6 +36,8 @@ export function connectReturnCode(reason: number): number {
       return 1
     case Reason.clientIdentifierNotValid:
       return 2
+    case Reason.badUserNameOrPassword:
+      return 4
     case Reason.notAuthorized:
     case Reason.badAuthenticationMethod:
       return 5

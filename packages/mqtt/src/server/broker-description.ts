@@ -1,6 +1,7 @@
 import type { Qos } from '../protocol/publish.ts'
 import type { BrokerState } from '../state/broker-state.ts'
 import { type ClientDescription, neverExpires } from '../state/session.ts'
+import type { RefusalDescription } from './refusal-log.ts'
 
 /** What a broker tells about itself to a console. */
 export interface BrokerDescription {
@@ -8,6 +9,8 @@ export interface BrokerDescription {
   readonly sessions: readonly SessionDescription[]
   readonly subscriptions: readonly SubscriptionDescription[]
   readonly retainedCount: number
+  /** The last clients that were not let in, the latest first. */
+  readonly refusals: readonly RefusalDescription[]
 }
 
 /** A session, with its client or without. */
@@ -32,7 +35,11 @@ export interface SubscriptionDescription {
 }
 
 /** At most `limit` clients, sessions and subscriptions each. */
-export function describeState(state: BrokerState | undefined, limit: number): BrokerDescription {
+export function describeState(
+  state: BrokerState | undefined,
+  refusals: readonly RefusalDescription[],
+  limit: number,
+): BrokerDescription {
   const clients: ClientDescription[] = []
   const sessions: SessionDescription[] = []
   const subscriptions: SubscriptionDescription[] = []
@@ -53,5 +60,5 @@ export function describeState(state: BrokerState | undefined, limit: number): Br
     for (const { written, qos } of session.subscriptions.values())
       if (subscriptions.length < limit) subscriptions.push({ clientId, filter: written, qos })
   }
-  return { clients, sessions, subscriptions, retainedCount: state?.retained.count ?? 0 }
+  return { clients, sessions, subscriptions, retainedCount: state?.retained.count ?? 0, refusals }
 }

@@ -1,11 +1,13 @@
 import { MetricsRegistry } from '@khlong/core'
 import type { SegmentLog } from '../journal/segment-log.ts'
 import type { BrokerState } from '../state/broker-state.ts'
+import type { AccessControl } from './access-control.ts'
 
 /** The broker's metrics: `broker_…` as mosquitto-exporter names them, `khlong_mqtt_…` our own. */
 export function brokerMetrics(
   state: () => BrokerState | undefined,
   log: () => SegmentLog | undefined,
+  access: () => AccessControl | undefined,
   uptimeSeconds: () => number,
 ): MetricsRegistry {
   const registry = new MetricsRegistry()
@@ -58,6 +60,36 @@ export function brokerMetrics(
     'khlong_mqtt_publisher_waits_total',
     'Times that a publisher waited for a full queue',
     (s) => s.counters.publisherWaits,
+  )
+  counter(
+    'khlong_mqtt_logins_refused_total',
+    'Logins with a wrong name or password, or without one where it is needed',
+    (s) => s.counters.loginsRefused,
+  )
+  counter(
+    'khlong_mqtt_publish_denied_total',
+    'Messages that their publishers were not allowed to send',
+    (s) => s.counters.publishDenied,
+  )
+  counter(
+    'khlong_mqtt_tls_failures_total',
+    'Connections without a TLS handshake, or without a certificate that is trusted',
+    (s) => s.counters.tlsFailures,
+  )
+  counter(
+    'khlong_mqtt_access_reloads_total',
+    'Times that users, rules and certificates were read again',
+    () => access()?.reloadCount ?? 0,
+  )
+  counter(
+    'khlong_mqtt_access_reload_failures_total',
+    'Times that they were not taken because a file was broken',
+    () => access()?.failureCount ?? 0,
+  )
+  gauge(
+    'khlong_mqtt_addresses_slowed',
+    'Addresses whose logins wait after wrong ones',
+    () => access()?.slowedCount ?? 0,
   )
   gauge('broker_clients_total', 'Sessions, connected or not', (s) => s.sessions.size)
   gauge('broker_clients_connected', 'Connected clients', (s) => s.connectedCount)

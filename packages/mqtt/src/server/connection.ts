@@ -1,7 +1,8 @@
 import { Writer } from '@khlong/core/bytes'
 import type { Packet } from 'mqtt-packet'
+import type { Peer, Verdict } from '../access/login.ts'
 import { ProtocolError } from '../errors.ts'
-import { type Admission, admit } from '../handlers/connect.ts'
+import type { Admission } from '../handlers/connect.ts'
 import { subscribe, unsubscribe } from '../handlers/subscribe.ts'
 import {
   Acknowledgement,
@@ -9,11 +10,7 @@ import {
   decodeReason,
   encodeAcknowledgement,
 } from '../protocol/acknowledgement.ts'
-import {
-  connectLevel,
-  decodeControlPacket,
-  encodeControlPacket,
-} from '../protocol/control-packets.ts'
+import { decodeControlPacket, encodeControlPacket } from '../protocol/control-packets.ts'
 import { PacketFramer } from '../protocol/framing.ts'
 import {
   decodePublish,
@@ -26,8 +23,10 @@ import { connectReturnCode, Reason } from '../protocol/reason.ts'
 import type { ClientDescription, ClientPort, Delivered, Session, Will } from '../state/session.ts'
 import { type Answer, Answers } from './answers.ts'
 import type { ConnectionHost } from './connection-host.ts'
+import { type Entrance, enter } from './entrance.ts'
 import { graceMs, Liveness } from './liveness.ts'
 import { Publisher, type PublisherPort } from './publisher.ts'
+import { connectBytesMax } from './strangers.ts'
 import type { Transport } from './transport.ts'
 
 /** Output beyond this is not added to: queued messages wait, QoS 0 is dropped. */
@@ -37,7 +36,7 @@ const unreadBytesMax = 4 * outputBytesMax
 /** Acknowledgements that may wait for the journal before the client is not read any more. */
 const pendingMax = 2_000
 /** Why a client is not read. */
-const Pause = { fullQueue: 1, pending: 2, journal: 4, output: 8 } as const
+const Pause = { fullQueue: 1, pending: 2, journal: 4, output: 8, login: 16 } as const
 
 /**
  * One client: packets in, packets out.
@@ -48,13 +47,16 @@ const Pause = { fullQueue: 1, pending: 2, journal: 4, output: 8 } as const
 export class Connection implements ClientPort, PublisherPort {
   readonly #host: ConnectionHost
   readonly #transport: Transport
-  readonly #listener: string
+  readonly #peer: Peer
   readonly #framer: PacketFramer
   readonly #writer = new Writer(512)
   readonly #answers = new Answers((answer) => this.#send(answer))
   readonly #liveness: Liveness
   readonly #connectedAtMs: number
   #admission: Admission | undefined
+  #verdict: Verdict | undefined
+  /** What came before the login, in bytes; -1 after it. */
+  #strangerBytes = 0
   #session: Session | undefined
   #will: Will | undefined
   #publisher: Publisher | undefined
@@ -65,11 +67,14 @@ export class Connection implements ClientPort, PublisherPort {
   #closedAtMs = 0
   #messagesOut = 0
 
-  constructor(host: ConnectionHost, transport: Transport, listener: string) {
+  constructor(host: ConnectionHost, transport: Transport, peer: Peer) {
     this.#host = host
     this.#transport = transport
-    this.#listener = listener
-    this.#framer = new PacketFramer(host.options.max_packet_size)
+    this.#peer = peer
+    // Who has not said yet who it is gets little room.
+    const { max_packet_size: packetBytesMax } = host.options
+    this.#framer = new PacketFramer(Math.min(packetBytesMax, connectBytesMax))
+    host.strangers.came()
     this.#connectedAtMs = host.clock.nowMs()
     this.#liveness = new Liveness(transport, host.clock.monotonicMs())
   }
@@ -89,13 +94,23 @@ export class Connection implements ClientPort, PublisherPort {
     if (this.#isClosed) return
     this.#host.state.counters.bytesReceived += chunk.length
     this.#liveness.received(this.#host.clock.monotonicMs())
+    if (this.#session === undefined && !this.#isStranger(chunk)) return
     this.#framer.push(chunk)
     this.#process()
   }
 
+  /** Whether a chunk of a client that has not logged in may be kept. */
+  #isStranger(chunk: Buffer): boolean {
+    const isConnect = this.#strangerBytes > 0 || chunk.length === 0 || chunk[0] === 0x10
+    this.#strangerBytes += chunk.length
+    if (isConnect && this.#host.strangers.take(chunk.length)) return true
+    if (!isConnect) this.#host.strangers.take(chunk.length)
+    this.#end()
+    return false
+  }
+
   onClose(): void {
     this.#detach()
-    this.#host.closed(this)
   }
 
   #process(): void {
@@ -157,40 +172,49 @@ export class Connection implements ClientPort, PublisherPort {
   }
 
   #connect(packet: Buffer, body: Buffer): void {
-    const level = connectLevel(body) & 0x7f
-    if (level !== 3 && level !== 4 && level !== 5) {
-      this.#connack(level >= 5 ? 5 : 4, Reason.unsupportedProtocolVersion)
+    const entrance = enter(this.#host, this.#peer, packet, body)
+    if (!(entrance instanceof Promise)) {
+      this.#enter(entrance)
+      return
+    }
+    this.#pause(Pause.login)
+    entrance
+      .then((decided) => {
+        if (this.#isClosed) return
+        this.#unpause(Pause.login)
+        this.#enter(decided)
+      })
+      .catch((error: unknown) => {
+        this.#host.logger.error({ err: error }, 'a password could not be checked')
+        this.#end()
+      })
+  }
+
+  #enter(entrance: Entrance): void {
+    if (entrance.kind === 'refused') {
+      this.#connack(entrance.version, entrance.reason)
       this.#end()
       return
     }
-    const decoded = decodeControlPacket(packet, 0)
-    if (decoded.cmd !== 'connect') throw new ProtocolError(Reason.protocolError, 'no CONNECT')
-    let admission: Admission
-    try {
-      admission = admit(
-        decoded,
-        this.#host.options,
-        this.#listener === 'internal',
-        this.#host.newClientId,
-      )
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error
-      this.#host.state.counters.connectionsRefused++
-      this.#connack(level, error.reason)
-      this.#end()
-      return
-    }
-    const { state } = this.#host
+    const { admission, verdict } = entrance
+    const { clientId, version } = admission
+    const { identity } = verdict
+    const { state, strangers, options } = this.#host
     const nowMs = this.#nowMs
-    state.sessions.get(admission.clientId)?.client?.close(Reason.sessionTakenOver)
-    const { session, isPresent } = state.attach(admission.clientId, admission, nowMs)
+    strangers.left(this.#strangerBytes)
+    this.#strangerBytes = -1
+    this.#framer.allow(options.max_packet_size)
+    state.sessions.get(clientId)?.client?.close(Reason.sessionTakenOver)
+    const access = this.#host.accessOf(identity, clientId)
+    const { session, isPresent } = state.attach(clientId, { ...admission, identity, access }, nowMs)
     this.#admission = admission
+    this.#verdict = verdict
     this.#session = session
     this.#will = admission.will
-    this.#publisher = new Publisher(this.#host, this, session, admission.version)
-    this.#connack(admission.version, Reason.success, isPresent, admission.properties)
+    this.#publisher = new Publisher(this.#host, this, session, version)
+    this.#connack(version, Reason.success, isPresent, admission.properties)
     this.#host.logger.debug(
-      { clientId: admission.clientId, address: this.#transport.remoteAddress, isPresent },
+      { clientId, address: this.#transport.remoteAddress, isPresent },
       'client connected',
     )
     state.connect(session, this, nowMs)
@@ -221,14 +245,14 @@ export class Connection implements ClientPort, PublisherPort {
 
   #subscribing(session: Session, packet: Buffer): void {
     const decoded = decodeControlPacket(packet, this.version)
-    const { state, options, journal } = this.#host
+    const { state, journal } = this.#host
     const position = (): number => (session.isDurable ? journal.appended : 0)
     if (decoded.cmd === 'subscribe') {
       const { codes, withRetained } = subscribe(
         decoded,
         session,
         this.version,
-        options.max_qos,
+        this.#host.listener.max_qos,
         state,
       )
       const messageId = decoded.messageId!
@@ -310,7 +334,7 @@ export class Connection implements ClientPort, PublisherPort {
     return {
       clientId: admission?.clientId ?? '',
       address: this.#transport.remoteAddress,
-      listener: this.#listener,
+      listener: this.#host.listener.name,
       protocol: names[this.version],
       ...(admission?.username === undefined ? {} : { username: admission.username }),
       keepAlive: admission?.keepAliveSeconds ?? 0,
@@ -359,7 +383,8 @@ export class Connection implements ClientPort, PublisherPort {
     const { clientId, keepAliveSeconds } = this.#admission ?? { clientId: '', keepAliveSeconds: 0 }
     // A client that is not read cannot be silent.
     if (this.#pauses !== 0) this.#liveness.received(monotonicMs)
-    if (!this.#session && this.#liveness.isLate(monotonicMs)) this.#end()
+    const isUndecided = (this.#pauses & Pause.login) !== 0
+    if (!this.#session && !isUndecided && this.#liveness.isLate(monotonicMs)) this.#end()
     else if (this.#liveness.isSilent(keepAliveSeconds, monotonicMs))
       this.close(Reason.keepAliveTimeout)
     else if (this.#liveness.isStalled(monotonicMs)) {
@@ -412,6 +437,14 @@ export class Connection implements ClientPort, PublisherPort {
 
   // ── ends ──
 
+  /** The rules have changed: whoever may not be here any more goes. */
+  review(isDistrusted: boolean): void {
+    const session = this.#session
+    if (!session || !this.#verdict || this.#isClosed) return
+    const isWelcome = !isDistrusted && this.#host.isStillWelcome(this.#verdict)
+    if (!isWelcome) this.close(Reason.administrativeAction)
+  }
+
   refuse(error: ProtocolError): void {
     this.#host.logger.debug(
       { address: this.#transport.remoteAddress, reason: error.reason, what: error.message },
@@ -431,6 +464,7 @@ export class Connection implements ClientPort, PublisherPort {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#closedAtMs = this.#host.clock.monotonicMs()
+    if (this.#strangerBytes >= 0) this.#host.strangers.left(this.#strangerBytes)
     this.#answers.clear()
     this.#publisher?.close()
     this.#host.waiting.delete(this)

@@ -1,36 +1,119 @@
 import http from 'node:http'
+import https from 'node:https'
 import type { Socket } from 'node:net'
-import { formatListen, type ListenAddress, listenTcp, TcpServer } from '@khlong/core'
+import net from 'node:net'
+import tls from 'node:tls'
+import { formatListen, type ListenAddress, listenTcp } from '@khlong/core'
 import type { WebSocketServer } from 'ws'
+import type { ResolvedListener } from '../listener-options.ts'
 
-/** A door of the broker that is open. */
-export interface Listener {
+/** A listener of the broker that is open. */
+export interface OpenListener {
   readonly address: string
+  /** Serves other certificates to those who come from now on. */
+  renew(context: tls.SecureContextOptions): void
   /** Stops accepting and ends what is left at the deadline. */
   close(deadlineMs: number): Promise<void>
 }
 
-/** Opens a TCP listener; `onSocket` owns each connection. */
-export async function listenMqtt(
-  address: ListenAddress,
-  onSocket: (socket: Socket) => void,
-): Promise<Listener> {
-  const server = new TcpServer(onSocket)
-  const bound = await server.listen(address)
-  return { address: formatListen(bound), close: (deadlineMs) => server.close(deadlineMs) }
+/** What a listener does with who comes. */
+export interface ListenerEvents {
+  onSocket(socket: Socket): void
+  onWebSocket(webSocket: import('ws').WebSocket, socket: Socket): void
+  /** A handshake failed: no TLS, or no certificate that is trusted. */
+  onTlsFailure(error: Error): void
 }
 
-/** Opens a WebSocket listener for the subprotocol `mqtt`, at any path. */
-export async function listenWebSocket(
-  address: ListenAddress,
+/** A connection that is not a TLS connection by then is cut. */
+const handshakeMs = 10_000
+
+/** Opens a listener; `context` is what one of TLS serves. */
+export async function openListener(
+  listener: ResolvedListener,
+  context: tls.SecureContextOptions | undefined,
   messageBytesMax: number,
-  onWebSocket: (webSocket: import('ws').WebSocket, socket: Socket) => void,
-): Promise<Listener> {
+  events: ListenerEvents,
+): Promise<OpenListener> {
+  const secure: tls.TlsOptions | undefined = listener.tls &&
+    context && {
+      ...context,
+      requestCert: listener.tls.require_certificate,
+      rejectUnauthorized: listener.tls.require_certificate,
+      handshakeTimeout: handshakeMs,
+    }
+  const { server, end } =
+    listener.protocol === 'mqtt'
+      ? mqttServer(secure, events)
+      : await webSocketServer(secure, messageBytesMax, events)
+  server.on('tlsClientError', (error: Error) => events.onTlsFailure(error))
+  // Sockets of all kinds, those in a handshake too: nothing may hold the end up.
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
+  const bound = await listenTcp(server, listener.address)
+  return {
+    address: displayed(bound),
+    renew: (fresh) => {
+      if (server instanceof tls.Server || server instanceof https.Server)
+        server.setSecureContext(fresh)
+    },
+    close: async (deadlineMs) => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      end()
+      const cut = setTimeout(() => {
+        for (const socket of sockets) socket.destroy()
+      }, deadlineMs)
+      await closed
+      clearTimeout(cut)
+    },
+  }
+}
+
+const displayed = ({ host, port }: ListenAddress): string =>
+  formatListen({ host: host === '' ? '0.0.0.0' : host, port })
+
+interface Served {
+  readonly server: net.Server
+  /** Ends each connection after what is written. */
+  end(): void
+}
+
+function mqttServer(secure: tls.TlsOptions | undefined, events: ListenerEvents): Served {
+  const clients = new Set<Socket>()
+  const onClient = (socket: Socket): void => {
+    clients.add(socket)
+    socket.on('error', () => socket.destroy())
+    socket.once('close', () => clients.delete(socket))
+    events.onSocket(socket)
+  }
+  const server = secure
+    ? tls.createServer({ ...secure, noDelay: true }, onClient)
+    : net.createServer({ noDelay: true }, onClient)
+  return {
+    server,
+    end: () => {
+      for (const socket of clients) socket.end()
+    },
+  }
+}
+
+/** MQTT over WebSocket, at any path, for the subprotocol `mqtt`. */
+async function webSocketServer(
+  secure: tls.TlsOptions | undefined,
+  messageBytesMax: number,
+  events: ListenerEvents,
+): Promise<Served> {
   const { WebSocketServer } = await import('ws')
-  const server = http.createServer((_request, response) => {
+  const answer: http.RequestListener = (_request, response) => {
     response.writeHead(426, { 'content-type': 'text/plain', upgrade: 'websocket' })
     response.end('MQTT over WebSocket: connect with the subprotocol mqtt\n')
-  })
+  }
+  const server = secure ? https.createServer(secure, answer) : http.createServer(answer)
+  // Without an upgrade there is nothing to wait for.
+  server.requestTimeout = handshakeMs
+  server.headersTimeout = handshakeMs
   const webSockets: WebSocketServer = new WebSocketServer({
     server,
     maxPayload: messageBytesMax,
@@ -41,21 +124,13 @@ export async function listenWebSocket(
   })
   webSockets.on('connection', (webSocket, request) => {
     if (webSocket.protocol === '') webSocket.close(1002, 'the subprotocol mqtt is needed')
-    else onWebSocket(webSocket, request.socket)
+    else events.onWebSocket(webSocket, request.socket)
   })
-  const bound = await listenTcp(server, address)
   return {
-    address: formatListen(bound),
-    close: async (deadlineMs) => {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-      const cut = setTimeout(() => {
-        for (const webSocket of webSockets.clients) webSocket.terminate()
-        server.closeAllConnections()
-      }, deadlineMs)
+    server,
+    end: () => {
       for (const webSocket of webSockets.clients) webSocket.close(1001)
       server.closeIdleConnections()
-      await closed
-      clearTimeout(cut)
     },
   }
 }

@@ -8,12 +8,14 @@ export const graceMs = 10_000
 /** Tells by the monotonic clock when a client is gone though its connection is not. */
 export class Liveness {
   readonly #transport: Transport
+  readonly #openedMs: number
   #receivedMs: number
   #movedMs: number
   #movedBytes = -1
 
   constructor(transport: Transport, monotonicMs: number) {
     this.#transport = transport
+    this.#openedMs = monotonicMs
     this.#receivedMs = monotonicMs
     this.#movedMs = monotonicMs
   }
@@ -28,9 +30,9 @@ export class Liveness {
     return keepAliveSeconds > 0 && monotonicMs - this.#receivedMs > keepAliveSeconds * 1_500
   }
 
-  /** Whether the time for CONNECT is over. */
+  /** Whether the time for CONNECT is over; bytes that trickle in do not buy more. */
   isLate(monotonicMs: number): boolean {
-    return monotonicMs - this.#receivedMs > graceMs
+    return monotonicMs - this.#openedMs > graceMs
   }
 
   /** Whether bytes have waited for the client too long. */

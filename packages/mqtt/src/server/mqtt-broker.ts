@@ -1,4 +1,3 @@
-import type { Socket } from 'node:net'
 import {
   type DataFolder,
   type MetricsRegistry,
@@ -10,39 +9,35 @@ import {
   type VitalItem,
   type Vitals,
 } from '@khlong/core'
-import type { WebSocket } from 'ws'
+import { RetainedSources } from '../access/retained-sources.ts'
 import { MqttError } from '../errors.ts'
 import { diskFolder } from '../journal/folder.ts'
 import { Journal } from '../journal/journal.ts'
 import { Recovery } from '../journal/recovery.ts'
 import { rewriteSegment } from '../journal/rewrite-segment.ts'
 import { SegmentLog } from '../journal/segment-log.ts'
+import type { ResolvedListener } from '../listener-options.ts'
 import { type MqttOptions, type ResolvedMqttOptions, resolveMqttOptions } from '../options.ts'
 import { Reason } from '../protocol/reason.ts'
 import { BrokerState } from '../state/broker-state.ts'
 import { type JournalPort, noJournal } from '../state/journal-port.ts'
+import { AccessControl, type Reloaded } from './access-control.ts'
 import { type BrokerDescription, describeState } from './broker-description.ts'
 import { brokerMetrics } from './broker-metrics.ts'
-import { Connection } from './connection.ts'
+import type { Connection } from './connection.ts'
 import type { ConnectionHost } from './connection-host.ts'
-import { type Listener, listenMqtt, listenWebSocket } from './listeners.ts'
-import { clientsTopic, SystemTopics } from './system-topics.ts'
-import {
-  type Transport,
-  type TransportEvents,
-  tcpTransport,
-  webSocketTransport,
-} from './transport.ts'
+import { Doors } from './doors.ts'
+import { RefusalLog } from './refusal-log.ts'
+import { Strangers } from './strangers.ts'
+import { clientsTopic, eventsTopic, SystemTopics } from './system-topics.ts'
 
 /** Publishers are not read while more than this waits for the disk. */
 const journalBehindBytes = 16 * 1_048_576
 const sweepMs = 1_000
 const describeMs = 2_000
 
-type ListenerName = 'mqtt' | 'websocket' | 'internal'
-
 /**
- * An MQTT broker (3.1, 3.1.1 and 5) over TCP and WebSocket that stands for Eclipse Mosquitto.
+ * An MQTT broker (3.1, 3.1.1 and 5) over TCP, TLS and WebSocket that stands for Eclipse Mosquitto.
  *
  * PUBACK and PUBREC are sent when a message is durable in the queue of every persistent session
  * that it matches, and in the retained store where it is retained.
@@ -54,8 +49,7 @@ type ListenerName = 'mqtt' | 'websocket' | 'internal'
 export class MqttBroker extends PartBase {
   readonly name = 'mqtt'
   readonly #options: ResolvedMqttOptions
-  readonly #listeners = new Map<ListenerName, Listener>()
-  readonly #connections = new Set<Connection>()
+  readonly #resolve: () => ResolvedMqttOptions
   readonly #waiting = new Set<Connection>()
   readonly #metrics: MetricsRegistry
   #dirty: Connection[] = []
@@ -63,7 +57,9 @@ export class MqttBroker extends PartBase {
   #log: SegmentLog | undefined
   #state: BrokerState | undefined
   #system: SystemTopics | undefined
-  #host: ConnectionHost | undefined
+  #access: AccessControl | undefined
+  #doors: Doors | undefined
+  #refusals: RefusalLog | undefined
   #opening: Promise<void> | undefined
   #timer: TimerHandle | undefined
   #startedMs = 0
@@ -73,36 +69,25 @@ export class MqttBroker extends PartBase {
   /** @throws SettingsError where an option is unknown, not supported yet, or wrong. */
   constructor(options: MqttOptions, context: PartContext = {}) {
     super(context)
-    this.#options = resolveMqttOptions(options)
+    this.#resolve = () => resolveMqttOptions(options)
+    this.#options = this.#resolve()
     this.#metrics = brokerMetrics(
       () => this.#state,
       () => this.#log,
+      () => this.#access,
       () => (this.clock.nowMs() - this.#startedMs) / 1_000,
     )
   }
 
-  /** `mqtt`, `websocket` and `internal`, each once it is open. */
+  /** `mqtt`, `websocket`, `mqtts`, `internal`…, each once it is open. */
   get addresses(): Readonly<Record<string, string>> {
-    const addresses: Record<string, string> = {}
-    for (const [name, listener] of this.#listeners) addresses[name] = listener.address
-    return addresses
+    return this.#doors?.addresses ?? {}
   }
 
   /** Opens the public listeners of a broker with `hold: true`; called again, it waits for the same. */
   async openPublicListeners(): Promise<void> {
-    const { listenAddress, websocketAddress } = this.#options
-    if (!this.#host) throw new MqttError('MQTT_NOT_STARTED', 'start the broker first')
-    this.#opening ??= (async () => {
-      await this.#open('mqtt', () =>
-        listenMqtt(listenAddress, (socket) => this.#tcp(socket, 'mqtt')),
-      )
-      if (websocketAddress)
-        await this.#open('websocket', () =>
-          listenWebSocket(websocketAddress, this.#options.max_packet_size + 65_536, (ws, socket) =>
-            this.#webSocket(ws, socket),
-          ),
-        )
-    })()
+    if (!this.#doors) throw new MqttError('MQTT_NOT_STARTED', 'start the broker first')
+    this.#opening ??= this.#doors.open('public')
     try {
       await this.#opening
     } catch (error) {
@@ -111,9 +96,21 @@ export class MqttBroker extends PartBase {
     }
   }
 
+  /**
+   * Reads users, rules and certificates again, as Mosquitto does on SIGHUP; they are also read when
+   * their files change. Whoever may not be connected any more is disconnected before this resolves.
+   * Where a file is broken nothing changes.
+   *
+   * @throws SettingsError `SETTINGS_INVALID` with file and line
+   */
+  async reload(): Promise<void> {
+    if (!this.#access) throw new MqttError('MQTT_NOT_STARTED', 'start the broker first')
+    await this.#access.reload()
+  }
+
   /** Who is connected, what waits, and who wants what; at most `limit` of each. */
   describe(limit = 1_000): BrokerDescription {
-    return describeState(this.#state, limit)
+    return describeState(this.#state, this.#refusals?.latest ?? [], limit)
   }
 
   vitals(): Vitals {
@@ -123,9 +120,11 @@ export class MqttBroker extends PartBase {
     const full = state ? [...state.sessions.values()].filter((one) => one.waiters.size > 0) : []
     const note = this.#log?.isDiskFull
       ? 'the disk is full; publishers wait'
-      : full.length > 0
-        ? `publishers wait for the full queue of ${full[0]!.clientId}`
-        : undefined
+      : this.#access?.problem !== undefined
+        ? `old rules stay in force: ${this.#access.problem}`
+        : full.length > 0
+          ? `publishers wait for the full queue of ${full[0]!.clientId}`
+          : undefined
     return {
       recordsIn: counters?.publishReceived ?? 0,
       recordsOut: counters?.publishSent ?? 0,
@@ -135,6 +134,8 @@ export class MqttBroker extends PartBase {
         queued,
         retained: state?.retained.count ?? 0,
         ...(counters && counters.publishDropped > 0 ? { dropped: counters.publishDropped } : {}),
+        ...(counters && counters.loginsRefused > 0 ? { refused: counters.loginsRefused } : {}),
+        ...(counters && counters.publishDenied > 0 ? { denied: counters.publishDenied } : {}),
       },
       items: [...this.#listenerItems(note), ...this.#topicItems()],
     }
@@ -149,12 +150,19 @@ export class MqttBroker extends PartBase {
     const journal = await this.#recover()
     const state = this.#state!
     this.#system = new SystemTopics(state, this.#startedMs)
-    this.#host = this.#newHost(state, journal)
-    const { internalAddress } = this.#options
-    if (internalAddress)
-      await this.#open('internal', () =>
-        listenMqtt(internalAddress, (socket) => this.#tcp(socket, 'internal')),
-      )
+    this.#refusals = new RefusalLog(this.logger)
+    const access = await this.#openAccess(state)
+    const strangers = new Strangers()
+    this.#doors = new Doors({
+      listeners: this.#options.listeners,
+      messageBytesMax: this.#options.max_packet_size + 65_536,
+      access,
+      counters: state.counters,
+      strangers,
+      logger: this.logger,
+      makeHost: (listener) => this.#newHost(listener, access, strangers, state, journal),
+    })
+    await this.#doors.open('internal')
     if (!this.#options.hold) await this.openPublicListeners()
     this.#tick()
   }
@@ -164,18 +172,16 @@ export class MqttBroker extends PartBase {
     this.#timer = undefined
     await this.#opening?.catch(() => {})
     this.#opening = undefined
-    const listeners = [...this.#listeners.values()]
-    this.#listeners.clear()
+    this.#access?.close()
     // Wills are published as the clients go, and kept for persistent sessions.
-    for (const connection of this.#connections) connection.close(Reason.serverShuttingDown)
-    await Promise.all(listeners.map((listener) => listener.close(deadlineMs)))
-    this.#connections.clear()
+    await this.#doors?.close(Reason.serverShuttingDown, deadlineMs)
     try {
       await this.#log?.close()
     } finally {
       this.#log = undefined
       this.#state = undefined
-      this.#host = undefined
+      this.#doors = undefined
+      this.#access = undefined
       this.#waiting.clear()
       await this.#folder?.release()
       this.#folder = undefined
@@ -184,7 +190,7 @@ export class MqttBroker extends PartBase {
 
   #listenerItems(note: string | undefined): VitalItem[] {
     const counters = this.#state?.counters
-    return [...this.#listeners].map(([name, { address }]) => ({
+    return Object.entries(this.addresses).map(([name, address]) => ({
       kind: 'listener',
       name: `${name} ${address}`,
       state: note ? 'paused' : 'running',
@@ -244,16 +250,67 @@ export class MqttBroker extends PartBase {
     return journal
   }
 
-  #newHost(state: BrokerState, journal: JournalPort): ConnectionHost {
+  async #openAccess(state: BrokerState): Promise<AccessControl> {
+    const { setAside, check_retain_source: checksSources } = this.#options
+    if (setAside.length > 0)
+      this.logger.info({ keys: setAside }, 'settings of Mosquitto that mean nothing here')
+    const access = new AccessControl({
+      options: this.#options,
+      resolve: this.#resolve,
+      clock: this.clock,
+      logger: this.logger,
+      onReload: (reloaded) => this.#review(access, state, reloaded),
+    })
+    await access.open()
+    this.#access = access
+    if (checksSources)
+      state.retainedSources = new RetainedSources((identity, clientId) =>
+        access.accessOf(identity, clientId),
+      )
+    for (const session of state.sessions.values())
+      if (session.identity)
+        state.allow(session, access.accessOf(session.identity, session.clientId))
+    return access
+  }
+
+  /** New rules are in force: for those who are connected, and for those who may come back. */
+  #review(access: AccessControl, state: BrokerState, reloaded: Reloaded): void {
+    state.retainedSources?.forget()
+    for (const session of state.sessions.values())
+      if (session.identity)
+        state.allow(session, access.accessOf(session.identity, session.clientId))
+    this.#doors?.review(reloaded)
+  }
+
+  #newHost(
+    listener: () => ResolvedListener,
+    access: AccessControl,
+    strangers: Strangers,
+    state: BrokerState,
+    journal: JournalPort,
+  ): ConnectionHost {
     return {
       options: this.#options,
+      get listener() {
+        return listener()
+      },
       state,
       journal,
       clock: this.clock,
       logger: this.logger,
       waiting: this.#waiting,
+      strangers,
       isJournalBehind: () => (this.#log?.pendingBytes ?? 0) > journalBehindBytes,
-      newClientId: () => this.#options.auto_id_prefix + systemRandom.bytes(16).toString('hex'),
+      newClientId: () => listener().auto_id_prefix + systemRandom.bytes(16).toString('hex'),
+      login: (request) => access.login(request),
+      isStillWelcome: (verdict) => access.isStillWelcome(verdict, listener()),
+      accessOf: (identity, clientId) => access.accessOf(identity, clientId),
+      refused: (refusal) => {
+        const nowMs = this.clock.nowMs()
+        const said = this.#refusals?.add(refusal, listener().name, nowMs)
+        const event = said && JSON.stringify({ event: 'login refused', ...said })
+        if (event) this.#system?.say(eventsTopic, event, nowMs)
+      },
       flushSoon: (connection) => {
         if (this.#dirty.push(connection) === 1) process.nextTick(() => this.#flush())
       },
@@ -261,47 +318,7 @@ export class MqttBroker extends PartBase {
       subscribed: () => {
         if (this.#describedMs === 0) setImmediate(() => this.#describe())
       },
-      closed: (connection) => this.#connections.delete(connection),
     }
-  }
-
-  async #open(name: ListenerName, listen: () => Promise<Listener>): Promise<void> {
-    const listener = await listen()
-    this.#listeners.set(name, listener)
-    this.logger.info({ listener: name, address: listener.address }, 'listening')
-  }
-
-  #tcp(socket: Socket, listener: ListenerName): void {
-    const connect = this.#accept(listener, (events) => tcpTransport(socket, events))
-    if (!connect) socket.destroy()
-  }
-
-  #webSocket(webSocket: WebSocket, socket: Socket): void {
-    const connect = this.#accept('websocket', (events) =>
-      webSocketTransport(webSocket, socket, events),
-    )
-    if (!connect) webSocket.terminate()
-  }
-
-  #accept(listener: ListenerName, open: (events: TransportEvents) => Transport): boolean {
-    const host = this.#host
-    const { max_connections: connectionsMax } = this.#options
-    if (!host) return false
-    const isFull = connectionsMax >= 0 && this.#connections.size >= connectionsMax
-    if (isFull && listener !== 'internal') {
-      host.state.counters.connectionsRefused++
-      return false
-    }
-    host.state.counters.connectionsAccepted++
-    let connection: Connection | undefined
-    const transport = open({
-      onData: (chunk) => connection?.onData(chunk),
-      onDrain: () => connection?.onDrain(),
-      onClose: () => connection?.onClose(),
-    })
-    connection = new Connection(host, transport, listener)
-    this.#connections.add(connection)
-    return true
   }
 
   #flush(): void {
@@ -318,7 +335,7 @@ export class MqttBroker extends PartBase {
   #tick(): void {
     const nowMs = this.clock.nowMs()
     const monotonicMs = this.clock.monotonicMs()
-    for (const connection of this.#connections) connection.sweep(monotonicMs)
+    for (const connection of this.#doors?.connections() ?? []) connection.sweep(monotonicMs)
     this.#state?.tick(nowMs)
     const { sys_interval: systemSeconds } = this.#options
     if (systemSeconds > 0 && nowMs - this.#systemMs >= systemSeconds * 1_000) {

@@ -51,7 +51,7 @@ export class Publisher {
     this.#port = port
     this.#session = session
     this.#version = version
-    this.#aliases = new TopicAliases(host.options.max_topic_alias)
+    this.#aliases = new TopicAliases(host.listener.max_topic_alias)
   }
 
   /** Whether a message waits for a full queue. */
@@ -61,12 +61,12 @@ export class Publisher {
 
   /** @throws ProtocolError */
   published(packet: PublishPacket): void {
-    const { state, options } = this.#host
+    const { state, options, listener } = this.#host
     const { qos, retain } = packet
     state.counters.publishReceived++
     state.counters.publishBytesReceived += packet.payload.length
     this.messageCount++
-    if (qos > options.max_qos) throw new ProtocolError(Reason.qosNotSupported, `QoS ${qos}`)
+    if (qos > listener.max_qos) throw new ProtocolError(Reason.qosNotSupported, `QoS ${qos}`)
     if (retain && !options.retain_available)
       throw new ProtocolError(Reason.retainNotSupported, 'a retained message')
     const topic = this.#aliases.topicOf(packet)
@@ -107,6 +107,13 @@ export class Publisher {
       return true
     }
     if (packet.topic.startsWith('$SYS/')) {
+      this.#acknowledge(packet, Reason.notAuthorized, 0)
+      return true
+    }
+    const { access } = this.#session
+    if (access !== undefined && !access.mayWrite(packet.topic)) {
+      // MQTT 3 has no way to say no, so the message is acknowledged and goes nowhere.
+      state.counters.publishDenied++
       this.#acknowledge(packet, Reason.notAuthorized, 0)
       return true
     }

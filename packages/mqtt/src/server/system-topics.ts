@@ -3,6 +3,9 @@ import type { BrokerState } from '../state/broker-state.ts'
 /** Where a console learns who is connected; published while someone subscribes. */
 export const clientsTopic = '$SYS/khlong/clients'
 
+/** Where it is said at once that somebody was not let in; JSON, not retained. */
+export const eventsTopic = '$SYS/khlong/events'
+
 const empty = Buffer.alloc(0)
 /** Counters whose rates go to `$SYS/broker/load/…`. */
 const loads = {
@@ -36,6 +39,9 @@ export class SystemTopics {
   update(nowMs: number): void {
     for (const [name, value] of Object.entries(this.#values(nowMs)))
       this.#publish(`$SYS/broker/${name}`, String(value), nowMs)
+    const { loginsRefused, publishDenied } = this.#state.counters
+    this.#publish('$SYS/khlong/logins/refused', String(loginsRefused), nowMs)
+    this.#publish('$SYS/khlong/publish/denied', String(publishDenied), nowMs)
     this.#updateLoads(nowMs)
   }
 

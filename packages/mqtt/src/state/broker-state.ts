@@ -1,3 +1,5 @@
+import type { RetainedSources } from '../access/retained-sources.ts'
+import type { Identity, TopicAccess } from '../access/topic-access.ts'
 import type { Qos } from '../protocol/publish.ts'
 import type { ParsedFilter } from '../protocol/topic.ts'
 import { BrokerCounters } from './counters.ts'
@@ -39,6 +41,9 @@ export interface AttachOptions {
   readonly isClean: boolean
   readonly expirySeconds: number
   readonly sendQuota: number
+  readonly identity?: Identity | undefined
+  /** What the client may do; undefined where everything. */
+  readonly access?: TopicAccess | undefined
 }
 
 /**
@@ -59,6 +64,8 @@ export class BrokerState {
   #lastMessageId = 0
   /** After `publish` gave -1: the session whose queue is full. */
   blockedOn: Session | undefined
+  /** What publishers of retained messages may do now; undefined where nobody asks. */
+  retainedSources: RetainedSources | undefined
   /** After `publish`: how many sessions the message went to. */
   matched = 0
 
@@ -91,12 +98,23 @@ export class BrokerState {
     session.expirySeconds = options.expirySeconds
     session.isDurable = options.expirySeconds > 0
     session.sendQuota = Math.min(options.sendQuota, 65_000)
+    session.identity = options.identity
+    this.allow(session, options.access)
     session.pendingWill = undefined
     session.disconnectedAtMs = 0
     this.sessions.set(clientId, session)
     if (session.isDurable) this.#journal.session(session)
     else if (wasDurable) this.#journal.sessionEnded(session)
     return { session, isPresent }
+  }
+
+  /** Says what the session's client may do from now on, and drops what it may no longer read. */
+  allow(session: Session, access: TopicAccess | undefined): void {
+    const { access: former } = session
+    session.access = access
+    if (former === undefined && access === undefined) return
+    if (session.subscriptions.size > 0) this.subscriptions.forgetMatches()
+    if (access) this.delivery.dropUnreadable(session, access)
   }
 
   /** Joins the session to its connection and sends what waits. Comes after CONNACK was written. */
@@ -116,13 +134,13 @@ export class BrokerState {
     this.delivery.suspend(session)
     if (session.expirySeconds === 0) {
       this.endSession(session, nowMs)
-      if (will) this.publishOwn(will, session.clientId, nowMs)
+      if (will) this.#publishWill(will, session, nowMs)
       return
     }
     if (session.isDurable) this.#journal.session(session)
     if (will && will.delaySeconds > 0)
       session.pendingWill = { will, dueMs: nowMs + will.delaySeconds * 1_000 }
-    else if (will) this.publishOwn(will, session.clientId, nowMs)
+    else if (will) this.#publishWill(will, session, nowMs)
   }
 
   endSession(session: Session, nowMs: number): void {
@@ -138,9 +156,9 @@ export class BrokerState {
     if (session.isDurable) this.#journal.sessionEnded(session)
     const { pendingWill } = session
     session.pendingWill = undefined
-    if (pendingWill) this.publishOwn(pendingWill.will, session.clientId, nowMs)
+    if (pendingWill) this.#publishWill(pendingWill.will, session, nowMs)
     for (const { message, group } of shared) {
-      const member = this.#choose(group!, true)
+      const member = this.#choose(group!, true, message.topic)
       if (member) this.#giveAgain(member, message, group)
       this.delivery.release(message)
       if (member) this.delivery.pump(member.session, nowMs)
@@ -157,7 +175,7 @@ export class BrokerState {
       } else if (session.pendingWill && session.pendingWill.dueMs <= nowMs) {
         const { will } = session.pendingWill
         session.pendingWill = undefined
-        this.publishOwn(will, session.clientId, nowMs)
+        this.#publishWill(will, session, nowMs)
       }
     }
   }
@@ -205,6 +223,9 @@ export class BrokerState {
         continue
       }
       if (subscription.noLocal && message.publisher === session.clientId) continue
+      if (session.access?.mayRead(message.topic) === false) continue
+      const { topic, source, publisher } = message
+      if (this.retainedSources?.mayWrite(topic, source, publisher) === false) continue
       const qos = Math.min(message.qos, subscription.qos) as Qos
       if (qos === 0) this.delivery.sendAtMostOnce(session, message, true, ids, true)
       else {
@@ -229,13 +250,23 @@ export class BrokerState {
       if (this.blockedOn) return -1
     }
     const before = this.#journal.appended
-    this.#route(publication, from.clientId, from, nowMs)
+    this.#route(publication, from.clientId, from.identity, from, nowMs)
     return this.#journal.appended > before ? this.#journal.appended : 0
   }
 
   /** Publishes what the broker itself has to say: wills and system topics. */
   publishOwn(publication: Omit<Publication, 'packetId'>, publisher: string, nowMs: number): void {
-    this.#route({ ...publication, packetId: 0 }, publisher, undefined, nowMs)
+    this.#route({ ...publication, packetId: 0 }, publisher, undefined, undefined, nowMs)
+  }
+
+  /** A will needs the right to write as any other message; it may have been taken meanwhile. */
+  #publishWill(will: Will, session: Session, nowMs: number): void {
+    if (session.access !== undefined && !session.access.mayWrite(will.topic)) {
+      this.counters.publishDenied++
+      return
+    }
+    const publication = { ...will, packetId: 0 }
+    this.#route(publication, session.clientId, session.identity, undefined, nowMs)
   }
 
   /** Puts a recovered message back in its place. */
@@ -255,7 +286,7 @@ export class BrokerState {
       return session
     }
     for (const group of groups) {
-      const member = this.#choose(group, false)
+      const member = this.#choose(group, false, topic)
       if (member && member.qos > 0 && this.#mustWait(member)) return member.session
     }
     return undefined
@@ -266,7 +297,7 @@ export class BrokerState {
   }
 
   /** The member whose turn it is: one that takes more now, else one that waits. */
-  #choose(group: ShareGroup, isFinal: boolean): Subscription | undefined {
+  #choose(group: ShareGroup, isFinal: boolean, topic: string): Subscription | undefined {
     group.row ??= [...group.members.values()]
     const { row } = group
     let best: Subscription | undefined
@@ -276,6 +307,7 @@ export class BrokerState {
       const index = (group.turn + step) % row.length
       const member = row[index]!
       const { session } = member
+      if (session.access !== undefined && !session.access.mayRead(topic)) continue
       const isFull = this.delivery.isFull(session)
       const rank = (isFull ? 0 : 4) + (session.client ? 2 : 0) + (session.isDurable ? 1 : 0)
       if (best && rank <= bestRank) continue
@@ -291,6 +323,7 @@ export class BrokerState {
   #route(
     publication: Publication,
     publisher: string,
+    source: Identity | undefined,
     from: Session | undefined,
     nowMs: number,
   ): void {
@@ -304,6 +337,7 @@ export class BrokerState {
       retain,
       expiresAtMs: messageExpiry < 0 ? Number.POSITIVE_INFINITY : nowMs + messageExpiry * 1_000,
       publisher,
+      source,
     })
     const isSystem = topic.startsWith('$SYS/')
     if (retain && message.payload.length === 0) this.#clearRetained(topic)
@@ -346,7 +380,7 @@ export class BrokerState {
       give(session, target.qos, retainAsPublished, subscriptionIds, undefined)
     }
     for (const group of groups) {
-      const member = this.#choose(group, true)
+      const member = this.#choose(group, true, topic)
       if (!member) continue
       const { session, qos: granted, retainAsPublished } = member
       // It may have the message by a subscription of its own too; queues hold an id only once.
@@ -407,6 +441,6 @@ function isForOthers({ group, qos, packetId }: QueueEntry): boolean {
 }
 
 function fieldsOf(message: Message): ConstructorParameters<typeof Message>[0] {
-  const { id, topic, payload, properties, qos, retain, expiresAtMs, publisher } = message
-  return { id, topic, payload, properties, qos, retain, expiresAtMs, publisher }
+  const { id, topic, payload, properties, qos, retain, expiresAtMs, publisher, source } = message
+  return { id, topic, payload, properties, qos, retain, expiresAtMs, publisher, source }
 }

@@ -14,6 +14,12 @@ export class BrokerCounters {
   clientsMax = 0
   connectionsAccepted = 0
   connectionsRefused = 0
+  /** Logins with a wrong name or password, or without one where it is needed. */
+  loginsRefused = 0
+  /** Connections that came to nothing because of TLS: no handshake, or no trusted certificate. */
+  tlsFailures = 0
+  /** Messages that their publishers were not allowed to send. */
+  publishDenied = 0
   /** Times that a publisher was not read because a queue was full. */
   publisherWaits = 0
 }

@@ -1,3 +1,4 @@
+import type { TopicAccess } from '../access/topic-access.ts'
 import type { BrokerCounters } from './counters.ts'
 import type { JournalPort } from './journal-port.ts'
 import type { Message, QueueEntry } from './message.ts'
@@ -182,6 +183,23 @@ export class Delivery {
     if (entry?.state !== 'received') return
     this.#complete(session, entry)
     this.pump(session, nowMs)
+  }
+
+  /**
+   * Drops what waits for a session and may not be read by it any more. What is in flight to a client
+   * that is there has left already.
+   */
+  dropUnreadable(session: Session, access: TopicAccess): void {
+    const waiting = [...session.queue]
+    const inFlight = session.client ? [] : [...session.inFlight.values()]
+    const unreadable = [...inFlight, ...waiting].filter(
+      ({ message, state }) => state !== 'received' && !access.mayRead(message.topic),
+    )
+    if (unreadable.length === 0) return
+    const dropped = new Set(unreadable)
+    session.queue.clear()
+    for (const entry of waiting) if (!dropped.has(entry)) session.queue.push(entry)
+    for (const entry of unreadable) this.#drop(session, entry)
   }
 
   /** Lets go of everything that waits for a session that has ended. */

@@ -1,3 +1,4 @@
+import type { Identity } from '../access/topic-access.ts'
 import type { Qos } from '../protocol/publish.ts'
 import type { JournalObject } from './journal-port.ts'
 import type { ShareGroup } from './subscription-trie.ts'
@@ -16,6 +17,8 @@ export class Message implements JournalObject {
   readonly expiresAtMs: number
   /** Client id of the publisher, for subscriptions without own messages. */
   readonly publisher: string
+  /** Who the publisher was; undefined for what the broker itself says. */
+  readonly source: Identity | undefined
   #isOwned = false
   /** Queues that hold it, and one more while it is retained. */
   holders = 0
@@ -32,6 +35,7 @@ export class Message implements JournalObject {
     this.retain = fields.retain
     this.expiresAtMs = fields.expiresAtMs
     this.publisher = fields.publisher
+    this.source = fields.source
   }
 
   /** What it counts for in a queue, in bytes. */
@@ -61,6 +65,7 @@ export interface MessageFields {
   retain: boolean
   expiresAtMs: number
   publisher: string
+  source?: Identity | undefined
 }
 
 /** A message on its way to one session. */

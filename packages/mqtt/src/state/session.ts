@@ -1,3 +1,4 @@
+import type { Identity, TopicAccess } from '../access/topic-access.ts'
 import type { ProtocolVersion, Qos } from '../protocol/publish.ts'
 import { Fifo } from './fifo.ts'
 import type { JournalObject } from './journal-port.ts'
@@ -71,6 +72,10 @@ export class Session implements JournalObject {
   isDurable: boolean
   expirySeconds: number
   client: ClientPort | undefined
+  /** Who its client was last; undefined where that is not known, after a journal of version 1. */
+  identity: Identity | undefined
+  /** What its client may do; undefined where everything. */
+  access: TopicAccess | undefined
   /** Messages that may be in flight to the client. */
   sendQuota = 0
   /** 0 while it is connected. */

@@ -122,7 +122,15 @@ export class SubscriptionTrie {
     }
   }
 
-  /** Who wants a message on `topic`. The answer is valid until a subscription changes. */
+  /** What a session may read has changed. */
+  forgetMatches(): void {
+    this.#cache.clear()
+  }
+
+  /**
+   * Who wants a message on `topic` and may read it. The answer is valid until a subscription or the
+   * rights of a session change; of the members of a group not all may read it.
+   */
   match(topic: string): Matches {
     const known = this.#cache.get(topic)
     if (known) return known
@@ -130,6 +138,8 @@ export class SubscriptionTrie {
     const groups: ShareGroup[] = []
     const take = (node: Node): void => {
       for (const subscription of node.direct.values()) {
+        const { access } = subscription.session
+        if (access !== undefined && !access.mayRead(topic)) continue
         const others = direct.get(subscription.session)
         if (others) others.push(subscription)
         else direct.set(subscription.session, [subscription])

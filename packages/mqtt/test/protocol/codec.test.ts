@@ -176,7 +176,7 @@ test('a packet with a few wrong bytes is read, or is a protocol error', () => {
       for (const [at, value] of places) packet[2 + (at % (packet.length - 2))] = value
       try {
         const decoded = decodeControlPacket(packet, index === 0 ? 0 : 5)
-        if (decoded.cmd === 'connect') admit(decoded, options, false, () => 'new')
+        if (decoded.cmd === 'connect') admit(decoded, options, options.listeners[0]!, () => 'new')
       } catch (error) {
         assert.ok(error instanceof ProtocolError, String((error as Error).stack))
       }

@@ -6,17 +6,19 @@ const data = '/nowhere'
 
 test('defaults listen on loopback and are frozen', () => {
   const options = resolveMqttOptions({ data })
-  assert.deepEqual(options.listenAddress, { host: '127.0.0.1', port: 1883 })
-  assert.equal(options.websocketAddress, undefined)
+  const [listener, ...others] = options.listeners
+  assert.deepEqual(listener?.address, { host: '127.0.0.1', port: 1883 })
+  assert.equal(listener?.access.allow_anonymous, true)
+  assert.deepEqual(others, [])
   assert.equal(options.max_packet_size, 2_000_000)
   assert.ok(Object.isFrozen(options))
 })
 
 test('settings of Mosquitto that are not supported yet are refused by name and line', () => {
   const source = { name: 'khlong.yml', line: () => 7 }
-  assert.throws(() => resolveMqttOptions({ data, password_file: 'x' }, source), {
+  assert.throws(() => resolveMqttOptions({ data, psk_file: 'x' }, source), {
     code: 'SETTINGS_INVALID',
-    message: 'khlong.yml:7: password_file: not supported yet',
+    message: 'khlong.yml:7: psk_file: not supported yet',
   })
   assert.throws(() => resolveMqttOptions({ data, persistence_location: 'x' }), /use data/)
 })
@@ -28,14 +30,14 @@ test('an unknown setting is refused with the nearest one', () => {
   )
 })
 
-test('listening beyond loopback needs allow_anonymous', () => {
+test('listening beyond loopback needs a way to log in, or allow_anonymous', () => {
   for (const key of ['listen', 'websocket'])
     assert.throws(
       () => resolveMqttOptions({ data, [key]: '0.0.0.0:1883' }),
       /allow_anonymous: true/,
     )
   const open = resolveMqttOptions({ data, listen: '0.0.0.0:1883', allow_anonymous: true })
-  assert.equal(open.listenAddress.host, '0.0.0.0')
+  assert.equal(open.listeners[0]?.address.host, '0.0.0.0')
   assert.throws(
     () => resolveMqttOptions({ data, 'internal.listen': '0.0.0.0:1', allow_anonymous: true }),
     /loopback/,
