@@ -62,6 +62,16 @@ const schema = z.strictObject({
   'compression.type': z.literal('producer').default('producer'),
   'min.insync.replicas': z.literal(1).default(1),
   'producer.id.expiration.ms': positive.default(86_400_000),
+  /** Kafka's default is 50: folders that one broker has no use for. */
+  'transaction.state.log.num.partitions': positive.default(1),
+  'transaction.state.log.replication.factor': positive.default(1),
+  'transaction.state.log.min.isr': positive.default(1),
+  /** Kafka's default is 100 MiB, which is read on every start. */
+  'transaction.state.log.segment.bytes': positive.default(10_485_760),
+  'transaction.max.timeout.ms': positive.default(900_000),
+  'transaction.abort.timed.out.transaction.cleanup.interval.ms': positive.default(10_000),
+  'transaction.remove.expired.transaction.cleanup.interval.ms': positive.default(3_600_000),
+  'transactional.id.expiration.ms': positive.default(604_800_000),
   'group.initial.rebalance.delay.ms': count.default(3_000),
   'group.min.session.timeout.ms': positive.default(6_000),
   'group.max.session.timeout.ms': positive.default(1_800_000),
@@ -127,6 +137,16 @@ export interface ResolvedKafkaOptions {
   readonly 'compression.type': 'producer'
   readonly 'min.insync.replicas': number
   readonly 'producer.id.expiration.ms': number
+  /** Kafka's default is 50: folders that one broker has no use for. */
+  readonly 'transaction.state.log.num.partitions': number
+  readonly 'transaction.state.log.replication.factor': number
+  readonly 'transaction.state.log.min.isr': number
+  /** Kafka's default is 100 MiB, which is read on every start. */
+  readonly 'transaction.state.log.segment.bytes': number
+  readonly 'transaction.max.timeout.ms': number
+  readonly 'transaction.abort.timed.out.transaction.cleanup.interval.ms': number
+  readonly 'transaction.remove.expired.transaction.cleanup.interval.ms': number
+  readonly 'transactional.id.expiration.ms': number
   readonly 'group.initial.rebalance.delay.ms': number
   readonly 'group.min.session.timeout.ms': number
   readonly 'group.max.session.timeout.ms': number
@@ -149,7 +169,7 @@ const unsupported: readonly (readonly [RegExp, string])[] = [
   [/^log\.dirs?$/, 'give `data`: there is one log directory'],
   [/^(process\.roles|node\.id|controller\.)/, 'metadata lives in ZooKeeper (`zookeeper.connect`)'],
   [/^(ssl|sasl|security|listener|authorizer|principal)\./, 'not supported yet'],
-  [/^(transactional?|transaction)\./, 'transactions are not supported yet'],
+  [/^transaction\./, 'not supported yet'],
   [/^(quota|client\.quota|alter\.config|replica|remote\.log|inter\.broker)/, 'not supported yet'],
   [/^log\.flush\.(interval|scheduler)/, 'not supported yet; `ack.flush` says what is flushed'],
   [/^(num\.(io|network|recovery)|background\.threads|queued\.|socket\.)/, 'not supported yet'],

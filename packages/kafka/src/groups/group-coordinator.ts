@@ -1,9 +1,12 @@
 import type { Clock, Logger } from '@khlong/core'
 import { ErrorCode } from '@khlong/kafka-protocol'
-import { BatchBuilder, batchHeaders, decodeRecordsOf } from '@khlong/kafka-protocol/records'
-import { KafkaError } from '../errors.ts'
-import type { Committer } from '../log/committer.ts'
-import type { PartitionLog } from '../log/partition-log.ts'
+import {
+  BatchBuilder,
+  type BatchHeader,
+  decodeControlRecord,
+  decodeRecordsOf,
+} from '@khlong/kafka-protocol/records'
+import type { CoordinatorTopic } from '../state/coordinator-topic.ts'
 import { Group } from './group.ts'
 import type { MemberRequest } from './group-member.ts'
 import {
@@ -14,41 +17,43 @@ import {
   offsetValue,
   readOffsetsRecord,
 } from './offsets-records.ts'
+import { type OffsetPlace, PendingOffsets } from './pending-offsets.ts'
 
 export interface GroupCoordinatorOptions {
   readonly clock: Clock
   readonly logger: Logger
-  readonly committer: Committer
+  readonly topic: CoordinatorTopic
   readonly initialRebalanceDelayMs: number
   readonly sizeMax: number
   readonly retentionMs: number
   readonly offsetMetadataBytesMax: number
-  /** The partitions of `__consumer_offsets`; makes the topic where it is missing and `mayCreate` is set. */
-  readonly partitions: (
-    mayCreate: boolean,
-  ) => Promise<readonly (PartitionLog | undefined)[] | undefined>
 }
 
-export interface OffsetToCommit {
-  readonly topic: string
-  readonly partition: number
+export interface OffsetToCommit extends OffsetPlace {
   readonly offset: number
   readonly leaderEpoch: number
   readonly metadata: string | null
+}
+
+/** Whose transaction offsets belong to. */
+export interface TransactionProducer {
+  readonly producerId: bigint
+  readonly producerEpoch: number
 }
 
 interface Entry {
   readonly group: Group
   /** By topic, then by partition. */
   readonly offsets: Map<string, Map<number, CommittedOffset>>
+  readonly pending: PendingOffsets
 }
 
 /** All groups, and their offsets, kept in the topic `__consumer_offsets` as Kafka keeps them. */
 export class GroupCoordinator {
   readonly #options: GroupCoordinatorOptions
   readonly #entries = new Map<string, Entry>()
-  #partitions: readonly (PartitionLog | undefined)[] | undefined
-  #opening: Promise<void> | undefined
+  /** Groups that may have offsets of open transactions. */
+  readonly #withPending = new Set<string>()
 
   constructor(options: GroupCoordinatorOptions) {
     this.#options = options
@@ -56,10 +61,9 @@ export class GroupCoordinator {
 
   /** Reads what was kept, where the topic is there already. */
   async load(): Promise<void> {
-    const partitions = await this.#options.partitions(false)
-    if (!partitions) return
-    this.#partitions = partitions
-    for (const log of partitions) if (log) await this.#loadPartition(log)
+    await this.#options.topic.load((partition, header, bytes) =>
+      this.#replayBatch(partition, header, bytes),
+    )
     for (const { group } of this.#entries.values()) group.resume()
   }
 
@@ -68,17 +72,13 @@ export class GroupCoordinator {
    *
    * @throws KafkaError where the offsets topic cannot be made just now.
    */
-  async ready(): Promise<void> {
-    if (this.#partitions) return
-    this.#opening ??= this.#options
-      .partitions(true)
-      .then((partitions) => {
-        this.#partitions = partitions
-      })
-      .finally(() => {
-        this.#opening = undefined
-      })
-    await this.#opening
+  ready(): Promise<void> {
+    return this.#options.topic.ready()
+  }
+
+  /** The partition of the offsets topic that a group's offsets lie in. */
+  partitionOf(groupId: string): number {
+    return this.#options.topic.partitionOf(groupId)
   }
 
   group(groupId: string): Group | undefined {
@@ -98,25 +98,34 @@ export class GroupCoordinator {
     return this.#entries.get(groupId)?.offsets ?? new Map()
   }
 
-  /** Commits offsets for a member (or, with generation -1, for nobody); an error code for each. */
+  /** Whether a transaction that has not ended will change this offset, if it is committed. */
+  isUnstable(groupId: string, place: OffsetPlace): boolean {
+    return this.#entries.get(groupId)?.pending.has(place) ?? false
+  }
+
+  /**
+   * Commits offsets for a member (or, with generation -1, for nobody); an error code for each. Those of a
+   * `producer` wait for the end of its transaction.
+   */
   async commit(
     groupId: string,
     member: MemberRequest,
     offsets: readonly OffsetToCommit[],
+    producer?: TransactionProducer,
   ): Promise<number[]> {
     const all = (errorCode: number): number[] => offsets.map(() => errorCode)
     const known = this.#entries.get(groupId)
     if (!known && member.generation >= 0) return all(ErrorCode.illegalGeneration)
-    const refusal = known?.group.commitRefusal(member) ?? ErrorCode.none
+    const refusal = known?.group.commitRefusal(member, producer !== undefined) ?? ErrorCode.none
     if (refusal !== ErrorCode.none) return all(refusal)
-    const { clock, offsetMetadataBytesMax } = this.#options
+    const { clock, offsetMetadataBytesMax, topic } = this.#options
     const nowMs = clock.nowMs()
     const isTooLarge = (offset: OffsetToCommit): boolean =>
       Buffer.byteLength(offset.metadata ?? '') > offsetMetadataBytesMax
     const good = offsets.filter((offset) => !isTooLarge(offset))
-    const builder = new BatchBuilder()
-    const committed = good.map((offset) => {
-      const value: CommittedOffset = {
+    const builder = new BatchBuilder(producer ? { ...producer, isTransactional: true } : {})
+    const values = good.map((offset) => {
+      const value = {
         offset: offset.offset,
         leaderEpoch: offset.leaderEpoch,
         metadata: offset.metadata ?? '',
@@ -124,16 +133,45 @@ export class GroupCoordinator {
       }
       const key = offsetKey(groupId, offset.topic, offset.partition)
       builder.append(key, offsetValue(value), [], nowMs)
-      return { offset, value }
+      return value
     })
-    const errorCode = good.length > 0 ? await this.#append(groupId, builder) : ErrorCode.none
-    if (errorCode === ErrorCode.none) {
+    if (good.length === 0) return all(ErrorCode.offsetMetadataTooLarge)
+    const set = (committed: readonly CommittedOffset[]): void => {
       const entry = this.#entry(groupId)
-      for (const { offset, value } of committed) setOffset(entry, offset, value)
+      for (const [index, offset] of good.entries())
+        if (producer) this.#setPending(entry, producer.producerId, offset, committed[index]!)
+        else setOffset(entry, offset, committed[index]!)
     }
+    let committed: CommittedOffset[] = []
+    const errorCode = await topic.append(groupId, builder.build(), (logOffset) => {
+      committed = values.map((value) => ({ ...value, logOffset }))
+      // Before anything can be appended behind it: the end of the transaction must find them.
+      if (producer) set(committed)
+    })
+    if (errorCode === ErrorCode.none && !producer) set(committed)
+    if (errorCode !== ErrorCode.none && producer)
+      for (const offset of good) this.#entry(groupId).pending.delete(offset, producer.producerId)
     return offsets.map((offset) =>
       isTooLarge(offset) ? ErrorCode.offsetMetadataTooLarge : errorCode,
     )
+  }
+
+  /** The marker of a producer's transaction is in a partition of the offsets topic. */
+  endTransaction(partition: number, producerId: bigint, isCommit: boolean): void {
+    for (const groupId of this.#withPending) {
+      const entry = this.#entries.get(groupId)
+      if (!entry || entry.pending.isEmpty) {
+        this.#withPending.delete(groupId)
+        continue
+      }
+      if (this.partitionOf(groupId) !== partition) continue
+      for (const { topic, partition: place, committed } of entry.pending.take(producerId)) {
+        // A plain commit may have come after it: the later of the two in the log counts.
+        const other = entry.offsets.get(topic)?.get(place)
+        if (isCommit && !(other && other.logOffset > committed.logOffset))
+          setOffset(entry, { topic, partition: place }, committed)
+      }
+    }
   }
 
   /** Forgets offsets; resolves to an error code when that is durable. */
@@ -147,9 +185,10 @@ export class GroupCoordinator {
     const nowMs = this.#options.clock.nowMs()
     for (const { topic, partition } of partitions)
       builder.append(offsetKey(groupId, topic, partition), null, [], nowMs)
-    const errorCode = await this.#append(groupId, builder)
+    const errorCode = await this.#options.topic.append(groupId, builder.build())
     if (errorCode !== ErrorCode.none) return errorCode
     for (const { topic, partition } of partitions) {
+      entry.pending.delete({ topic, partition })
       const ofTopic = entry.offsets.get(topic)
       ofTopic?.delete(partition)
       if (ofTopic?.size === 0) entry.offsets.delete(topic)
@@ -167,8 +206,10 @@ export class GroupCoordinator {
     for (const [topic, partitions] of entry.offsets)
       for (const partition of partitions.keys())
         builder.append(offsetKey(groupId, topic, partition), null, [], nowMs)
+    for (const { topic, partition } of entry.pending.places())
+      builder.append(offsetKey(groupId, topic, partition), null, [], nowMs)
     builder.append(groupKey(groupId), null, [], nowMs)
-    const errorCode = await this.#append(groupId, builder)
+    const errorCode = await this.#options.topic.append(groupId, builder.build())
     if (errorCode !== ErrorCode.none) return errorCode
     entry.group.state = 'Dead'
     entry.group.close()
@@ -180,7 +221,8 @@ export class GroupCoordinator {
   forgetTopic(topic: string): void {
     for (const [groupId, entry] of this.#entries) {
       const partitions = [...(entry.offsets.get(topic)?.keys() ?? [])]
-      const gone = partitions.map((partition) => ({ topic, partition }))
+      const pending = entry.pending.places().filter((place) => place.topic === topic)
+      const gone = [...partitions.map((partition) => ({ topic, partition })), ...pending]
       this.deleteOffsets(groupId, gone).catch((error) => {
         this.#options.logger.warn({ group: groupId, topic, err: error }, 'offsets were not deleted')
       })
@@ -190,15 +232,16 @@ export class GroupCoordinator {
   /** Removes the offsets of groups that have been empty for longer than the retention. */
   async expire(): Promise<void> {
     const beforeMs = this.#options.clock.nowMs() - this.#options.retentionMs
-    for (const [groupId, { group, offsets }] of this.#entries) {
+    for (const [groupId, { group, offsets, pending }] of this.#entries) {
       if (!group.isEmpty || group.stateTimestampMs > beforeMs) continue
       const expired: { topic: string; partition: number }[] = []
       let kept = 0
       for (const [topic, partitions] of offsets)
         for (const [partition, { commitTimestampMs }] of partitions)
-          if (commitTimestampMs <= beforeMs) expired.push({ topic, partition })
+          if (commitTimestampMs <= beforeMs && !pending.has({ topic, partition }))
+            expired.push({ topic, partition })
           else kept++
-      if (kept === 0) await this.deleteGroup(groupId)
+      if (kept === 0 && pending.isEmpty) await this.deleteGroup(groupId)
       else await this.deleteOffsets(groupId, expired)
     }
   }
@@ -206,7 +249,7 @@ export class GroupCoordinator {
   close(): void {
     for (const { group } of this.#entries.values()) group.close()
     this.#entries.clear()
-    this.#partitions = undefined
+    this.#options.topic.close()
   }
 
   #entry(groupId: string): Entry {
@@ -219,75 +262,59 @@ export class GroupCoordinator {
       sizeMax,
       save: (saved) => this.#saveGroup(saved),
     })
-    entry = { group, offsets: new Map() }
+    entry = { group, offsets: new Map(), pending: new PendingOffsets() }
     this.#entries.set(groupId, entry)
     return entry
+  }
+
+  #setPending(
+    entry: Entry,
+    producerId: bigint,
+    place: OffsetPlace,
+    committed: CommittedOffset,
+  ): void {
+    this.#withPending.add(entry.group.groupId)
+    entry.pending.set(producerId, place, committed)
   }
 
   #saveGroup(group: Group): Promise<number> {
     const builder = new BatchBuilder()
     builder.append(groupKey(group.groupId), groupValue(group), [], this.#options.clock.nowMs())
-    return this.#append(group.groupId, builder)
+    return this.#options.topic.append(group.groupId, builder.build())
   }
 
-  async #append(groupId: string, builder: BatchBuilder): Promise<number> {
-    const partitions = this.#partitions
-    const log = partitions?.[partitionOf(groupId, partitions.length)]
-    if (!log) return ErrorCode.coordinatorNotAvailable
-    try {
-      log.append(builder.build(), 'broker')
-      const round = this.#options.committer.enqueue(log)
-      await round.flushed
-      return round.failures.has(log) ? ErrorCode.coordinatorNotAvailable : ErrorCode.none
-    } catch (error) {
-      if (!(error instanceof KafkaError)) throw error
-      this.#options.logger.error({ group: groupId, err: error }, 'offsets could not be written')
-      return ErrorCode.coordinatorNotAvailable
+  #replayBatch(partition: number, header: BatchHeader, bytes: Buffer): void {
+    const records = decodeRecordsOf(bytes, header)
+    if (header.isControl) {
+      const marker = records[0] && decodeControlRecord(records[0])
+      if (marker) this.endTransaction(partition, header.producerId, marker.type === 'commit')
+      return
     }
+    const producerId = header.isTransactional ? header.producerId : undefined
+    for (const { key, value } of records)
+      if (key) this.#replay(key, value, header.baseOffset, producerId)
   }
 
-  async #loadPartition(log: PartitionLog): Promise<void> {
-    for (let offset = log.logStartOffset; offset < log.highWatermark; ) {
-      const bytes = Buffer.concat(await log.read(offset, 1024 * 1024, true))
-      if (bytes.byteLength === 0) return
-      for (const header of batchHeaders(bytes)) {
-        offset = header.lastOffset + 1
-        if (header.isControl) continue
-        for (const { key, value } of decodeRecordsOf(bytes, header))
-          if (key) this.#replay(key, value)
-      }
-    }
-  }
-
-  #replay(key: Buffer, value: Buffer | null): void {
-    const record = readOffsetsRecord(key, value)
+  #replay(key: Buffer, value: Buffer | null, logOffset: number, producerId?: bigint): void {
+    const record = readOffsetsRecord(key, value, logOffset)
     if (!record) return
     if (record.kind === 'offset') {
       const entry = this.#entry(record.group)
-      if (record.committed) setOffset(entry, record, record.committed)
-      else entry.offsets.get(record.topic)?.delete(record.partition)
+      if (!record.committed) {
+        entry.pending.delete(record)
+        entry.offsets.get(record.topic)?.delete(record.partition)
+      } else if (producerId === undefined) setOffset(entry, record, record.committed)
+      else this.#setPending(entry, producerId, record, record.committed)
     } else if (record.kept) this.#entry(record.group).group.restore(record.kept)
     else this.#entries.delete(record.group)
   }
 }
 
-function setOffset(
-  entry: Entry,
-  at: { readonly topic: string; readonly partition: number },
-  committed: CommittedOffset,
-): void {
+function setOffset(entry: Entry, at: OffsetPlace, committed: CommittedOffset): void {
   let partitions = entry.offsets.get(at.topic)
   if (!partitions) {
     partitions = new Map()
     entry.offsets.set(at.topic, partitions)
   }
   partitions.set(at.partition, committed)
-}
-
-/** Java's `String.hashCode`, made positive, modulo the partitions: where Kafka keeps a group. */
-export function partitionOf(groupId: string, partitionCount: number): number {
-  let hash = 0
-  for (let index = 0; index < groupId.length; index++)
-    hash = (Math.imul(hash, 31) + groupId.charCodeAt(index)) | 0
-  return (hash & 0x7fff_ffff) % partitionCount
 }

@@ -388,15 +388,19 @@ export class Group {
   }
 
   /** What a commit of offsets by this member would hear. */
-  commitRefusal(request: MemberRequest): number {
+  commitRefusal(request: MemberRequest, isTransactional = false): number {
+    if (this.state === 'Dead') return ErrorCode.coordinatorNotAvailable
     // Without a generation it comes from a consumer that assigns itself, or from an admin.
     if (request.generation < 0 && this.members.size === 0) return ErrorCode.none
     if (request.generation < 0 && request.memberId === '' && request.groupInstanceId === null)
-      return ErrorCode.unknownMemberId
+      // Producers that do not know KIP-447 cannot say which member they write for.
+      return isTransactional ? ErrorCode.none : ErrorCode.unknownMemberId
     const refusal = this.#memberRefusal(request) || this.#generationRefusal(request)
     if (refusal !== ErrorCode.none) return refusal
     this.#heartbeat(this.members.get(request.memberId)!)
-    return this.state === 'CompletingRebalance' ? ErrorCode.rebalanceInProgress : ErrorCode.none
+    return this.state === 'CompletingRebalance' && !isTransactional
+      ? ErrorCode.rebalanceInProgress
+      : ErrorCode.none
   }
 
   /** Takes what was kept of the group before a restart; its members go on where they were. */

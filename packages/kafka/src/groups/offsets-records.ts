@@ -26,6 +26,8 @@ export interface CommittedOffset {
   readonly leaderEpoch: number
   readonly metadata: string
   readonly commitTimestampMs: number
+  /** Of its batch in the offsets topic. */
+  readonly logOffset: number
 }
 
 export interface KeptGroup {
@@ -55,7 +57,7 @@ export function offsetKey(group: string, topic: string, partition: number): Buff
   return writer.copy()
 }
 
-export function offsetValue(committed: CommittedOffset): Buffer {
+export function offsetValue(committed: Omit<CommittedOffset, 'logOffset'>): Buffer {
   writer.reset().int16(valueVersion)
   const { offset, leaderEpoch, metadata, commitTimestampMs } = committed
   const value = { offset, leaderEpoch, metadata, commitTimestamp: commitTimestampMs }
@@ -98,13 +100,17 @@ export function groupValue(group: Group): Buffer {
 }
 
 /** Reads a record; undefined for kinds that this broker does not keep. Owns what it gives. */
-export function readOffsetsRecord(key: Buffer, value: Buffer | null): OffsetsRecord | undefined {
+export function readOffsetsRecord(
+  key: Buffer,
+  value: Buffer | null,
+  logOffset: number,
+): OffsetsRecord | undefined {
   const reader = new Reader(key)
   const version = reader.int16()
   if (version === 0 || version === 1) {
     const { group, topic, partition } = decodeOffsetCommitKey(reader, version)
     reader.finish()
-    return { kind: 'offset', group, topic, partition, committed: readOffset(value) }
+    return { kind: 'offset', group, topic, partition, committed: readOffset(value, logOffset) }
   }
   if (version !== groupKeyVersion) return undefined
   const { group } = decodeGroupMetadataKey(reader, version)
@@ -112,7 +118,7 @@ export function readOffsetsRecord(key: Buffer, value: Buffer | null): OffsetsRec
   return { kind: 'group', group, kept: readGroup(value) }
 }
 
-function readOffset(value: Buffer | null): CommittedOffset | undefined {
+function readOffset(value: Buffer | null, logOffset: number): CommittedOffset | undefined {
   if (!value) return undefined
   const reader = new Reader(value)
   const decoded = decodeOffsetCommitValue(reader, reader.int16())
@@ -122,6 +128,7 @@ function readOffset(value: Buffer | null): CommittedOffset | undefined {
     leaderEpoch: decoded.leaderEpoch,
     metadata: decoded.metadata,
     commitTimestampMs: decoded.commitTimestamp,
+    logOffset,
   }
 }
 

@@ -1,6 +1,6 @@
 // Produce v3–13: 3 record batches v2 · 5 log start offset · 8 record errors · 9 flexible · 10 current
-// leader · 13 topic ids. Versions 0–2 are listed, as Kafka 4 does, and refused when used.
-// Left out: transactional batches (no transactions yet).
+// leader · 12 adds its partitions to the transaction · 13 topic ids. Versions 0–2 are listed, as Kafka 4
+// does, and refused when used.
 import { ApiKey, ErrorCode } from '@khlong/kafka-protocol'
 import {
   decodeProduceRequest,
@@ -9,13 +9,14 @@ import {
   type ProduceRequest,
   type ProduceResponseInput,
 } from '@khlong/kafka-protocol/messages/produce'
+import type { BatchHeader } from '@khlong/kafka-protocol/records'
 import { KafkaError } from '../errors.ts'
 import type { CommitRound } from '../log/committer.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import { wireError, wireMessage } from '../server/wire-errors.ts'
 import { AclOperation } from '../state/acls.ts'
 import { isInternalTopic, type Topic } from '../state/topic.ts'
-import { mayTopic } from './access.ts'
+import { mayTopic, mayTransact } from './access.ts'
 import { defineHandler, type Handler, type RequestContext } from './handler.ts'
 
 interface PartitionResponse {
@@ -92,7 +93,7 @@ function appendPartition(
     return response
   }
   try {
-    const result = log.append(data.records)
+    const result = log.append(data.records, 'client', verifier(request, context, log))
     response.baseOffset = result.baseOffset
     response.logAppendTimeMs = result.logAppendTimeMs
     response.logStartOffset = log.logStartOffset
@@ -106,6 +107,29 @@ function appendPartition(
   return response
 }
 
+/** Refuses batches that do not belong to the transaction of the request. */
+function verifier(
+  { transactionalId }: ProduceRequest,
+  { broker, version }: RequestContext,
+  { identity }: PartitionLog,
+): (header: BatchHeader) => void {
+  if (transactionalId === null) return refuseTransactional
+  return (header) => {
+    if (!header.isTransactional) return
+    // Clients of the second transaction protocol do not ask for it beforehand.
+    if (version >= 12) broker.transactions.add(transactionalId, header, [identity])
+    broker.transactions.verify(transactionalId, header, identity)
+  }
+}
+
+function refuseTransactional({ isTransactional, producerId }: BatchHeader): void {
+  if (isTransactional)
+    throw new KafkaError(
+      'KAFKA_TRANSACTIONAL_ID_MISSING',
+      `a transactional batch of producer ${producerId} came without a transactional id`,
+    )
+}
+
 function refusalOf(
   request: ProduceRequest,
   context: RequestContext,
@@ -113,7 +137,9 @@ function refusalOf(
   name: string,
   partition: number,
 ): number {
-  if (request.transactionalId !== null) return ErrorCode.transactionalIdAuthorizationFailed
+  const { transactionalId } = request
+  if (transactionalId !== null && !mayTransact(context, AclOperation.write, transactionalId))
+    return ErrorCode.transactionalIdAuthorizationFailed
   if (request.acks < -1 || request.acks > 1) return ErrorCode.invalidRequiredAcks
   const topicName = topic?.name ?? name
   if (topicName !== '' && !mayTopic(context, AclOperation.write, topicName))

@@ -1,5 +1,6 @@
 // OffsetFetch v1–10: 2 all topics by null · 5 leader epoch · 6 flexible · 7 stable offsets · 8 several
-// groups · 9 member epoch · 10 topic ids. Without transactions every offset is stable.
+// groups · 9 member epoch · 10 topic ids. Who asks for stable offsets is told where a transaction that
+// has not ended will change one.
 import { ApiKey, ErrorCode } from '@khlong/kafka-protocol'
 import {
   decodeOffsetFetchRequest,
@@ -26,10 +27,16 @@ export const offsetFetch: Handler = defineHandler({
     if (context.version >= 8)
       return {
         groups: request.groups.map(({ groupId, topics }) =>
-          fetchGroup(context, isReady, groupId, topics),
+          fetchGroup(context, isReady, request.requireStable, groupId, topics),
         ),
       }
-    const { topics, errorCode } = fetchGroup(context, isReady, request.groupId, request.topics)
+    const { topics, errorCode } = fetchGroup(
+      context,
+      isReady,
+      request.requireStable,
+      request.groupId,
+      request.topics,
+    )
     return {
       topics: topics.map(({ name = '', partitions }) => ({ name, partitions })),
       ...(errorCode === undefined ? {} : { errorCode }),
@@ -40,6 +47,7 @@ export const offsetFetch: Handler = defineHandler({
 function fetchGroup(
   context: RequestContext,
   isReady: boolean,
+  isStableWanted: boolean,
   groupId: string,
   wanted: readonly WantedTopic[] | null,
 ): OffsetFetchResponseGroupInput {
@@ -71,6 +79,19 @@ function fetchGroup(
           name,
           ...(topicId === undefined ? {} : { topicId }),
           partitions: topic.partitionIndexes.map((partitionIndex) => {
+            const place = { topic: name, partition: partitionIndex }
+            if (
+              refusal === ErrorCode.none &&
+              isStableWanted &&
+              broker.groups.isUnstable(groupId, place)
+            )
+              return {
+                partitionIndex,
+                committedOffset: -1,
+                committedLeaderEpoch: -1,
+                metadata: '',
+                errorCode: ErrorCode.unstableOffsetCommit,
+              }
             const committed =
               refusal === ErrorCode.none ? offsets.get(name)?.get(partitionIndex) : undefined
             return {

@@ -1,5 +1,5 @@
 // FindCoordinator v0–6: 1 key type · 3 flexible · 4 several keys · 6 share groups. The coordinator is this
-// broker. Left out: transaction coordinators and share groups.
+// broker. Left out: share groups.
 import { ApiKey, ErrorCode } from '@khlong/kafka-protocol'
 import {
   type CoordinatorInput,
@@ -7,7 +7,7 @@ import {
   encodeFindCoordinatorResponse,
 } from '@khlong/kafka-protocol/messages/find-coordinator'
 import { AclOperation } from '../state/acls.ts'
-import { mayGroup } from './access.ts'
+import { mayGroup, mayTransact } from './access.ts'
 import { defineHandler, type Handler, type RequestContext } from './handler.ts'
 
 const groupKey = 0
@@ -41,14 +41,15 @@ function find(key: string, keyType: number, context: RequestContext): Coordinato
     errorCode,
     errorMessage,
   })
-  if (keyType === transactionKey)
-    return refused(
-      ErrorCode.transactionalIdAuthorizationFailed,
-      'transactions are not supported yet',
-    )
-  if (keyType !== groupKey)
+  if (keyType === transactionKey) {
+    if (!mayTransact(context, AclOperation.describe, key))
+      return refused(
+        ErrorCode.transactionalIdAuthorizationFailed,
+        `not authorized for transactional id ${key}`,
+      )
+  } else if (keyType !== groupKey)
     return refused(ErrorCode.invalidRequest, `key type ${keyType} is not supported yet`)
-  if (!mayGroup(context, AclOperation.describe, key))
+  else if (!mayGroup(context, AclOperation.describe, key))
     return refused(ErrorCode.groupAuthorizationFailed, `not authorized for group ${key}`)
   return { key, nodeId: broker.brokerId, ...broker.address, errorCode: 0, errorMessage: null }
 }

@@ -1,16 +1,16 @@
 // ApiVersions v0–4: 3 flexible, client name and version · 4 features from version 0. The list is made of
 // the handlers that are registered. No features are announced: their protocols are not complete.
-import { ApiKey, apiInfo, ErrorCode } from '@khlong/kafka-protocol'
+import { ApiKey, ErrorCode } from '@khlong/kafka-protocol'
 import {
   type ApiVersionInput,
   decodeApiVersionsRequest,
   encodeApiVersionsResponse,
 } from '@khlong/kafka-protocol/messages/api-versions'
-import { defineHandler, type Handler, type ResponseWriter } from './handler.ts'
+import { defineHandler, type Handler, listedVersions, type ResponseWriter } from './handler.ts'
 
 /** The handler, for a broker that has `handlers` beside it. */
 export function apiVersions(handlers: readonly Handler[]): Handler {
-  const apiKeys = listed([...handlers.map(({ key }) => key), ApiKey.apiVersions])
+  const apiKeys = listed([...handlers, { key: ApiKey.apiVersions }])
   return defineHandler({
     key: ApiKey.apiVersions,
     decode: decodeApiVersionsRequest,
@@ -27,7 +27,7 @@ export function apiVersions(handlers: readonly Handler[]): Handler {
 
 /** The answer to an unknown version: in the form of version 0, with the list (KIP-511). */
 export function unsupportedApiVersions(handlers: readonly Handler[]): ResponseWriter {
-  const apiKeys = listed(handlers.map(({ key }) => key))
+  const apiKeys = listed(handlers)
   return (writer) =>
     encodeApiVersionsResponse(writer, { errorCode: ErrorCode.unsupportedVersion, apiKeys }, 0)
 }
@@ -35,11 +35,11 @@ export function unsupportedApiVersions(handlers: readonly Handler[]): ResponseWr
 const isSoftwareName = (text: string): boolean =>
   /^[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?$/.test(text)
 
-function listed(keys: readonly ApiKey[]): ApiVersionInput[] {
-  return keys
-    .toSorted((a, b) => a - b)
-    .map((apiKey) => {
-      const info = apiInfo(apiKey)!
-      return { apiKey, minVersion: info.advertisedMin, maxVersion: info.advertisedMax }
+function listed(handlers: readonly Pick<Handler, 'key' | 'maxVersion'>[]): ApiVersionInput[] {
+  return handlers
+    .toSorted((a, b) => a.key - b.key)
+    .map((handler) => {
+      const { min, max } = listedVersions(handler)
+      return { apiKey: handler.key, minVersion: min, maxVersion: max }
     })
 }

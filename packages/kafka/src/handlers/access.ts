@@ -9,6 +9,10 @@ export function mayGroup(context: RequestContext, operation: number, group: stri
   return context.broker.authorizer.isAllowed(context, operation, ResourceType.group, group)
 }
 
+export function mayTransact(context: RequestContext, operation: number, id: string): boolean {
+  return context.broker.authorizer.isAllowed(context, operation, ResourceType.transactionalId, id)
+}
+
 export function mayCluster(context: RequestContext, operation: number): boolean {
   const { authorizer } = context.broker
   return authorizer.isAllowed(context, operation, ResourceType.cluster, clusterResourceName)

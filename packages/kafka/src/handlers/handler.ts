@@ -1,5 +1,5 @@
 import type { Reader, Writer } from '@khlong/core/bytes'
-import type { ApiKey } from '@khlong/kafka-protocol'
+import { type ApiKey, apiInfo } from '@khlong/kafka-protocol'
 import type { BrokerState } from '../state/broker-state.ts'
 
 /** Who asks, in which version, and whom. */
@@ -17,6 +17,8 @@ export interface RequestContext {
 /** Answers one kind of request in every version that its codec has. */
 export interface Handler {
   readonly key: ApiKey
+  /** The newest version that is done here, where the codec knows newer ones. */
+  readonly maxVersion?: number
   /** Reads the request, and gives what writes the response; undefined where the client wants none. */
   serve(
     reader: Reader,
@@ -24,11 +26,21 @@ export interface Handler {
   ): ResponseWriter | undefined | Promise<ResponseWriter | undefined>
 }
 
+/** The versions of a handler that ApiVersions lists. */
+export function listedVersions({ key, maxVersion }: Pick<Handler, 'key' | 'maxVersion'>): {
+  readonly min: number
+  readonly max: number
+} {
+  const { advertisedMin, advertisedMax } = apiInfo(key)!
+  return { min: advertisedMin, max: Math.min(advertisedMax, maxVersion ?? advertisedMax) }
+}
+
 export type ResponseWriter = (writer: Writer) => void
 
 /** Makes a handler of a codec's two functions and a function from request to response. */
 export function defineHandler<Request, Response extends object>(spec: {
   key: ApiKey
+  maxVersion?: number
   decode(reader: Reader, version: number): Request
   encode(writer: Writer, response: Response, version: number): void
   handle(
@@ -38,6 +50,7 @@ export function defineHandler<Request, Response extends object>(spec: {
 }): Handler {
   return {
     key: spec.key,
+    ...(spec.maxVersion === undefined ? {} : { maxVersion: spec.maxVersion }),
     serve(reader, context) {
       const request = spec.decode(reader, context.version)
       reader.finish()

@@ -161,6 +161,11 @@ export class ProducerState {
     return this.#producers.get(producerId)?.epoch
   }
 
+  /** The epoch of the coordinator that wrote a producer's last marker; -1 where there is none. */
+  coordinatorEpochOf(producerId: bigint): number {
+    return this.#producers.get(producerId)?.coordinatorEpoch ?? -1
+  }
+
   /** Forgets producers that wrote nothing since `beforeMs` and have no open transaction. */
   expire(beforeMs: number): void {
     for (const [producerId, entry] of this.#producers)

@@ -86,7 +86,8 @@ export class Connection {
     const slot: Slot = { byteCount: frame.byteLength, answer: undefined }
     this.#slots.push(slot)
     this.#requestBytes += frame.byteLength
-    if (!isKnownVersion(header.apiKey, header.apiVersion)) {
+    const isDone = header.apiVersion <= (handler.maxVersion ?? header.apiVersion)
+    if (!isDone || !isKnownVersion(header.apiKey, header.apiVersion)) {
       if (header.apiKey !== ApiKey.apiVersions) throw refused(header, 'has another version')
       const handlers = [...this.#services.handlers.values()]
       this.#answer(slot, { ...header, apiVersion: 0 }, unsupportedApiVersions(handlers))

@@ -23,8 +23,10 @@ import { FileMetadataStore } from '../metadata/file-store.ts'
 import type { MetadataStore } from '../metadata/metadata-store.ts'
 import { type KafkaOptions, type ResolvedKafkaOptions, resolveKafkaOptions } from '../options.ts'
 import { BrokerState } from '../state/broker-state.ts'
-import { offsetsTopic } from '../state/topic.ts'
+import { CoordinatorTopic } from '../state/coordinator-topic.ts'
+import { offsetsTopic, transactionsTopic } from '../state/topic.ts'
 import { resolveLogConfig } from '../state/topic-configs.ts'
+import { TransactionCoordinator } from '../transactions/transaction-coordinator.ts'
 import { brokerMetrics, brokerVitals } from './broker-metrics.ts'
 import { Connection } from './connection.ts'
 
@@ -39,6 +41,7 @@ interface Running {
   state?: BrokerState
   logs?: LogStore
   groups?: GroupCoordinator
+  transactions?: TransactionCoordinator
   server?: TcpServer
   timers: TimerHandle[]
 }
@@ -107,26 +110,72 @@ export class KafkaBroker extends PartBase {
     })
     running.logs = logs
     state.attach(logs)
-    const groups = new GroupCoordinator({
-      clock,
-      logger,
-      committer: logs.committer,
-      initialRebalanceDelayMs: options['group.initial.rebalance.delay.ms'],
-      sizeMax: options['group.max.size'],
-      retentionMs: options['offsets.retention.minutes'] * 60_000,
-      offsetMetadataBytesMax: options['offset.metadata.max.bytes'],
-      partitions: (mayCreate) => offsetsPartitions(state, mayCreate),
-    })
+    const groups = this.#groupCoordinator(state, logs)
     running.groups = groups
     state.attachGroups(groups)
+    const transactions = this.#transactionCoordinator(state, logs, groups)
+    running.transactions = transactions
+    state.attachTransactions(transactions)
     await metadata.open(state)
     const strays = state.strays()
     if (strays.length > 0)
       logger.warn({ partitions: strays }, 'folders without metadata are kept and not served')
     await groups.load()
+    await transactions.load()
     await this.#listen(running, state, listen)
     this.#metrics = brokerMetrics(state, () => this.#running?.groups !== undefined)
     this.#plan(running, state)
+  }
+
+  #groupCoordinator(state: BrokerState, logs: LogStore): GroupCoordinator {
+    const options = this.#options
+    const { clock, logger } = this
+    const { committer } = logs
+    return new GroupCoordinator({
+      clock,
+      logger,
+      topic: new CoordinatorTopic({
+        committer,
+        logger,
+        partitions: (mayCreate) => internalPartitions(state, offsetsTopic, mayCreate),
+      }),
+      initialRebalanceDelayMs: options['group.initial.rebalance.delay.ms'],
+      sizeMax: options['group.max.size'],
+      retentionMs: options['offsets.retention.minutes'] * 60_000,
+      offsetMetadataBytesMax: options['offset.metadata.max.bytes'],
+    })
+  }
+
+  #transactionCoordinator(
+    state: BrokerState,
+    logs: LogStore,
+    groups: GroupCoordinator,
+  ): TransactionCoordinator {
+    const options = this.#options
+    const { clock, logger } = this
+    const { committer } = logs
+    return new TransactionCoordinator({
+      clock,
+      logger,
+      committer,
+      topic: new CoordinatorTopic({
+        committer,
+        logger,
+        partitions: (mayCreate) => internalPartitions(state, transactionsTopic, mayCreate),
+      }),
+      producerIds: state.producerIds,
+      timeoutMsMax: options['transaction.max.timeout.ms'],
+      expirationMs: options['transactional.id.expiration.ms'],
+      logOf: ({ topic, partition }) => {
+        const partitions = state.topics.get(topic)?.partitions
+        return partitions && partition < partitions.length ? partitions[partition] : null
+      },
+      logs: () => logs.logs.values(),
+      onEnded: ({ identity }, producerId, isCommit) => {
+        if (identity.topic === offsetsTopic)
+          groups.endTransaction(identity.partition, producerId, isCommit)
+      },
+    })
   }
 
   async #openMetadata(folder: string): Promise<MetadataStore> {
@@ -195,6 +244,16 @@ export class KafkaBroker extends PartBase {
     every(options['offsets.retention.check.interval.ms'], 'the expiry of offsets', () =>
       state.groups.expire(),
     )
+    every(
+      options['transaction.abort.timed.out.transaction.cleanup.interval.ms'],
+      'the end of transactions that took too long',
+      () => state.transactions.sweep(),
+    )
+    every(
+      options['transaction.remove.expired.transaction.cleanup.interval.ms'],
+      'the expiry of transactional ids',
+      () => state.transactions.expire(),
+    )
     if (options['log.cleaner.enable'])
       every(options['log.cleaner.backoff.ms'], 'compaction', () =>
         cleanLogs(logs, clock.nowMs(), logger),
@@ -211,28 +270,32 @@ export class KafkaBroker extends PartBase {
     running.groups?.close()
     for (const log of running.logs?.logs.values() ?? []) wakeAll(log)
     await running.server?.close(Math.min(deadlineMs, 1_000))
+    await running.transactions?.close()
     await running.logs?.close()
     await running.metadata?.close()
     await running.folder.release()
   }
 }
 
-async function offsetsPartitions(
+/** The partitions of a topic of the broker's own, which is made where that is allowed. */
+async function internalPartitions(
   state: BrokerState,
+  name: typeof offsetsTopic | typeof transactionsTopic,
   mayCreate: boolean,
 ): Promise<readonly (PartitionLog | undefined)[] | undefined> {
-  const topic = state.topics.get(offsetsTopic)
+  const topic = state.topics.get(name)
   if (topic || !mayCreate) return topic?.partitions
   const { options } = state
+  const prefix = name === offsetsTopic ? 'offsets.topic' : 'transaction.state.log'
   try {
-    await state.createTopic(offsetsTopic, options['offsets.topic.num.partitions'], {
+    await state.createTopic(name, options[`${prefix}.num.partitions`], {
       'cleanup.policy': 'compact',
-      'segment.bytes': String(options['offsets.topic.segment.bytes']),
+      'segment.bytes': String(options[`${prefix}.segment.bytes`]),
     })
   } catch (error) {
     if (!(error instanceof KafkaError) || error.code !== 'KAFKA_TOPIC_EXISTS') throw error
   }
-  return state.topics.get(offsetsTopic)?.partitions
+  return state.topics.get(name)?.partitions
 }
 
 function wakeAll(log: PartitionLog): void {

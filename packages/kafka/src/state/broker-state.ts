@@ -5,6 +5,7 @@ import type { GroupCoordinator } from '../groups/group-coordinator.ts'
 import type { LogStore } from '../log/log-store.ts'
 import type { MetadataListener, MetadataStore, TopicRecord } from '../metadata/metadata-store.ts'
 import type { ResolvedKafkaOptions } from '../options.ts'
+import type { TransactionCoordinator } from '../transactions/transaction-coordinator.ts'
 import { type Acl, Authorizer } from './acls.ts'
 import { ProducerIds } from './producer-ids.ts'
 import { isInternalTopic, type Topic, topicNameProblem } from './topic.ts'
@@ -33,6 +34,7 @@ export class BrokerState implements MetadataListener {
   #brokerConfigs: Readonly<Record<string, string>> = {}
   #logs: LogStore | undefined
   #groups: GroupCoordinator | undefined
+  #transactions: TransactionCoordinator | undefined
 
   constructor(services: BrokerServices) {
     this.#staticOptions = services.options
@@ -65,11 +67,18 @@ export class BrokerState implements MetadataListener {
     if (!this.#groups) throw new Error('groups are not open')
     return this.#groups
   }
+  get transactions(): TransactionCoordinator {
+    if (!this.#transactions) throw new Error('transactions are not open')
+    return this.#transactions
+  }
   attach(logs: LogStore): void {
     this.#logs = logs
   }
   attachGroups(groups: GroupCoordinator): void {
     this.#groups = groups
+  }
+  attachTransactions(transactions: TransactionCoordinator): void {
+    this.#transactions = transactions
   }
 
   onTopic(record: TopicRecord): void {

@@ -14,10 +14,11 @@ export interface Topic {
 }
 
 export const offsetsTopic = '__consumer_offsets'
+export const transactionsTopic = '__transaction_state'
 
 /** Topics that belong to Kafka itself. */
 export function isInternalTopic(name: string): boolean {
-  return name === offsetsTopic || name === '__transaction_state'
+  return name === offsetsTopic || name === transactionsTopic
 }
 
 /** What is wrong with a topic's name, by Kafka's rules; undefined where it is good. */

@@ -105,3 +105,43 @@ test('kafkajs administers topics, settings, groups and ACLs', async (t) => {
   assert.equal(cluster.brokers.length, 1)
   await admin.disconnect()
 })
+
+test('kafkajs commits and aborts transactions, with offsets, and reads what is committed', async (t) => {
+  const { address } = await startBroker(t)
+  const kafka = connect(address)
+  const admin = kafka.admin()
+  await admin.connect()
+  await admin.createTopics({ topics: [{ topic: 'in' }, { topic: 'out', numPartitions: 2 }] })
+  const producer = kafka.producer({
+    transactionalId: 'tx',
+    maxInFlightRequests: 1,
+    idempotent: true,
+  })
+  await producer.connect()
+  for (let round = 0; round < 6; round++) {
+    const transaction = await producer.transaction()
+    for (const partition of [0, 1])
+      await transaction.send({ topic: 'out', messages: [{ value: `${round}`, partition }] })
+    const offsets = [{ topic: 'in', partitions: [{ partition: 0, offset: `${round}` }] }]
+    await transaction.sendOffsets({ consumerGroupId: 'group', topics: offsets })
+    if (round % 2 === 0) await transaction.commit()
+    else await transaction.abort()
+  }
+  const committed = await admin.fetchOffsets({ groupId: 'group', topics: ['in'] })
+  assert.equal(committed[0]?.partitions[0]?.offset, '4')
+  const consumer = kafka.consumer({ groupId: 'readers', readUncommitted: false })
+  await consumer.connect()
+  await consumer.subscribe({ topic: 'out', fromBeginning: true })
+  const values: string[] = []
+  await new Promise<void>((resolve, reject) => {
+    const eachMessage = async ({ message }: { message: { value: Buffer | null } }) => {
+      values.push(String(message.value))
+      if (values.length === 6) resolve()
+    }
+    consumer.run({ eachMessage }).catch(reject)
+  })
+  assert.deepEqual(values.sort(), ['0', '0', '2', '2', '4', '4'])
+  await consumer.disconnect()
+  await producer.disconnect()
+  await admin.disconnect()
+})

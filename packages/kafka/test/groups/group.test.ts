@@ -3,8 +3,8 @@ import { test } from 'node:test'
 import { FakeClock } from '@khlong/core/testing'
 import { ErrorCode } from '@khlong/kafka-protocol'
 import { Group } from '../../src/groups/group.ts'
-import { partitionOf } from '../../src/groups/group-coordinator.ts'
 import type { JoinRequest, JoinResult, SyncResult } from '../../src/groups/group-member.ts'
+import { partitionOf } from '../../src/state/coordinator-topic.ts'
 
 const joinRequest = (change: Partial<JoinRequest> = {}): JoinRequest => ({
   memberId: '',

@@ -70,7 +70,14 @@ const fetchOf = (topic: string, fetchOffset: number, maxWaitMs = 0, minBytes = 1
   topics: [{ topic, partitions: [{ partition: 0, fetchOffset, partitionMaxBytes: 1_000_000 }] }],
 })
 
-test('ApiVersions lists every handler with the range of Kafka 4.2', async (t) => {
+/** What is left out of Kafka 4.2's ranges: the second transaction protocol, and RE2's patterns. */
+const left: Readonly<Record<number, number>> = {
+  [ApiKey.endTxn]: 4,
+  [ApiKey.txnOffsetCommit]: 4,
+  [ApiKey.listTransactions]: 1,
+}
+
+test('ApiVersions lists every handler with the range of Kafka 4.2, but for what is left out', async (t) => {
   const wire = await Wire.open((await startBroker(t)).address)
   for (const version of [0, 1, 2, 3, 4]) {
     const reader = await wire.send(ApiKey.apiVersions, version, (writer) =>
@@ -85,7 +92,8 @@ test('ApiVersions lists every handler with the range of Kafka 4.2', async (t) =>
     )
     for (const { apiKey, minVersion, maxVersion } of apiKeys) {
       const info = apiInfo(apiKey)!
-      assert.deepEqual([minVersion, maxVersion], [info.advertisedMin, info.advertisedMax])
+      const max = Math.min(info.advertisedMax, left[apiKey] ?? info.advertisedMax)
+      assert.deepEqual([minVersion, maxVersion], [info.advertisedMin, max])
     }
   }
   wire.close()
@@ -271,26 +279,4 @@ test('a producer with acks=0 gets no answer, and its records are there', async (
   assert.equal(String(decodeRecords(partition.records!)[0]?.value), 'quiet')
   wire.close()
   other.close()
-})
-
-test('a transactional producer is refused by name', async (t) => {
-  const wire = await Wire.open((await startBroker(t)).address)
-  await createTopic(wire, 'tx')
-  const reader = await wire.send(ApiKey.produce, 9, (writer) =>
-    encodeProduceRequest(
-      writer,
-      {
-        transactionalId: 'tx',
-        acks: -1,
-        timeoutMs: 1_000,
-        topicData: [{ name: 'tx', partitionData: [{ index: 0, records: batch('x') }] }],
-      },
-      9,
-    ),
-  )
-  assert.equal(
-    decodeProduceResponse(reader, 9).responses[0]?.partitionResponses[0]?.errorCode,
-    ErrorCode.transactionalIdAuthorizationFailed,
-  )
-  wire.close()
 })
