@@ -1,6 +1,7 @@
 import { createInterface } from 'node:readline'
 import { Admin, Consumer, type ConsumerRecord, Producer } from '@khlong/kafka-client'
 import type { Command } from 'commander'
+import { firstLine } from '../terminal/format.ts'
 import { countArgument } from './count-argument.ts'
 
 interface ServerFlags {
@@ -164,10 +165,4 @@ function print(
     )
   }
   process.stdout.write(`${value?.toString() ?? ''}\n`)
-}
-
-/** Traces in the headers of dead letters have many lines, the first of which says what happened. */
-function firstLine(text: string): string {
-  const end = text.indexOf('\n')
-  return end < 0 ? text : `${text.slice(0, end)}…`
 }

@@ -1,6 +1,6 @@
 import type { VitalItem } from '@khlong/core'
 import type { PartSnapshot, Snapshot } from '../status/snapshot.ts'
-import { formatCount } from '../terminal/format.ts'
+import { firstLine, formatCount } from '../terminal/format.ts'
 import type { Finding } from './finding.ts'
 
 /** More records than this wait only where a reader is behind; the console warns at the same. */
@@ -41,7 +41,7 @@ function examineItems({ name: part, vitals, address }: PartSnapshot): Finding[] 
   return (vitals?.items ?? []).flatMap((item) => {
     const what = `${part}: ${item.kind} ${item.name}`
     const findings: Finding[] = []
-    const because = item.note === undefined ? '' : `: ${item.note}`
+    const because = item.note === undefined ? '' : `: ${firstLine(item.note)}`
     if (item.state === 'failed')
       findings.push({
         level: 'wrong',

@@ -25,6 +25,12 @@ export function formatBytes(bytes: number): string {
   return bytes >= 1 << 10 ? `${threeFigures(bytes / (1 << 10))} KiB` : `${bytes} B`
 }
 
+/** The first line of a text, with `…` where there are more: of a trace, what happened. */
+export function firstLine(text: string): string {
+  const end = text.indexOf('\n')
+  return end < 0 ? text : `${text.slice(0, end)}…`
+}
+
 function threeFigures(value: number): string {
   if (value >= 100) return value.toFixed(0)
   return value >= 10 ? value.toFixed(1) : value.toFixed(2)

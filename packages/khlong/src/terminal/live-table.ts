@@ -1,6 +1,6 @@
 import { stripVTControlCharacters } from 'node:util'
 import type { PartSnapshot, Snapshot } from '../status/snapshot.ts'
-import { formatBytes, formatCount, formatRate } from './format.ts'
+import { firstLine, formatBytes, formatCount, formatRate } from './format.ts'
 
 interface Column {
   readonly title: string
@@ -30,6 +30,9 @@ function stateText({ status, restarts }: PartSnapshot): string {
   return restarts > 0 ? `${status} (${restarts} restarts)` : status
 }
 
+/** More of them would push the table out of the window. */
+const problemsShownMax = 5
+
 /** The table of the parts as lines of text; colours only where `colour` is set. */
 export function tableLines(snapshot: Snapshot, colour: boolean): string[] {
   const paint = (code: string, text: string): string =>
@@ -54,18 +57,27 @@ export function tableLines(snapshot: Snapshot, colour: boolean): string[] {
     return paint(status === 'failed' ? '31' : '33', text)
   })
   const { memory, cpuPercent, uptimeMs } = snapshot
-  const problems = snapshot.parts
-    .filter((part) => part.error !== undefined && part.status !== 'ready')
-    .map((part) => paint('31', `${part.name}: ${part.error}`))
+  const problems = snapshot.parts.flatMap(problemsOf)
+  const shown = problems.slice(0, problemsShownMax).map((text) => paint('31', text))
+  if (problems.length > shown.length)
+    shown.push(paint('31', `… and ${problems.length - shown.length} more: npx khlong doctor`))
   return [
     paint('2', line(columns.map(({ title }) => title))),
     ...body,
-    ...problems,
+    ...shown,
     paint(
       '2',
       `one process: ${formatBytes(memory.anonymousBytes)}, ${cpuPercent} % of a core, up ${formatUptime(uptimeMs)}`,
     ),
   ]
+}
+
+/** What has failed of a part: itself, or connectors and applications in it. */
+function problemsOf({ name, status, error, vitals }: PartSnapshot): string[] {
+  if (status !== 'ready') return error === undefined ? [] : [`${name}: ${error}`]
+  return (vitals?.items ?? [])
+    .filter(({ state }) => state === 'failed')
+    .map((item) => `${name}: ${item.kind} ${item.name} has failed: ${firstLine(item.note ?? '')}`)
 }
 
 function formatUptime(uptimeMs: number): string {
