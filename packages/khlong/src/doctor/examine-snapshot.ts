@@ -91,7 +91,10 @@ function remedyOfFailure(
       remedy: `npx khlong connect status ${name}${connectUrl(address)} has the trace; after mending: npx khlong connect restart ${name}`,
     }
   if (kind === 'application')
-    return { remedy: 'mend its file and start again; it is tried again by itself meanwhile' }
+    return {
+      remedy:
+        'mend its file or its settings and start again; it is tried again by itself meanwhile',
+    }
   return part === 'prometheus' ? { remedy: 'is the target there?' } : {}
 }
 

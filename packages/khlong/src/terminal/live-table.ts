@@ -75,9 +75,12 @@ export function tableLines(snapshot: Snapshot, colour: boolean): string[] {
 /** What has failed of a part: itself, or connectors and applications in it. */
 function problemsOf({ name, status, error, vitals }: PartSnapshot): string[] {
   if (status !== 'ready') return error === undefined ? [] : [`${name}: ${error}`]
-  return (vitals?.items ?? [])
-    .filter(({ state }) => state === 'failed')
-    .map((item) => `${name}: ${item.kind} ${item.name} has failed: ${firstLine(item.note ?? '')}`)
+  return (
+    (vitals?.items ?? [])
+      // A target that is scraped while it starts is down for a moment: that is for the doctor.
+      .filter(({ kind, state }) => state === 'failed' && kind !== 'job')
+      .map((item) => `${name}: ${item.kind} ${item.name} has failed: ${firstLine(item.note ?? '')}`)
+  )
 }
 
 function formatUptime(uptimeMs: number): string {
