@@ -1,17 +1,29 @@
-// npm run soak -- NAME: the long runs, each ending with one line of figures.
+// npm run soak -- NAME: the long runs, each ending with one line of figures. docs/soak.md keeps them.
 
-import { measureDelivery } from './delivery.ts'
+import { type DeliveryResult, measureDelivery } from './delivery.ts'
 
 const soaks: Record<string, () => Promise<boolean>> = {
   delivery: async () => {
-    const { missing, ...result } = await measureDelivery({
+    const startMs = performance.now()
+    const result = await measureDelivery({
       kills: 50,
       seed: Number(process.env.KHLONG_SEED ?? Date.now() % 1_000_000),
       say: (text) => process.stdout.write(`${text}\n`),
     })
-    process.stdout.write(`delivery: ${JSON.stringify({ ...result, missing: missing.length })}\n`)
-    return missing.length === 0 && result.unexplainedDuplicates === 0
+    const minutes = ((performance.now() - startMs) / 60_000).toFixed(1)
+    process.stdout.write(`delivery: ${deliveryLine(result)}, in ${minutes} minutes\n`)
+    return result.missing.length === 0 && result.unexplainedDuplicates === 0
   },
+}
+
+function deliveryLine(result: DeliveryResult): string {
+  const { seed, kills, sent, acknowledged, missing, documents, startMsMax } = result
+  const { duplicates, sentAgain, redelivered, unexplainedDuplicates } = result
+  return (
+    `${kills} kills (seed ${seed}), ${sent} frames sent, ${acknowledged} acknowledged, ${missing.length} missing; ` +
+    `${documents} documents, ${duplicates} of them duplicates (${sentAgain} sent again by sensors, ${redelivered} by the broker, ` +
+    `${unexplainedDuplicates} unexplained); slowest start ${(startMsMax / 1_000).toFixed(1)} s`
+  )
 }
 
 const name = process.argv[2] ?? ''
