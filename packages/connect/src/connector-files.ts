@@ -5,13 +5,19 @@ import { describeError, type Logger } from '@khlong/core'
 import type { ConfigMap } from './config/fields.ts'
 import { ConnectError } from './errors.ts'
 import { readConfig } from './rest/bodies.ts'
-import type { Herder } from './runtime/herder.ts'
 
 /** A file of the connectors folder that could not be applied. */
 export interface FileProblem {
   readonly file: string
   readonly name: string
   readonly problem: string
+}
+
+/** Where connectors of files go. */
+export interface ConnectorTarget {
+  has(name: string): boolean
+  /** Makes or changes a connector. @throws ConnectError where it is refused. */
+  put(name: string, config: ConfigMap): Promise<unknown>
 }
 
 const digestFileName = 'connector-files.json'
@@ -24,7 +30,7 @@ const digestFileName = 'connector-files.json'
 export async function applyConnectorFiles(
   folder: string,
   dataFolder: string,
-  herder: Herder,
+  connectors: ConnectorTarget,
   logger: Logger,
 ): Promise<FileProblem[]> {
   const problems: FileProblem[] = []
@@ -36,9 +42,9 @@ export async function applyConnectorFiles(
       const connector = readConnector(await readFile(file, 'utf8'), name)
       name = connector.name
       const digest = digestOf(connector.config)
-      const isPresent = herder.has(name)
+      const isPresent = connectors.has(name)
       if (!isPresent || digests[name] !== digest) {
-        await herder.put(name, connector.config)
+        await connectors.put(name, connector.config)
         logger.info({ connector: name, file }, isPresent ? 'connector changed' : 'connector made')
       }
       digests[name] = digest

@@ -6,6 +6,10 @@ const table = {
   CONNECT_CONFIG: [400, 'org.apache.kafka.common.config.ConfigException'],
   CONNECT_NOT_FOUND: [404, 'org.apache.kafka.connect.errors.NotFoundException'],
   CONNECT_EXISTS: [409, 'org.apache.kafka.connect.errors.AlreadyExistsException'],
+  CONNECT_REBALANCING: [
+    409,
+    'org.apache.kafka.connect.runtime.distributed.RebalanceNeededException',
+  ],
   CONNECT_FAILED: [500, 'org.apache.kafka.connect.errors.ConnectException'],
   CONNECT_DATA: [500, 'org.apache.kafka.connect.errors.DataException'],
   CONNECT_RETRIABLE: [500, 'org.apache.kafka.connect.errors.RetriableException'],

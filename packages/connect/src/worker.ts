@@ -13,14 +13,16 @@ import {
 import { openAccess, type PartAccess } from '@khlong/core/access'
 import type { ConfigMap } from './config/fields.ts'
 import type { Variables } from './config/variables.ts'
-import { applyConnectorFiles, type FileProblem } from './connector-files.ts'
+import { applyConnectorFiles, type ConnectorTarget, type FileProblem } from './connector-files.ts'
 import { builtInConnectors } from './connectors/index.ts'
+import { ConnectError } from './errors.ts'
 import {
   type ConnectOptions,
   type ResolvedConnectOptions,
   resolveConnectOptions,
 } from './options.ts'
 import type { ConnectorPlugin } from './plugin.ts'
+import { forward } from './rest/forward.ts'
 import { Offsets } from './rest/offsets.ts'
 import { RestServer } from './rest/server.ts'
 import type { Connector } from './runtime/connector.ts'
@@ -97,7 +99,7 @@ export class ConnectWorker extends PartBase {
    */
   sourcesSubscribed(): boolean {
     return this.#connectors
-      .filter(({ plugin, state }) => plugin.kind === 'source' && state === 'RUNNING')
+      .filter(({ plugin, state }) => plugin?.kind === 'source' && state === 'RUNNING')
       .every(({ tasks }) => tasks.every((task) => task.isReady))
   }
 
@@ -106,6 +108,7 @@ export class ConnectWorker extends PartBase {
     const herder = this.#herder
     if (!herder) return
     const isSettled = (): boolean =>
+      herder.isSettled &&
       herder.connectors.every(
         ({ state, tasks }) =>
           state !== 'RUNNING' || tasks.every((task) => task.isReady || task.state === 'FAILED'),
@@ -187,23 +190,36 @@ export class ConnectWorker extends PartBase {
       configs,
       plugins: this.#plugins,
       workerId,
+      groupId: options['group.id'],
+      delayMsMax: options['scheduled.rebalance.max.delay.ms'],
       onDeleted: (name) => this.#counters.remove(name),
+      onLogLevel: () => {},
+      onFailure: (error) => this.fail(error),
       providers: new Set(options['config.providers'].split(',').map((name) => name.trim())),
       variables: variablesOf(options),
     })
     this.#herder = herder
     await herder.start()
-    this.#problems =
-      options.connectors === undefined
-        ? []
-        : await applyConnectorFiles(options.connectors, this.#folder.path, herder, this.logger)
     rest.open({
       herder,
       statuses,
       offsets: new Offsets(kafka, offsets),
+      workerId,
       clusterId: await kafka.clusterId(),
       version: apiVersion,
     })
+    if (options.connectors !== undefined) {
+      const target: ConnectorTarget = {
+        has: (name) => herder.names().includes(name),
+        put: (name, config) => putOnLeader(herder, name, config),
+      }
+      this.#problems = await applyConnectorFiles(
+        options.connectors,
+        this.#folder.path,
+        target,
+        this.logger,
+      )
+    }
   }
 
   protected async onStop(): Promise<void> {
@@ -254,7 +270,7 @@ export class ConnectWorker extends PartBase {
     ])
     const configs = new ConfigStore(kafka.table(configTopic))
     const offsets = new OffsetStore(kafka.table(offsetTopic))
-    const statuses = new StatusStore(kafka.table(statusTopic), workerId)
+    const statuses = new StatusStore(kafka.table(statusTopic), workerId, this.logger)
     this.#stores = [configs, offsets, statuses]
     await Promise.all(this.#stores.map((store) => store.open()))
     return { configs, offsets, statuses }
@@ -265,6 +281,18 @@ export class ConnectWorker extends PartBase {
     const { 'rest.advertised.host.name': name, 'rest.advertised.port': advertised } = this.options
     return `${name ?? host}:${advertised ?? port}`
   }
+}
+
+/** Makes or changes a connector where that is decided: here, or at another worker. */
+async function putOnLeader(herder: Herder, name: string, config: ConfigMap): Promise<void> {
+  const leader = await herder.leader()
+  if (leader === undefined) {
+    await herder.put(name, config)
+    return
+  }
+  const url = `/connectors/${encodeURIComponent(name)}/config`
+  const { status, text } = await forward(leader, { method: 'PUT', url, body: config })
+  if (status >= 400) throw new ConnectError('CONNECT_BAD_REQUEST', text)
 }
 
 async function openKafka(options: ResolvedConnectOptions, logger: Logger): Promise<ConnectKafka> {
@@ -307,7 +335,7 @@ function tasksOf({ name: connector, plugin, tasks }: Connector): TaskView[] {
   return tasks.map(({ id, state, counters }) => ({
     connector,
     task: id,
-    kind: plugin.kind,
+    kind: plugin?.kind ?? 'sink',
     state,
     counters,
   }))
@@ -337,7 +365,7 @@ function itemOf(connector: Connector): VitalItem {
           : 'idle',
     recordsIn: sum((counters) => counters.recordsIn),
     recordsOut: sum((counters) => counters.recordsOut),
-    ...(plugin.kind === 'sink' ? { lag: sum((counters) => counters.lag) } : {}),
+    ...(plugin?.kind === 'sink' ? { lag: sum((counters) => counters.lag) } : {}),
     deadLetters: sum((counters) => counters.deadLetters),
     ...connector.flow(),
     ...(note === undefined ? {} : { note }),

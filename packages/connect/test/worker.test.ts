@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { describe, test } from 'node:test'
-import { temporaryFolder } from '@khlong/core/testing'
+import { eventually, temporaryFolder } from '@khlong/core/testing'
 import {
   ConfigSpec,
   ConnectWorker,
@@ -35,15 +35,15 @@ describe('a worker', () => {
     await first.call('PUT', '/connectors/rest/pause')
     kafka.put('t1', '"a"')
     await first.reach('run', 'RUNNING')
+    await eventually(async () => assert.equal(await readFile(`${folder}/run`, 'utf8'), 'a\n'))
     await first.worker.stop()
-    assert.equal(await readFile(`${folder}/run`, 'utf8'), 'a\n')
 
     const second = await startWorker(t, {}, { kafka })
     await second.reach('run', 'RUNNING')
     await second.reach('rest', 'PAUSED')
     kafka.put('t1', '"b"')
+    await eventually(async () => assert.equal(await readFile(`${folder}/run`, 'utf8'), 'a\nb\n'))
     await second.call('PUT', '/connectors/run/stop')
-    assert.equal(await readFile(`${folder}/run`, 'utf8'), 'a\nb\n')
     await second.worker.stop()
 
     const third = await startWorker(t, {}, { kafka })

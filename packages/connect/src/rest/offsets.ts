@@ -1,6 +1,6 @@
 import type { ConnectObject } from '../data/schema.ts'
 import { ConnectError } from '../errors.ts'
-import type { Connector } from '../runtime/connector.ts'
+import type { KnownConnector } from '../runtime/herder.ts'
 import type { ConnectKafka } from '../runtime/kafka.ts'
 import type { OffsetStore } from '../storage/offset-store.ts'
 
@@ -14,7 +14,7 @@ export class Offsets {
     this.#store = store
   }
 
-  async list(connector: Connector): Promise<unknown[]> {
+  async list(connector: KnownConnector): Promise<unknown[]> {
     if (connector.plugin.kind === 'source') return this.#store.all(connector.name)
     const offsets = await this.#kafka.groupOffsets(groupOf(connector))
     return offsets.map(({ topic, partition, offset }) => ({
@@ -24,7 +24,7 @@ export class Offsets {
   }
 
   /** Forgets them, so that the connector begins anew. */
-  async reset(connector: Connector): Promise<string> {
+  async reset(connector: KnownConnector): Promise<string> {
     requireStopped(connector)
     if (connector.plugin.kind === 'sink') await this.#kafka.deleteGroup(groupOf(connector))
     else {
@@ -37,7 +37,7 @@ export class Offsets {
     return 'The offsets for this connector have been reset successfully'
   }
 
-  async alter(connector: Connector, body: unknown): Promise<string> {
+  async alter(connector: KnownConnector, body: unknown): Promise<string> {
     requireStopped(connector)
     if (connector.plugin.kind === 'sink')
       throw new ConnectError(
@@ -49,12 +49,12 @@ export class Offsets {
   }
 }
 
-function groupOf(connector: Connector): string {
+function groupOf(connector: KnownConnector): string {
   return connector.config['consumer.override.group.id'] ?? `connect-${connector.name}`
 }
 
-function requireStopped(connector: Connector): void {
-  if (connector.state === 'STOPPED') return
+function requireStopped(connector: KnownConnector): void {
+  if (connector.targetState === 'STOPPED' && connector.tasks.length === 0) return
   throw new ConnectError(
     'CONNECT_BAD_REQUEST',
     `Connectors must be in the STOPPED state before their offsets can be modified. This can be done for the specified connector by issuing a 'PUT' request to the '/connectors/${connector.name}/stop' endpoint`,

@@ -15,6 +15,7 @@ export interface RestContext {
   readonly herder: Herder
   readonly statuses: StatusStore
   readonly offsets: Offsets
+  readonly workerId: string
   readonly clusterId: string
   readonly version: string
 }
@@ -34,6 +35,8 @@ export interface RestAnswer {
 export interface Route {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   readonly path: string
+  /** The worker that answers it: its address, or undefined where it is this one. */
+  at?(request: RestRequest, context: RestContext): Promise<string | undefined>
   handle(request: RestRequest, context: RestContext): RestAnswer | Promise<RestAnswer>
 }
 
@@ -50,6 +53,19 @@ function taskId(request: RestRequest): number {
   throw new ConnectError('CONNECT_NOT_FOUND', 'HTTP 404 Not Found')
 }
 
+/** Whether a restart is for parts of the connector on any worker. */
+const isRestartOfAll = ({ query }: RestRequest): boolean =>
+  isTrue(query.includeTasks) || isTrue(query.onlyFailed)
+
+const byLeader: NonNullable<Route['at']> = (_request, { herder }) => herder.leader()
+
+/** Answered by the worker that runs the connector, or the task, as far as anybody does. */
+const byWorker: NonNullable<Route['at']> = async (request, { herder, workerId }) => {
+  const task = request.params.task === undefined ? undefined : taskId(request)
+  const worker = herder.workerOf(nameOf(request), task)
+  return worker === undefined || worker === workerId ? undefined : `http://${worker}/`
+}
+
 const connectorRoutes: readonly Route[] = [
   {
     method: 'GET',
@@ -57,19 +73,24 @@ const connectorRoutes: readonly Route[] = [
     handle({ query }, { herder }) {
       const expand = [query.expand ?? []].flat()
       if (expand.length === 0) return ok(herder.names())
-      const all = herder.connectors.map(({ name }) => [
-        name,
-        {
-          ...(expand.includes('status') ? { status: herder.status(name) } : {}),
-          ...(expand.includes('info') ? { info: herder.info(name) } : {}),
-        },
-      ])
-      return ok(Object.fromEntries(all))
+      const all: Record<string, unknown> = {}
+      for (const name of herder.names())
+        try {
+          all[name] = {
+            ...(expand.includes('status') ? { status: herder.status(name) } : {}),
+            ...(expand.includes('info') ? { info: herder.info(name) } : {}),
+          }
+        } catch (error) {
+          // One that has no state yet, or no class here, is left out, as in Java.
+          if (!(error instanceof ConnectError)) throw error
+        }
+      return ok(all)
     },
   },
   {
     method: 'POST',
     path: '/connectors',
+    at: byLeader,
     async handle({ body }, { herder }) {
       const { name, config, target } = readCreation(body)
       checkName(name, config)
@@ -84,6 +105,7 @@ const connectorRoutes: readonly Route[] = [
   {
     method: 'DELETE',
     path: '/connectors/:name',
+    at: byLeader,
     async handle(request, { herder }) {
       await herder.delete(nameOf(request))
       return noContent
@@ -97,6 +119,7 @@ const connectorRoutes: readonly Route[] = [
   {
     method: 'PUT',
     path: '/connectors/:name/config',
+    at: byLeader,
     async handle(request, { herder }) {
       const config = readConfig(request.body)
       checkName(nameOf(request), config)
@@ -107,6 +130,7 @@ const connectorRoutes: readonly Route[] = [
   {
     method: 'PATCH',
     path: '/connectors/:name/config',
+    at: byLeader,
     handle: async (request, { herder }) =>
       ok(await herder.patch(nameOf(request), readPatch(request.body))),
   },
@@ -142,14 +166,21 @@ const connectorRoutes: readonly Route[] = [
   {
     method: 'POST',
     path: '/connectors/:name/restart',
+    at: (request, context) =>
+      isRestartOfAll(request) ? Promise.resolve(undefined) : byWorker(request, context),
     async handle(request, { herder }) {
+      const connector = nameOf(request)
+      if (!isRestartOfAll(request)) {
+        await herder.restartConnector(connector)
+        return noContent
+      }
       const { includeTasks, onlyFailed } = request.query
-      const { plan, done } = herder.restart(nameOf(request), {
+      const plan = await herder.restart({
+        connector,
         includeTasks: isTrue(includeTasks),
         onlyFailed: isTrue(onlyFailed),
       })
-      await done
-      return isTrue(includeTasks) || isTrue(onlyFailed) ? { status: 202, body: plan } : noContent
+      return { status: 202, body: plan }
     },
   },
   {
@@ -157,8 +188,8 @@ const connectorRoutes: readonly Route[] = [
     path: '/connectors/:name/tasks',
     handle(request, { herder }) {
       const name = nameOf(request)
-      const configs = herder.require(name).taskConfigs()
-      return ok(configs.map((config, task) => ({ id: { connector: name, task }, config })))
+      const { tasks } = herder.require(name)
+      return ok(tasks.map((config, task) => ({ id: { connector: name, task }, config })))
     },
   },
   {
@@ -169,6 +200,7 @@ const connectorRoutes: readonly Route[] = [
   {
     method: 'POST',
     path: '/connectors/:name/tasks/:task/restart',
+    at: byWorker,
     async handle(request, { herder }) {
       await herder.restartTask(nameOf(request), taskId(request))
       return noContent
@@ -199,12 +231,14 @@ const connectorRoutes: readonly Route[] = [
   {
     method: 'PATCH',
     path: '/connectors/:name/offsets',
+    at: byLeader,
     handle: async (request, { offsets, herder }) =>
       ok({ message: await offsets.alter(herder.require(nameOf(request)), request.body) }),
   },
   {
     method: 'DELETE',
     path: '/connectors/:name/offsets',
+    at: byLeader,
     handle: async (request, { offsets, herder }) =>
       ok({ message: await offsets.reset(herder.require(nameOf(request))) }),
   },

@@ -3,7 +3,8 @@ import { type AccessGuard, guardServer } from '@khlong/core/access'
 import fastify, { type FastifyInstance } from 'fastify'
 import { parseBody } from './bodies.ts'
 import { errorAnswer } from './errors.ts'
-import { type RestContext, type Route, routes } from './routes.ts'
+import { forward } from './forward.ts'
+import { type RestContext, type RestRequest, type Route, routes } from './routes.ts'
 
 const bodyBytesMax = 1024 * 1024
 
@@ -77,7 +78,7 @@ export class RestServer {
     await this.#http.close()
   }
 
-  #add({ method, path, handle }: Route): void {
+  #add({ method, path, at, handle }: Route): void {
     this.#http.route({
       method,
       url: path,
@@ -86,14 +87,20 @@ export class RestServer {
           return reply
             .status(503)
             .send({ error_code: 503, message: 'Worker is still starting up.' })
-        const answer = await handle(
-          {
-            params: request.params as Record<string, string>,
-            query: request.query as Record<string, string | string[] | undefined>,
-            body: request.body,
-          },
-          this.#context,
-        )
+        const asked: RestRequest = {
+          params: request.params as Record<string, string>,
+          query: request.query as Record<string, string | string[] | undefined>,
+          body: request.body,
+        }
+        const target = await at?.(asked, this.#context)
+        if (target !== undefined) {
+          const { method, url, body, headers } = request
+          const { authorization } = headers
+          const { status, text } = await forward(target, { method, url, body, authorization })
+          reply.status(status)
+          return text === '' ? reply.send() : reply.type('application/json').send(text)
+        }
+        const answer = await handle(asked, this.#context)
         reply.status(answer.status)
         return answer.body === undefined
           ? reply.send()

@@ -1,11 +1,19 @@
+import { Membership } from '../cluster/membership.ts'
+import type { WorkPiece } from '../cluster/worker-protocol.ts'
 import type { ConfigMap } from '../config/fields.ts'
 import { resolveVariables, type Variables } from '../config/variables.ts'
-import { requireConnector } from '../connectors/index.ts'
+import { findConnector, requireConnector } from '../connectors/index.ts'
 import { ConnectError } from '../errors.ts'
 import type { ConnectorPlugin } from '../plugin.ts'
-import type { ConfigStore, TargetState } from '../storage/config-store.ts'
-import { Connector } from './connector.ts'
-import type { ConnectorTask, TaskEnvironment } from './task.ts'
+import type {
+  ConfigStore,
+  RestartRequest,
+  StoredConnector,
+  TargetState,
+} from '../storage/config-store.ts'
+import type { StoredStatus } from '../storage/status-store.ts'
+import { Connector, type ConnectorShare } from './connector.ts'
+import type { TaskEnvironment } from './task.ts'
 import { type ConfigInfos, requireValid, validateConfig } from './validation.ts'
 
 export interface HerderOptions {
@@ -13,11 +21,15 @@ export interface HerderOptions {
   readonly configs: ConfigStore
   readonly plugins: readonly ConnectorPlugin[]
   readonly workerId: string
+  readonly groupId: string
+  readonly delayMsMax: number
   /** Names of config providers that `${name:key}` may use. */
   readonly providers: ReadonlySet<string>
   readonly variables: Variables
   /** Called when a connector is gone for good. */
   readonly onDeleted: (name: string) => void
+  readonly onLogLevel: (logger: string, level: string) => void
+  readonly onFailure: (error: unknown) => void
 }
 
 export interface ConnectorInfo {
@@ -42,47 +54,104 @@ export interface ConnectorStatus {
   type: string
 }
 
+/** A connector as it stands in the config topic. */
+export interface KnownConnector extends StoredConnector {
+  readonly name: string
+  readonly plugin: ConnectorPlugin
+}
+
+// How long an answer waits for what it speaks of to be so. It is stored in any case.
+const settleMs = 5_000
+
 /**
- * Holds the connectors of a worker and does what REST asks for.
+ * Does what REST asks for, and runs this worker's share of connectors and tasks.
  *
  * Invariants:
- * - What changes connectors is done one after another, each stored durably before it takes effect.
- * - The config topic is the truth: a worker that starts again does what stands there.
+ * - The config topic is the truth: what is asked for is stored durably, and every worker does what it
+ *   reads there. Only the leader writes connectors and tasks.
+ * - What runs here is made to agree with topic and share in one pass at a time.
  */
 export class Herder {
   readonly #options: HerderOptions
+  readonly #membership: Membership
   readonly #connectors = new Map<string, Connector>()
-  #tail: Promise<unknown> = Promise.resolve()
   readonly #watchers = new Set<() => void>()
+  #writing: Promise<unknown> = Promise.resolve()
+  #pass: Promise<void> | undefined
+  #isDirty = false
+  /** Restarts, each done once, between passes. */
+  readonly #jobs: (() => Promise<void>)[] = []
+  #isStopping = false
 
   constructor(options: HerderOptions) {
     this.#options = options
+    const { environment, configs, workerId, groupId, delayMsMax, onLogLevel, onFailure } = options
+    this.#membership = new Membership({
+      kafka: environment.kafka,
+      groupId,
+      url: `http://${workerId}/`,
+      delayMsMax,
+      configs,
+      clock: environment.clock,
+      logger: environment.logger,
+      configured: () => this.#configured(),
+      apply: () => this.#apply(),
+      onFailure,
+    })
+    environment.statuses.setGeneration(() => this.#membership.generation)
+    configs.listen({
+      onChange: (name) => {
+        if (!configs.get(name)) options.onDeleted(name)
+        void this.#apply()
+        this.#membership.onConfigChange()
+      },
+      onRestart: (request) => {
+        this.#jobs.push(() => this.#restartShare(request))
+        void this.#apply()
+      },
+      onLogLevel,
+    })
   }
 
-  /** Starts what the config topic has. */
+  /** Joins the other workers and starts this one's share. */
   async start(): Promise<void> {
-    const { configs, environment } = this.#options
-    for (const name of configs.names)
-      try {
-        this.#launch(name)
-      } catch (error) {
-        // One that this worker has no class for stays in the topic and keeps no other from running.
-        environment.logger.error({ connector: name, err: error }, 'connector cannot be started')
-      }
+    await this.#membership.start()
   }
 
-  /** Ends all tasks; their target states stay. */
+  /** Ends all tasks and leaves the group; their target states stay. */
   async stop(): Promise<void> {
-    await this.#serially(() =>
-      Promise.all([...this.#connectors.values()].map((connector) => connector.stop('UNASSIGNED'))),
-    )
+    this.#isStopping = true
+    await this.#apply()
+    await this.#options.environment.statuses.settled()
+    await this.#membership.leave()
   }
 
   get plugins(): readonly ConnectorPlugin[] {
     return this.#options.plugins
   }
+  /** The connectors that this worker has a part of. */
   get connectors(): readonly Connector[] {
     return [...this.#connectors.values()]
+  }
+  /**
+   * REST of the worker that decides on connectors; undefined where it is this one. Waits a while for
+   * workers that agree on their shares.
+   *
+   * @throws ConnectError `CONNECT_REBALANCING`
+   */
+  async leader(): Promise<string | undefined> {
+    await this.#until(() => this.#membership.leaderUrl !== undefined)
+    if (this.#membership.isLeader) return undefined
+    const url = this.#membership.leaderUrl
+    if (url !== undefined) return url
+    throw new ConnectError(
+      'CONNECT_REBALANCING',
+      'Cannot complete request momentarily due to no known leader URL, likely because a rebalance was underway.',
+    )
+  }
+  /** Whether all that is stored was shared out, and this worker's share runs. */
+  get isSettled(): boolean {
+    return this.#membership.isSettled && !this.#pass && this.#needlessTasks().length === 0
   }
 
   /** Calls `watcher` after each change of a state; gives what ends it. */
@@ -95,50 +164,48 @@ export class Herder {
     return this.#options.configs.names
   }
 
-  has(name: string): boolean {
-    return this.#options.configs.get(name) !== undefined
+  /** @throws ConnectError `CONNECT_NOT_FOUND` */
+  require(name: string, message = `Connector ${name} not found`): KnownConnector {
+    const stored = this.#options.configs.get(name)
+    const plugin = stored && findConnector(this.plugins, stored.config['connector.class'] ?? '')
+    if (stored && plugin) return { name, plugin, ...stored }
+    throw new ConnectError('CONNECT_NOT_FOUND', message)
   }
 
   info(name: string): ConnectorInfo {
-    const connector = this.require(name)
+    const { config, tasks, plugin } = this.require(name)
     return {
       name,
-      config: connector.config,
-      tasks: connector.tasks.map((task) => ({ connector: name, task: task.id })),
-      type: connector.plugin.kind,
+      config,
+      tasks: tasks.map((_config, task) => ({ connector: name, task })),
+      type: plugin.kind,
     }
   }
 
   status(name: string): ConnectorStatus {
-    const connector = this.#connectors.get(name)
-    if (!connector)
+    const { statuses } = this.#options.environment
+    const status = statuses.connector(name)
+    if (!status)
       throw new ConnectError('CONNECT_NOT_FOUND', `No status found for connector ${name}`)
-    const { state, trace, plugin } = connector
+    const { plugin } = this.require(name, `No status found for connector ${name}`)
     return {
       name,
-      connector: {
-        state,
-        worker_id: this.#options.workerId,
-        version: plugin.version,
-        ...(trace === undefined ? {} : { trace }),
-      },
-      tasks: connector.tasks.map((task) => this.#taskStatus(task, plugin)),
+      connector: statusFields(status, plugin),
+      tasks: statuses.tasks(name).map(([id, task]) => ({ id, ...statusFields(task, plugin) })),
       type: plugin.kind,
     }
   }
 
   taskStatus(name: string, id: number): TaskStatus {
-    const connector = this.#connectors.get(name)
-    const task = connector?.tasks[id]
-    if (!connector || !task)
-      throw new ConnectError('CONNECT_NOT_FOUND', `No status found for task ${name}-${id}`)
-    return this.#taskStatus(task, connector.plugin)
+    const message = `No status found for task ${name}-${id}`
+    const status = this.#options.environment.statuses.task(name, id)
+    if (!status) throw new ConnectError('CONNECT_NOT_FOUND', message)
+    return { id, ...statusFields(status, this.require(name, message).plugin) }
   }
 
   validate(plugin: ConnectorPlugin, config: ConfigMap): ConfigInfos {
-    const { providers, variables, environment } = this.#options
-    const resolved = resolveVariables(config, providers, variables)
-    const infos = validateConfig(plugin, resolved, environment.workerConfig)
+    const resolved = this.#resolve(config)
+    const infos = validateConfig(plugin, resolved, this.#options.environment.workerConfig)
     // What a variable holds may be a secret: the answer shows the reference to it.
     for (const { value } of infos.configs) {
       const written = config[value.name]
@@ -150,22 +217,33 @@ export class Herder {
     return infos
   }
 
-  create(name: string, config: ConfigMap, target: TargetState = 'STARTED'): Promise<ConnectorInfo> {
+  async create(
+    name: string,
+    config: ConfigMap,
+    target: TargetState = 'STARTED',
+  ): Promise<ConnectorInfo> {
     const full = this.#checked(name, config)
-    return this.#serially(async () => {
-      if (this.has(name))
+    await this.#serially(async () => {
+      if (this.#options.configs.get(name))
         throw new ConnectError('CONNECT_EXISTS', `Connector ${name} already exists`)
-      return this.#store(name, full, target)
+      await this.#options.configs.putConnector(name, full, target)
     })
+    await this.#settled()
+    // As in Java, the tasks of a new connector are not there yet when it is answered for.
+    return { ...this.info(name), tasks: [] }
   }
 
   /** Makes or changes a connector; `isNew` says which. */
-  put(name: string, config: ConfigMap): Promise<{ info: ConnectorInfo; isNew: boolean }> {
+  async put(name: string, config: ConfigMap): Promise<{ info: ConnectorInfo; isNew: boolean }> {
     const full = this.#checked(name, config)
-    return this.#serially(async () => {
-      const isNew = !this.has(name)
-      return { info: await this.#store(name, full, isNew ? 'STARTED' : undefined), isNew }
+    const isNew = await this.#serially(async () => {
+      const isMissing = !this.#options.configs.get(name)
+      await this.#options.configs.putConnector(name, full, isMissing ? 'STARTED' : undefined)
+      return isMissing
     })
+    await this.#settled()
+    const info = this.info(name)
+    return { info: isNew ? { ...info, tasks: [] } : info, isNew }
   }
 
   /** Changes some options; null takes one away. */
@@ -180,74 +258,67 @@ export class Herder {
     return (await this.put(name, config)).info
   }
 
-  delete(name: string): Promise<void> {
-    return this.#serially(async () => {
-      const connector = this.require(name)
+  async delete(name: string): Promise<void> {
+    await this.#serially(async () => {
+      this.require(name)
       await this.#options.configs.removeConnector(name)
-      await connector.stop('DESTROYED')
-      await this.#options.environment.statuses.resetTopics(name)
-      this.#connectors.delete(name)
-      this.#options.onDeleted(name)
-      this.#changed()
     })
+    await this.#settled()
+    const { statuses } = this.#options.environment
+    await statuses.remove(name)
+    await statuses.resetTopics(name)
   }
 
-  setTargetState(name: string, target: TargetState): Promise<void> {
-    return this.#serially(async () => {
+  async setTargetState(name: string, target: TargetState): Promise<void> {
+    await this.#serially(async () => {
       const stored = this.#options.configs.get(name)
       if (!stored) throw new ConnectError('CONNECT_NOT_FOUND', `Unknown connector ${name}`)
-      if (stored.targetState === target) return
-      await this.#options.configs.putTargetState(name, target)
-      const connector = this.#connectors.get(name)
-      if (target === 'PAUSED' && connector?.state === 'RUNNING') await connector.pause()
-      else {
-        await connector?.stop('STOPPED')
-        if (target !== 'STOPPED') this.#launch(name)
-      }
+      if (stored.targetState !== target) await this.#options.configs.putTargetState(name, target)
     })
+    await this.#settled()
   }
 
-  /** Restarts the connector, and its tasks where `includeTasks`; `onlyFailed` spares those that run. */
-  restart(
-    name: string,
-    options: { includeTasks: boolean; onlyFailed: boolean },
-  ): { plan: ConnectorStatus; done: Promise<void> } {
-    const connector = this.#connectors.get(name)
-    if (!connector) throw new ConnectError('CONNECT_NOT_FOUND', `Unknown connector: ${name}`)
-    const chosen = (state: string): boolean => !options.onlyFailed || state === 'FAILED'
-    const restartsConnector = chosen(connector.state)
-    const tasks = options.includeTasks ? connector.tasks.filter((task) => chosen(task.state)) : []
+  /**
+   * Restarts the connector, and its tasks where `includeTasks`; `onlyFailed` spares those that run.
+   * Every worker does its part. Gives the states with those that are restarted.
+   */
+  async restart(request: RestartRequest): Promise<ConnectorStatus> {
+    const { connector: name, includeTasks, onlyFailed } = request
+    this.require(name, `Unknown connector: ${name}`)
     const plan = this.status(name)
-    if (restartsConnector) plan.connector.state = 'RESTARTING'
-    for (const { id } of tasks) plan.tasks[id]!.state = 'RESTARTING'
-    const done = this.#serially(async () => {
-      // The connector itself only makes tasks: one that failed has none to spare.
-      if (restartsConnector && connector.state === 'FAILED') {
-        await connector.stop('RESTARTING')
-        this.#launch(name)
-        return
-      }
-      await Promise.all(tasks.map((task) => connector.restartTask(task)))
-    })
-    return { plan, done }
+    const isChosen = (state: string): boolean => !onlyFailed || state === 'FAILED'
+    if (isChosen(plan.connector.state)) plan.connector.state = 'RESTARTING'
+    if (includeTasks)
+      for (const task of plan.tasks) if (isChosen(task.state)) task.state = 'RESTARTING'
+    await this.#options.configs.putRestart(request)
+    await this.#settled()
+    return plan
   }
 
-  restartTask(name: string, id: number): Promise<void> {
-    return this.#serially(async () => {
-      const connector = this.#connectors.get(name)
-      const task = connector?.tasks[id]
-      if (!connector || !task)
-        throw new ConnectError('CONNECT_NOT_FOUND', `Unknown task: ${name}-${id}`)
-      await connector.restartTask(task)
-    })
+  /** Restarts the connector itself, which runs here. */
+  async restartConnector(name: string): Promise<void> {
+    this.require(name, `Unknown connector: ${name}`)
+    await this.#restartHere(name, { hasConnector: true, tasks: [] })
   }
 
-  /** @throws ConnectError `CONNECT_NOT_FOUND` */
-  require(name: string): Connector {
-    const connector = this.#connectors.get(name)
-    if (connector) return connector
-    throw new ConnectError('CONNECT_NOT_FOUND', `Connector ${name} not found`)
+  /** Restarts a task, which runs here. */
+  async restartTask(name: string, id: number): Promise<void> {
+    const message = `Unknown task: ${name}-${id}`
+    if (!this.require(name, message).tasks[id]) throw new ConnectError('CONNECT_NOT_FOUND', message)
+    await this.#restartHere(name, { hasConnector: false, tasks: [id] })
   }
+
+  /** The worker that runs a connector, or a task; undefined where nobody does. */
+  workerOf(name: string, task?: number): string | undefined {
+    const { statuses } = this.#options.environment
+    const status = task === undefined ? statuses.connector(name) : statuses.task(name, task)
+    if (!status) return undefined
+    return this.#membership.has({ connector: name, task })
+      ? this.#options.workerId
+      : status.workerId
+  }
+
+  // ---- What is stored
 
   #checked(name: string, config: ConfigMap): ConfigMap {
     const full = { ...config, name }
@@ -264,55 +335,166 @@ export class Herder {
     return full
   }
 
-  async #store(
-    name: string,
-    config: ConfigMap,
-    target: TargetState | undefined,
-  ): Promise<ConnectorInfo> {
-    const before = this.#connectors.get(name)
-    await this.#options.configs.putConnector(name, config, target)
-    if (before) await before.stop('RESTARTING')
-    const connector = this.#launch(name)
-    const info = this.info(name)
-    // As in Java, the tasks of a new connector are not there yet when it is answered for.
-    return before ? info : { ...info, config: connector.config, tasks: [] }
+  #resolve(config: ConfigMap): ConfigMap {
+    return resolveVariables(config, this.#options.providers, this.#options.variables)
   }
 
-  #launch(name: string): Connector {
-    const { configs, plugins, environment, providers, variables } = this.#options
-    const { config, targetState } = configs.get(name)!
-    const plugin = requireConnector(plugins, config['connector.class'] ?? '')
-    const connector = new Connector(name, plugin, config, environment, () => this.#changed())
-    this.#connectors.set(name, connector)
-    connector.start(targetState, providers, variables)
-    if (targetState !== 'STOPPED')
-      // For other workers to see; this one knows its tasks.
-      configs.putTasks(name, connector.taskConfigs()).catch((error: unknown) => {
-        environment.logger.warn(
-          { connector: name, err: error },
-          'task configs could not be written',
-        )
-      })
-    return connector
+  /** Every connector and task that is to run on some worker. */
+  #configured(): WorkPiece[] {
+    const { configs } = this.#options
+    return configs.names.flatMap((connector) => [
+      { connector },
+      ...(configs.get(connector)?.tasks ?? []).map((_config, task) => ({ connector, task })),
+    ])
   }
 
-  #taskStatus(task: ConnectorTask, plugin: ConnectorPlugin): TaskStatus {
-    return {
-      id: task.id,
-      state: task.state,
-      worker_id: this.#options.workerId,
-      version: plugin.version,
-      ...(task.trace === undefined ? {} : { trace: task.trace }),
+  /** The tasks that a connector should have. */
+  #tasksOf(name: string, { config, targetState, tasks }: StoredConnector): readonly ConfigMap[] {
+    if (targetState === 'STOPPED') return []
+    try {
+      const plugin = requireConnector(this.#options.plugins, config['connector.class'] ?? '')
+      const resolved = this.#resolve(config)
+      const tasksMax = Number(resolved['tasks.max'] ?? 1)
+      const count = Math.min(tasksMax, plugin.taskCount?.(resolved, tasksMax) ?? 1)
+      const taskClass = plugin.className.replace(/Connector$/, 'Task')
+      return Array.from({ length: count }, () => ({ ...config, name, 'task.class': taskClass }))
+    } catch {
+      // Whoever runs the connector says what is wrong with it. Its tasks stay as they are.
+      return tasks
     }
   }
 
+  /** Connectors whose tasks are not what their configurations ask for. */
+  #needlessTasks(): [name: string, tasks: readonly ConfigMap[]][] {
+    const { configs } = this.#options
+    return configs.names.flatMap((name): [string, readonly ConfigMap[]][] => {
+      const stored = configs.get(name)!
+      const tasks = this.#tasksOf(name, stored)
+      return JSON.stringify(tasks) === JSON.stringify(stored.tasks) ? [] : [[name, tasks]]
+    })
+  }
+
+  // ---- What runs here
+
+  /** Makes what runs agree with what is stored and with this worker's share. */
+  #apply(): Promise<void> {
+    this.#isDirty = true
+    this.#pass ??= this.#passes().finally(() => {
+      this.#pass = undefined
+      this.#changed()
+    })
+    return this.#pass
+  }
+
+  async #passes(): Promise<void> {
+    const { configs, environment } = this.#options
+    while (this.#isDirty) {
+      this.#isDirty = false
+      for (let job = this.#jobs.shift(); job; job = this.#jobs.shift()) await job()
+      const names = new Set([...this.#membership.connectors, ...this.#connectors.keys()])
+      await Promise.all(
+        [...names].map((name) =>
+          this.#applyTo(name).catch((error: unknown) => {
+            environment.logger.error({ connector: name, err: error }, 'connector cannot be changed')
+          }),
+        ),
+      )
+      if (!this.#membership.isLeader || this.#isStopping) continue
+      for (const [name, tasks] of this.#needlessTasks()) {
+        await configs.putTasks(name, tasks)
+        await environment.statuses.remove(name, tasks.length)
+      }
+    }
+  }
+
+  async #applyTo(name: string): Promise<void> {
+    const { configs, environment, plugins } = this.#options
+    const stored = configs.get(name)
+    const has = (task?: number): boolean =>
+      !this.#isStopping && this.#membership.has({ connector: name, task })
+    const share = {
+      hasConnector: has(),
+      tasks: (stored?.tasks ?? []).flatMap((_config, task) => (has(task) ? [task] : [])),
+    }
+    let connector = this.#connectors.get(name)
+    if (!connector) {
+      connector = new Connector({
+        name,
+        plugin: findConnector(plugins, stored?.config['connector.class'] ?? ''),
+        environment,
+        resolve: (config) => this.#resolve(config),
+        onChange: () => this.#changed(),
+      })
+      this.#connectors.set(name, connector)
+    }
+    await connector.apply(stored, share)
+    if (!connector.hasConnector && connector.tasks.length === 0) this.#connectors.delete(name)
+  }
+
+  async #restartHere(name: string, chosen: ConnectorShare): Promise<void> {
+    this.#jobs.push(async () => this.#connectors.get(name)?.restart(chosen))
+    await this.#apply()
+    await this.#options.environment.statuses.settled()
+  }
+
+  async #restartShare({
+    connector: name,
+    includeTasks,
+    onlyFailed,
+  }: RestartRequest): Promise<void> {
+    const connector = this.#connectors.get(name)
+    if (!connector) return
+    const isChosen = (state: string): boolean => !onlyFailed || state === 'FAILED'
+    const tasks = includeTasks
+      ? connector.tasks.filter(({ state }) => isChosen(state)).map(({ id }) => id)
+      : []
+    await connector.restart({
+      hasConnector: connector.hasConnector && isChosen(connector.state),
+      tasks,
+    })
+  }
+
+  /** Resolved when what was stored runs, or after a while: answers tell of the state that follows. */
+  async #settled(): Promise<void> {
+    await this.#until(() => this.isSettled)
+    await this.#options.environment.statuses.settled()
+  }
+
+  async #until(isSo: () => boolean): Promise<void> {
+    const { clock } = this.#options.environment
+    if (isSo()) return
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        end()
+        clock.clearTimer(timer)
+        resolve()
+      }
+      const end = this.watch(() => {
+        if (isSo()) done()
+      })
+      const timer = clock.setTimer(done, settleMs)
+    })
+  }
+
   #changed(): void {
-    for (const watcher of this.#watchers) watcher()
+    for (const watcher of [...this.#watchers]) watcher()
   }
 
   #serially<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#tail.then(work)
-    this.#tail = done.catch(() => {})
+    const done = this.#writing.then(work)
+    this.#writing = done.catch(() => {})
     return done
+  }
+}
+
+function statusFields(
+  { state, trace, workerId }: StoredStatus,
+  { version }: ConnectorPlugin,
+): Omit<TaskStatus, 'id'> {
+  return {
+    state,
+    worker_id: workerId,
+    version,
+    ...(trace === undefined ? {} : { trace }),
   }
 }

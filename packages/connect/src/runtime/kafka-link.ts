@@ -1,18 +1,21 @@
+import path from 'node:path'
 import { type Logger, systemClock } from '@khlong/core'
 import {
   Admin,
   Consumer,
+  type GroupHandlers,
   KafkaClient,
   KafkaClientError,
   type NewTopic,
   Producer,
   type RebalanceListener,
 } from '@khlong/kafka-client'
-import type { KafkaRecord } from '../data/record.ts'
 import type { ResolvedConnectOptions } from '../options.ts'
+import { type GroupPlaceOptions, joinWorkers } from './group-place.ts'
 import type {
   ConnectKafka,
   GroupOffset,
+  GroupPlace,
   OutgoingRecord,
   ReaderEvents,
   RecordReader,
@@ -21,6 +24,7 @@ import type {
   WriteFailure,
   WriteOutcome,
 } from './kafka.ts'
+import { KafkaTable } from './kafka-table.ts'
 import { pause } from './pause.ts'
 
 /** How long a member that stopped may still be in its group; more than the session's time. */
@@ -41,6 +45,8 @@ const clientSettings = [
 export class KafkaLink implements ConnectKafka {
   readonly #logger: Logger
   readonly #settings: { readonly 'bootstrap.servers': string }
+  readonly #memberFile: string
+  readonly #group: GroupPlaceOptions['group']
   #client: KafkaClient | undefined
   #producer: Producer | undefined
 
@@ -50,6 +56,12 @@ export class KafkaLink implements ConnectKafka {
     for (const name of clientSettings)
       if (options[name] !== undefined) settings[name] = options[name]
     this.#settings = settings as { 'bootstrap.servers': string }
+    this.#memberFile = path.join(options.data, 'group-member-id')
+    this.#group = {
+      sessionTimeoutMs: options['session.timeout.ms'],
+      heartbeatMs: options['heartbeat.interval.ms'],
+      rebalanceTimeoutMs: options['rebalance.timeout.ms'],
+    }
   }
 
   async start(): Promise<void> {
@@ -155,25 +167,28 @@ export class KafkaLink implements ConnectKafka {
     }
   }
 
+  joinGroup(groupId: string, handlers: GroupHandlers): Promise<GroupPlace> {
+    return joinWorkers(
+      {
+        groupId,
+        client: this.#client!,
+        settings: this.#settings,
+        group: this.#group,
+        memberFile: this.#memberFile,
+        logger: this.#logger,
+      },
+      handlers,
+    )
+  }
+
   table(topic: string): TableTopic {
-    let apply: (record: KafkaRecord) => void = () => {}
-    return {
-      open: async (onRecord) => {
-        apply = onRecord
-        await this.#readAll(topic, onRecord)
-      },
-      put: async (entries) => {
-        if (entries.length === 0) return
-        const records = entries.map(([key, value]) => ({
-          key: Buffer.from(key),
-          value: value === null ? null : Buffer.from(value),
-        }))
-        const written = await this.#producer!.sendBatch(topic, records)
-        for (const [index, { partition, offset, timestamp }] of written.entries())
-          apply({ topic, partition, offset, timestamp, headers: [], ...records[index]! })
-      },
-      close: async () => {},
-    }
+    return new KafkaTable({
+      topic,
+      client: this.#client!,
+      producer: this.#producer!,
+      settings: this.#settings,
+      logger: this.#logger,
+    })
   }
 
   async close(): Promise<void> {
@@ -209,25 +224,6 @@ export class KafkaLink implements ConnectKafka {
       },
       { client: this.#client!, logger: this.#logger },
     )
-  }
-
-  /** Reads a topic from its beginning to the end that it has now. */
-  async #readAll(topic: string, onRecord: (record: KafkaRecord) => void): Promise<void> {
-    const { partitions } = await this.#client!.topic(topic)
-    const consumer = new Consumer(
-      // The end is to be seen at once, not after a long poll for more.
-      { ...this.#settings, 'fetch.max.wait.ms': 1 },
-      { client: this.#client!, logger: this.#logger },
-    )
-    const places = Array.from(partitions, (_item, partition) => ({ topic, partition }))
-    consumer.assign(places.map((place) => ({ ...place, offset: 'earliest' as const })))
-    try {
-      while (places.some((place) => consumer.lag(place) !== 0))
-        for (const { records } of await consumer.poll(10))
-          for (const record of records) onRecord(record)
-    } finally {
-      await consumer.close()
-    }
   }
 }
 

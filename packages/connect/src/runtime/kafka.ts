@@ -1,3 +1,4 @@
+import type { GroupHandlers } from '@khlong/kafka-client'
 import type { KafkaHeader, KafkaRecord } from '../data/record.ts'
 
 // What the worker needs of Kafka. `kafka-link.ts` gives it with our client; tests give it in memory.
@@ -56,16 +57,31 @@ export interface RecordReader {
   close(): Promise<void>
 }
 
-/** A compacted topic of the worker's own, read as a whole. */
+/** A compacted topic of the workers' own, read as a whole and followed. */
 export interface TableTopic {
-  /** Reads what is there, then calls `onRecord` for each record as it comes. */
+  /**
+   * Calls `onRecord` for each record in the order of its partition, whoever writes it, until `close`.
+   * Resolved when what was there at the call was given.
+   */
   open(onRecord: (record: KafkaRecord) => void): Promise<void>
-  /** Resolved when it is durable and was given to `onRecord`. */
+  /** Resolved when the entries are durable and were given to `onRecord`. */
   put(entries: readonly (readonly [key: string, value: string | null])[]): Promise<void>
+  /** Resolved when everything that others have written until now was given to `onRecord`. */
+  refresh(): Promise<void>
   close(): Promise<void>
 }
 
 export interface GroupOffset extends Position {}
+
+/** A worker's place in the group of workers. */
+export interface GroupPlace {
+  readonly memberId: string
+  readonly isLeader: boolean
+  /** Asks for another round. */
+  rejoin(): void
+  /** Gives the place up at once. */
+  leave(): Promise<void>
+}
 
 export interface ConnectKafka {
   start(): Promise<void>
@@ -91,6 +107,8 @@ export interface ConnectKafka {
     events: ReaderEvents,
   ): Promise<RecordReader>
   table(topic: string): TableTopic
+  /** Joins a group of workers; what follows is told to the handlers. */
+  joinGroup(groupId: string, handlers: GroupHandlers): Promise<GroupPlace>
   /** Committed offsets of a group. */
   groupOffsets(groupId: string): Promise<readonly GroupOffset[]>
   deleteGroup(groupId: string): Promise<void>

@@ -47,9 +47,10 @@ export class ConnectorTask {
   readonly counters: TaskCounters
   readonly #connector: string
   readonly #plugin: ConnectorPlugin
-  readonly #config: ConfigMap
+  readonly #readConfig: () => ConfigMap
   readonly #environment: TaskEnvironment
   readonly #onChange: () => void
+  #config: ConfigMap = {}
   #state: RunState = 'UNASSIGNED'
   #trace: string | undefined
   #run: Run | undefined
@@ -58,14 +59,15 @@ export class ConnectorTask {
   constructor(
     place: { connector: string; id: number },
     plugin: ConnectorPlugin,
-    config: ConfigMap,
+    /** Gives the configuration with what it refers to; asked for at each start. */
+    readConfig: () => ConfigMap,
     environment: TaskEnvironment,
     onChange: () => void,
   ) {
     this.id = place.id
     this.#connector = place.connector
     this.#plugin = plugin
-    this.#config = config
+    this.#readConfig = readConfig
     this.#environment = environment
     this.#onChange = onChange
     this.counters = environment.countersOf(place.connector, place.id)
@@ -94,6 +96,7 @@ export class ConnectorTask {
     this.#isStopping = false
     this.#trace = undefined
     try {
+      this.#config = this.#readConfig()
       this.#run =
         this.#plugin.kind === 'sink' ? this.#runSink(this.#plugin) : this.#runSource(this.#plugin)
       this.setState('RUNNING')
@@ -124,14 +127,7 @@ export class ConnectorTask {
 
   setState(state: RunState): void {
     this.#state = state
-    const { statuses, logger } = this.#environment
-    statuses
-      .putTask(
-        this.#connector,
-        this.id,
-        state === 'DESTROYED' ? null : { state, trace: this.#trace },
-      )
-      .catch((error: unknown) => logger.warn({ err: error }, 'status could not be written'))
+    this.#environment.statuses.putTask(this.#connector, this.id, { state, trace: this.#trace })
     this.#onChange()
   }
 
@@ -257,11 +253,7 @@ export class ConnectorTask {
       flushIntervalMs,
       clock,
       logger,
-      onTopic: (topic: string) => {
-        statuses
-          .addTopic(connector, this.id, topic, clock.nowMs())
-          .catch((error: unknown) => logger.warn({ err: error }, 'status could not be written'))
-      },
+      onTopic: (topic: string) => statuses.addTopic(connector, this.id, topic, clock.nowMs()),
     }
   }
 

@@ -1,7 +1,9 @@
+import type { GroupHandlers } from '@khlong/kafka-client'
 import type { KafkaRecord } from '../../src/data/record.ts'
 import type {
   ConnectKafka,
   GroupOffset,
+  GroupPlace,
   OutgoingRecord,
   RecordReader,
   RecordWriter,
@@ -9,6 +11,7 @@ import type {
   WriteFailure,
   WriteOutcome,
 } from '../../src/runtime/kafka.ts'
+import { MemoryGroup } from './memory-group.ts'
 
 /** Kafka as the worker sees it, in memory, with one partition for each topic. */
 export class MemoryKafka implements ConnectKafka {
@@ -21,6 +24,8 @@ export class MemoryKafka implements ConnectKafka {
   /** While set, writes to the worker's own topics wait for it. */
   tableGate: Promise<void> | undefined
   readonly #wakers = new Set<() => void>()
+  readonly #groups = new Map<string, MemoryGroup>()
+  readonly #followers = new Map<string, Set<(record: KafkaRecord) => void>>()
 
   records(topic: string): KafkaRecord[] {
     let records = this.topics.get(topic)
@@ -42,6 +47,7 @@ export class MemoryKafka implements ConnectKafka {
       value: record.value === null ? null : Buffer.from(record.value),
       headers: record.headers,
     })
+    for (const apply of this.#followers.get(record.topic) ?? []) apply(records.at(-1)!)
     for (const wake of [...this.#wakers]) wake()
   }
 
@@ -115,26 +121,43 @@ export class MemoryKafka implements ConnectKafka {
   }
 
   table(topic: string): TableTopic {
-    let apply: (record: KafkaRecord) => void = () => {}
+    let follower: (record: KafkaRecord) => void = () => {}
+    let followers = this.#followers.get(topic)
+    if (!followers) {
+      followers = new Set()
+      this.#followers.set(topic, followers)
+    }
     return {
       open: async (onRecord) => {
-        apply = onRecord
         for (const record of this.records(topic)) onRecord(record)
+        follower = onRecord
+        followers.add(follower)
       },
       put: async (entries) => {
         await this.tableGate
-        for (const [key, value] of entries) {
+        for (const [key, value] of entries)
           this.append({
             topic,
             key: Buffer.from(key),
             value: value === null ? null : Buffer.from(value),
             headers: [],
           })
-          apply(this.records(topic).at(-1)!)
-        }
       },
-      close: async () => {},
+      refresh: async () => {},
+      close: async () => {
+        followers.delete(follower)
+      },
     }
+  }
+
+  /** Workers of one group; a round begins in a later turn, so that many reasons make one. */
+  async joinGroup(groupId: string, handlers: GroupHandlers): Promise<GroupPlace> {
+    let group = this.#groups.get(groupId)
+    if (!group) {
+      group = new MemoryGroup(groupId)
+      this.#groups.set(groupId, group)
+    }
+    return group.join(handlers)
   }
 
   async groupOffsets(groupId: string): Promise<readonly GroupOffset[]> {
