@@ -36,7 +36,8 @@ export async function applyConnectorFiles(
   const problems: FileProblem[] = []
   const digestFile = path.join(dataFolder, digestFileName)
   const digests = await readDigests(digestFile)
-  for (const file of await filesOf(folder, logger)) {
+  // All at once: the workers then share them out once, and not after each.
+  const apply = async (file: string): Promise<void> => {
     let name = path.basename(file, '.json')
     try {
       const connector = readConnector(await readFile(file, 'utf8'), name)
@@ -53,9 +54,10 @@ export async function applyConnectorFiles(
       logger.error({ file, err: error }, 'connector file cannot be applied')
     }
   }
+  await Promise.all((await filesOf(folder, logger)).map(apply))
   await writeFile(`${digestFile}.new`, `${JSON.stringify({ version: 1, digests }, null, 2)}\n`)
   await rename(`${digestFile}.new`, digestFile)
-  return problems
+  return problems.sort((a, b) => (a.file < b.file ? -1 : 1))
 }
 
 /**
