@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import { SeededRandom } from '@khlong/core/testing'
 import { ApiKey, ErrorCode } from '@khlong/kafka-protocol'
 import { encodeCreateTopicsRequest } from '@khlong/kafka-protocol/messages/create-topics'
@@ -27,25 +25,12 @@ import {
   decodeRecordsOf,
 } from '@khlong/kafka-protocol/records'
 import { dataFolder } from './helpers.ts'
+import { startChild } from './killable.ts'
 import { Wire } from './wire.ts'
 
 const rounds = Number(process.env.KHLONG_KILL_ROUNDS ?? 4)
 const partitions = 6
 const seed = Number(process.env.KHLONG_SEED ?? Date.now() % 1_000_000)
-
-interface Child {
-  readonly process: ChildProcess
-  readonly address: string
-}
-
-async function start(data: string): Promise<Child> {
-  const script = fileURLToPath(new URL('kill-child.ts', import.meta.url))
-  const child = spawn(process.execPath, [script, data, '0'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const [line] = (await once(child.stdout!, 'data')) as [Buffer]
-  return { process: child, address: line.toString().trim() }
-}
 
 /** One idempotent producer: a batch at a time to each partition, values counted for each. */
 class Load {
@@ -183,12 +168,12 @@ async function readAll(wire: Wire, partition: number): Promise<string[]> {
   }
 }
 
-test(`nothing acknowledged is lost, doubled or out of order after kill -9, seed ${seed}`, async () => {
+test(`nothing acknowledged is lost, doubled or out of order after kill -9, seed ${seed}`, async (t) => {
   const random = new SeededRandom(seed)
   const data = dataFolder()
   const loads: Load[] = []
   for (let round = 0; round < rounds; round++) {
-    const child = await start(data)
+    const child = await startChild(t, data)
     const wire = await Wire.open(child.address)
     if (round === 0)
       await wire.send(ApiKey.createTopics, 5, (writer) =>
@@ -218,7 +203,7 @@ test(`nothing acknowledged is lost, doubled or out of order after kill -9, seed 
     await once(child.process, 'exit')
     await running
   }
-  const child = await start(data)
+  const child = await startChild(t, data)
   const wire = await Wire.open(child.address)
   let total = 0
   for (let partition = 0; partition < partitions; partition++) {
