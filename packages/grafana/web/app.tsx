@@ -1,8 +1,7 @@
 import { Component, lazy, type ReactNode, Suspense, useEffect } from 'react'
-import { loadTexts, useText } from './i18n/index.ts'
-import { languageStore } from './lib/preferences.ts'
+import { useText } from './i18n/index.ts'
 import { hrefTo, Link, usePlace } from './lib/router.tsx'
-import { createStore, useStore } from './lib/store.ts'
+import { useStore } from './lib/store.ts'
 import { DashboardPlace } from './places/dashboards.tsx'
 import { Bar } from './shell/bar.tsx'
 import { useKeyboard } from './shell/keyboard.ts'
@@ -26,22 +25,21 @@ const lazyPlaces = {
   zookeeper: lazy(() =>
     import('./places/zookeeper.tsx').then((m) => ({ default: m.ZooKeeperPlace })),
   ),
+  people: lazy(() =>
+    import('./places/people/people.tsx').then((m) => ({ default: m.PeoplePlace })),
+  ),
   alerts: lazy(() => import('./places/alerts.tsx').then((m) => ({ default: m.AlertsPlace }))),
 } as const
 
 const Palette = lazy(() => import('./shell/palette.tsx').then((m) => ({ default: m.Palette })))
 const Keys = lazy(() => import('./shell/keys.tsx').then((m) => ({ default: m.Keys })))
+const PasswordDialog = lazy(() =>
+  import('./shell/password-dialog.tsx').then((m) => ({ default: m.PasswordDialog })),
+)
 const SendDialog = lazy(() => import('./ui/send-own.tsx').then((m) => ({ default: m.SendDialog })))
-
-// Counts the catalogues that were loaded, so that a change is drawn when its texts are here.
-const textsStore = createStore(0)
-languageStore.subscribe(() => {
-  void loadTexts().then(() => textsStore.set(textsStore.get() + 1))
-})
 
 export function App() {
   const text = useText()
-  useStore(textsStore)
   useKeyboard()
   const { path, params } = usePlace()
   const dialog = useStore(paletteStore)
@@ -67,6 +65,7 @@ export function App() {
       <Suspense fallback={null}>
         {dialog === 'open' && <Palette />}
         {dialog === 'keys' && <Keys />}
+        {dialog === 'password' && <PasswordDialog />}
         {dialog === 'send' && <SendDialog onClose={() => paletteStore.set('closed')} />}
       </Suspense>
     </div>

@@ -86,8 +86,9 @@ export class AccessStore {
     })
   }
 
+  /** All users and tokens, with who was seen last as it is known here. */
   get accounts(): Accounts {
-    return this.#accounts
+    return noteSeen(this.#accounts, this.#seen)
   }
 
   get hasUsers(): boolean {

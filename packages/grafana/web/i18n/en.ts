@@ -1,5 +1,6 @@
-/** English texts. `{name}` is filled in; a key that is missing in another language is a type error. */
-export const en = {
+import { enPeople } from './en-people.ts'
+
+const enPlaces = {
   // shell
   skipToContent: 'Skip to content',
   mainNavigation: 'Places',
@@ -452,6 +453,9 @@ export const en = {
   offline: 'The console’s server does not answer',
   crashed: 'This place could not be drawn',
 } as const
+
+/** English texts. `{name}` is filled in; a key that is missing in another language is a type error. */
+export const en: typeof enPlaces & typeof enPeople = { ...enPlaces, ...enPeople }
 
 export type TextKey = keyof typeof en
 

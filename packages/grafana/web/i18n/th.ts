@@ -1,4 +1,5 @@
 import type { Texts } from './en.ts'
+import { thPeople } from './th-people.ts'
 
 /**
  * คำภาษาไทย — Thai texts. Glossary: technical words that a Thai engineer says in English stay so
@@ -6,6 +7,7 @@ import type { Texts } from './en.ts'
  * sensor = เซนเซอร์, window = หน้าต่างเวลา, dead letter = เฟรมเสีย, part = ส่วน, lag = ค้างอ่าน.
  */
 export const th: Texts = {
+  ...thPeople,
   skipToContent: 'ข้ามไปยังเนื้อหา',
   mainNavigation: 'หน้าต่าง ๆ',
   dashboards: 'แดชบอร์ด',

@@ -1,12 +1,17 @@
+import { sessionStore } from './session.ts'
+
 /** An answer that is not what was asked for, with the engine's own words. */
 export class ApiError extends Error {
   readonly status: number
   readonly code: string
+  /** How long to wait before the same is asked again; 0 where the server does not say. */
+  readonly retryAfterMs: number
 
-  constructor(message: string, status: number, code: string) {
+  constructor(message: string, status: number, code: string, retryAfterMs = 0) {
     super(message)
     this.status = status
     this.code = code
+    this.retryAfterMs = retryAfterMs
   }
 
   /** The part has no address: nothing is broken. */
@@ -45,5 +50,12 @@ export async function ask<Answer>(
   const message = [fault.message, fault.error].filter((part) => typeof part === 'string').join(': ')
   // A query answers 400 with a result per query: the caller reads those.
   if (response.status === 400 && fault.results) return answer as Answer
-  throw new ApiError(message, response.status, String(fault.code ?? fault.error_code ?? ''))
+  // The session is over: the login takes the page's place, and the address stays.
+  if (response.status === 401 && path !== '/login') sessionStore.set({ kind: 'login' })
+  throw new ApiError(
+    message,
+    response.status,
+    String(fault.code ?? fault.error_code ?? ''),
+    Number(response.headers.get('retry-after') ?? 0) * 1_000,
+  )
 }

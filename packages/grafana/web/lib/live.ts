@@ -1,6 +1,7 @@
 import { FlowRates } from '../../src/model/flow-rates.ts'
 import type { PlatformEvent, PlatformSnapshot, SensorNow } from '../../src/model/platform.ts'
 import { refreshQueries } from './query.ts'
+import { loadSession, sessionStore } from './session.ts'
 import { createStore } from './store.ts'
 
 /** Whether the live stream is open, and since when it is not. */
@@ -36,7 +37,7 @@ let source: EventSource | undefined
 let joining = false
 
 function open(): void {
-  if (source || document.hidden) return
+  if (source || document.hidden || !isLetIn()) return
   joining = true
   source = new EventSource('/-/live')
   const on = (name: string, take: (data: unknown) => void): void => {
@@ -50,6 +51,8 @@ function open(): void {
     // A closed source does not come back by itself: the server answered with an error.
     if (source?.readyState === EventSource.CLOSED) {
       close()
+      // Perhaps because the session is over; then the login is shown.
+      void loadSession().catch(() => {})
       setTimeout(open, 2_000)
     }
   }
@@ -87,11 +90,21 @@ function close(): void {
   source = undefined
 }
 
+/** Whether there is anything to hear: before the login there is not. */
+function isLetIn(): boolean {
+  const { kind } = sessionStore.get()
+  return kind === 'open' || kind === 'in'
+}
+
 let hiddenTimer: ReturnType<typeof setTimeout> | undefined
 
 /** Opens the stream; a page that is hidden for a while gives it back. */
 export function startLive(): void {
   open()
+  sessionStore.subscribe(() => {
+    if (isLetIn()) open()
+    else close()
+  })
   document.addEventListener('visibilitychange', () => {
     clearTimeout(hiddenTimer)
     if (document.hidden) hiddenTimer = setTimeout(close, 15_000)

@@ -1,5 +1,8 @@
+import type { Role } from '../../src/model/people.ts'
 import type { TextKey } from '../i18n/index.ts'
 import type { IconName } from '../ui/icons.tsx'
+import { mayAs, sessionStore } from './session.ts'
+import { useStore } from './store.ts'
 
 /** One place of the console: its address, its name, the letter that goes there after `g`. */
 export interface PlaceInfo {
@@ -10,6 +13,8 @@ export interface PlaceInfo {
   readonly group: 'top' | 'way' | 'look'
   /** The part of the pipeline that it shows. */
   readonly part?: string
+  /** Who may see it; everybody where it is left out. */
+  readonly role?: Role
 }
 
 /** All places in the order of the rail; the middle ones in the order of a frame. */
@@ -47,7 +52,21 @@ export const places: readonly PlaceInfo[] = [
     part: 'zookeeper',
   },
   { path: '/alerts', name: 'alerts', letter: 'a', icon: 'alerts', group: 'look' },
+  {
+    path: '/people',
+    name: 'people',
+    letter: 'u',
+    icon: 'people',
+    group: 'look',
+    role: 'administrator',
+  },
 ]
+
+/** The places that the reader may see. */
+export function usePlaces(): readonly PlaceInfo[] {
+  const session = useStore(sessionStore)
+  return places.filter(({ role }) => role === undefined || mayAs(session, role))
+}
 
 /** The place that shows a part. */
 export function pathOfPart(part: string): string {

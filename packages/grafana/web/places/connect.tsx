@@ -6,6 +6,7 @@ import { countText, rateText } from '../lib/format.ts'
 import { flowRates, snapshotStore } from '../lib/live.ts'
 import { refreshQueries, useQuery } from '../lib/query.ts'
 import { go, hrefTo, Link, useParam } from '../lib/router.tsx'
+import { useMay } from '../lib/session.ts'
 import { useStore } from '../lib/store.ts'
 import { Empty, Failure, PlaceFace, Tag } from '../ui/faces.tsx'
 import { FilterField } from '../ui/filter-field.tsx'
@@ -133,6 +134,7 @@ export function ConnectPlace({ rest }: { rest: string[] }) {
 
 function ConnectorDetail({ connector }: { connector: Connector }) {
   const text = useText()
+  const mayEdit = useMay('editor')
   const { info, status } = connector
   const [result, setResult] = useState<string | Error | undefined>(undefined)
   const act = (action: 'pause' | 'resume' | 'restart'): void => {
@@ -156,14 +158,20 @@ function ConnectorDetail({ connector }: { connector: Connector }) {
         <h2>{info.name}</h2>
         <StateLabel state={status.connector.state} />
       </header>
-      <div className="row">
-        <button type="button" className="button" onClick={() => act(isPaused ? 'resume' : 'pause')}>
-          {text(isPaused ? 'resume' : 'pause')}
-        </button>
-        <button type="button" className="button" onClick={() => act('restart')}>
-          {text('restart')}
-        </button>
-      </div>
+      {mayEdit && (
+        <div className="row">
+          <button
+            type="button"
+            className="button"
+            onClick={() => act(isPaused ? 'resume' : 'pause')}
+          >
+            {text(isPaused ? 'resume' : 'pause')}
+          </button>
+          <button type="button" className="button" onClick={() => act('restart')}>
+            {text('restart')}
+          </button>
+        </div>
+      )}
       <div aria-live="polite">
         {result instanceof Error ? (
           <Failure title={text('failedTitle', { part: 'Connect' })} error={result} />

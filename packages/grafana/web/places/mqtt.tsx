@@ -7,6 +7,7 @@ import { bytesText, countText, timeText } from '../lib/format.ts'
 import { snapshotStore } from '../lib/live.ts'
 import { useQuery } from '../lib/query.ts'
 import { useParam } from '../lib/router.tsx'
+import { useMay } from '../lib/session.ts'
 import { useSetup } from '../lib/setup.ts'
 import { useStore } from '../lib/store.ts'
 import { Empty, Failure, PlaceFace, Tag } from '../ui/faces.tsx'
@@ -29,6 +30,7 @@ export function MqttPlace(_: { rest: string[] }) {
   const text = useText()
   useTitle('MQTT')
   const setup = useSetup()
+  const mayEdit = useMay('editor')
   const part = partOf(useStore(snapshotStore), 'mqtt')
   const [filter, setFilter] = useParam('filter', '#')
   if (setup && !setup.configured.mqtt)
@@ -55,7 +57,7 @@ export function MqttPlace(_: { rest: string[] }) {
       <div className="two-columns">
         <Tail filter={filter} onFilter={setFilter} />
         <aside className="side">
-          <Publish topic={setup?.mqtt?.topic ?? 'iot-frames'} />
+          {mayEdit && <Publish topic={setup?.mqtt?.topic ?? 'iot-frames'} />}
           {part?.vitals && <ItemTable part={part} kind="topic" title={text('kafkaTopics')} />}
           <SystemTopics />
         </aside>

@@ -11,11 +11,11 @@ import { Icon, Logo } from '../ui/icons.tsx'
 import { StateMark } from '../ui/state-mark.tsx'
 import { paletteStore } from './palette-store.ts'
 import { TimePicker } from './time-picker.tsx'
+import { UserMenu } from './user-menu.tsx'
 
 /** The same on every place: pipeline with its worst state, search, live, time, language, theme. */
 export function Bar() {
   const text = useText()
-  const language = useStore(languageStore)
   return (
     <header className="bar">
       <Link to={hrefTo('/')} className="bar-logo" aria-label="Khlong">
@@ -35,26 +35,7 @@ export function Bar() {
       <span className="bar-space" />
       <LiveMark />
       <TimePicker />
-      <fieldset className="segments language" aria-label={text('language')}>
-        <button
-          type="button"
-          lang="en"
-          aria-pressed={language === 'en'}
-          onClick={() => chooseLanguage('en')}
-          aria-label="EN, English"
-        >
-          EN
-        </button>
-        <button
-          type="button"
-          lang="th"
-          aria-pressed={language === 'th'}
-          onClick={() => chooseLanguage('th')}
-          aria-label="ภาษาไทย"
-        >
-          ไทย
-        </button>
-      </fieldset>
+      <LanguageChoice />
       <button
         type="button"
         className="icon-button phone-only"
@@ -64,6 +45,7 @@ export function Bar() {
         <Icon name="search" />
       </button>
       <ThemeButton />
+      <UserMenu />
     </header>
   )
 }
@@ -124,7 +106,7 @@ function LiveMark() {
   )
 }
 
-function ThemeButton() {
+export function ThemeButton() {
   const text = useText()
   const [dark, setDark] = useState(isDark)
   useEffect(() => onColors(() => setDark(isDark())), [])
@@ -139,5 +121,33 @@ function ThemeButton() {
     >
       <Icon name={dark ? 'sun' : 'moon'} />
     </button>
+  )
+}
+
+/** English or Thai. */
+export function LanguageChoice() {
+  const text = useText()
+  const language = useStore(languageStore)
+  return (
+    <fieldset className="segments language" aria-label={text('language')}>
+      <button
+        type="button"
+        lang="en"
+        aria-pressed={language === 'en'}
+        onClick={() => chooseLanguage('en')}
+        aria-label="EN, English"
+      >
+        EN
+      </button>
+      <button
+        type="button"
+        lang="th"
+        aria-pressed={language === 'th'}
+        onClick={() => chooseLanguage('th')}
+        aria-label="ภาษาไทย"
+      >
+        ไทย
+      </button>
+    </fieldset>
   )
 }

@@ -17,6 +17,8 @@ export function Dialog({
     const dialog = element.current
     if (!dialog) return
     dialog.showModal()
+    // Where there is something to fill in, that comes before the button that closes.
+    dialog.querySelector<HTMLElement>('input, select, textarea')?.focus()
     return () => dialog.close()
   }, [])
   return (

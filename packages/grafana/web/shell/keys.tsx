@@ -1,5 +1,5 @@
 import { useText } from '../i18n/index.ts'
-import { places } from '../lib/places.ts'
+import { usePlaces } from '../lib/places.ts'
 import { Icon } from '../ui/icons.tsx'
 import { Dialog } from './dialog.tsx'
 import { paletteStore } from './palette-store.ts'
@@ -7,6 +7,7 @@ import { paletteStore } from './palette-store.ts'
 /** All keys of the console. */
 export function Keys() {
   const text = useText()
+  const places = usePlaces()
   const close = (): void => paletteStore.set('closed')
   return (
     <Dialog label={text('keysTitle')} className="keys-dialog" onClose={close}>

@@ -2,10 +2,11 @@ import { Fragment, type KeyboardEvent, type ReactNode, useMemo, useRef, useState
 import { type TextKey, useText } from '../i18n/index.ts'
 import { ask } from '../lib/api.ts'
 import { sensorsStore, snapshotStore } from '../lib/live.ts'
-import { pathOfPart, places } from '../lib/places.ts'
+import { pathOfPart, usePlaces } from '../lib/places.ts'
 import { chooseLanguage, chooseTheme } from '../lib/preferences.ts'
 import { useQuery } from '../lib/query.ts'
 import { go, hrefTo } from '../lib/router.tsx'
+import { mayAs, sessionStore } from '../lib/session.ts'
 import { useStore } from '../lib/store.ts'
 import { chooseRange } from '../lib/time.ts'
 import { copyText } from '../ui/copy.tsx'
@@ -14,6 +15,7 @@ import { Icon, type IconName } from '../ui/icons.tsx'
 import { Dialog } from './dialog.tsx'
 import { paletteStore } from './palette-store.ts'
 import { quickRanges } from './time-picker.tsx'
+import { logOut } from './user-menu.tsx'
 
 interface Entry {
   readonly id: string
@@ -137,6 +139,8 @@ function useEntries(): Entry[] {
   const text = useText()
   const snapshot = useStore(snapshotStore)
   const { sensors } = useStore(sensorsStore)
+  const session = useStore(sessionStore)
+  const places = usePlaces()
   const dashboards = useQuery('search', () =>
     ask<{ uid: string; title: string; url: string }[]>('/api/search'),
   )
@@ -192,7 +196,13 @@ function useEntries(): Entry[] {
     const command = (id: string, name: string, icon: IconName, run: () => void): void => {
       entries.push({ id: `command-${id}`, name, group: 'paletteCommands', icon, run })
     }
-    command('send', text('cmdSend'), 'send', () => paletteStore.set('send'))
+    if (mayAs(session, 'editor'))
+      command('send', text('cmdSend'), 'send', () => paletteStore.set('send'))
+    if (session.kind === 'in') {
+      command('logout', text('logOut'), 'out', () => void logOut())
+      if (session.isUser)
+        command('password', text('changePassword'), 'key', () => paletteStore.set('password'))
+    }
     command('dark', text('cmdDark'), 'moon', () => chooseTheme('dark'))
     command('light', text('cmdLight'), 'sun', () => chooseTheme('light'))
     command('system', text('cmdSystem'), 'desktop', () => chooseTheme('system'))
@@ -213,7 +223,7 @@ function useEntries(): Entry[] {
           },
         )
     return entries
-  }, [text, snapshot?.parts, sensors, dashboards.data])
+  }, [text, snapshot?.parts, sensors, session, places, dashboards.data])
 }
 
 /** Entries whose name holds all letters of the query in order; best first, in their groups. */

@@ -1,10 +1,11 @@
 import { useEffect, useState } from 'react'
 import { useText } from '../i18n/index.ts'
 import { useFiringCount } from '../lib/alerts.ts'
-import { isWithin, type PlaceInfo, places } from '../lib/places.ts'
+import { isWithin, type PlaceInfo, usePlaces } from '../lib/places.ts'
 import { hrefTo, Link, usePlace } from '../lib/router.tsx'
 import { Icon } from '../ui/icons.tsx'
 import { useStationFigure } from './rail.tsx'
+import { UserLines } from './user-menu.tsx'
 
 const nearest = ['/', '/flow', '/sensors', '/alerts']
 
@@ -14,6 +15,7 @@ export function PhoneNav() {
   const { path } = usePlace()
   const [isOpen, setOpen] = useState(false)
   const firing = useFiringCount()
+  const places = usePlaces()
   useEffect(() => setOpen(false), [path])
   useEffect(() => {
     if (!isOpen) return
@@ -39,6 +41,8 @@ export function PhoneNav() {
                 <SheetLine key={place.path} place={place} isHere={isWithin(path, place)} />
               ))}
             </ul>
+            <hr />
+            <UserLines onChosen={() => setOpen(false)} hasPeople={false} />
           </nav>
         </div>
       )}

@@ -5,7 +5,7 @@ import { useFiringCount } from '../lib/alerts.ts'
 import { duration } from '../lib/duration.ts'
 import { bytesText, countText, rateText } from '../lib/format.ts'
 import { flowRates, sensorsStore, snapshotStore } from '../lib/live.ts'
-import { isWithin, type PlaceInfo, places } from '../lib/places.ts'
+import { isWithin, type PlaceInfo, usePlaces } from '../lib/places.ts'
 import { hrefTo, Link, usePlace } from '../lib/router.tsx'
 import { useSetup } from '../lib/setup.ts'
 import { useStore } from '../lib/store.ts'
@@ -17,6 +17,7 @@ export function Rail() {
   const { path } = usePlace()
   const snapshot = useStore(snapshotStore)
   const setup = useSetup()
+  const places = usePlaces()
   const firing = useFiringCount()
   const link = (place: PlaceInfo, end?: React.ReactNode) => (
     <li key={place.path}>

@@ -6,6 +6,7 @@ import { duration } from '../lib/duration.ts'
 import { countdownText } from '../lib/format.ts'
 import { sensorsStore } from '../lib/live.ts'
 import { useQuery } from '../lib/query.ts'
+import { useMay } from '../lib/session.ts'
 import { useSetup } from '../lib/setup.ts'
 import { useStore } from '../lib/store.ts'
 import { Dialog } from '../shell/dialog.tsx'
@@ -41,6 +42,7 @@ interface Way {
 export function SendOwn() {
   const text = useText()
   const setup = useSetup()
+  const mayEdit = useMay('editor')
   const { sensors } = useStore(sensorsStore)
   const [kind, setKind] = useState<CommandKind>('mosquitto')
   const [sent, setSent] = useState<Sent | undefined>(undefined)
@@ -94,15 +96,17 @@ export function SendOwn() {
       <p className="face-hint">{text('sendYourOwnHint')}</p>
       <CopyLine command={frameCommand(setup, kind)} wrap />
       <div className="row">
-        <button
-          type="button"
-          className="button primary"
-          disabled={isSending}
-          onClick={() => void send()}
-        >
-          <Icon name="send" size={14} />{' '}
-          {text(isSending ? 'sending' : sent ? 'sendAgain' : 'sendButton')}
-        </button>
+        {mayEdit && (
+          <button
+            type="button"
+            className="button primary"
+            disabled={isSending}
+            onClick={() => void send()}
+          >
+            <Icon name="send" size={14} />{' '}
+            {text(isSending ? 'sending' : sent ? 'sendAgain' : 'sendButton')}
+          </button>
+        )}
         <WindowCountdown />
       </div>
       {error && <Failure title={text('failedTitle', { part: 'MQTT' })} error={error} />}

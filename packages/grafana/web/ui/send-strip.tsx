@@ -1,6 +1,7 @@
 import { useState } from 'react'
 import { useText } from '../i18n/index.ts'
 import { remember, remembered } from '../lib/preferences.ts'
+import { useMay } from '../lib/session.ts'
 import { useSetup } from '../lib/setup.ts'
 import { paletteStore } from '../shell/palette-store.ts'
 import { CopyLine } from './copy.tsx'
@@ -12,8 +13,9 @@ import { Icon } from './icons.tsx'
 export function SendStrip() {
   const text = useText()
   const setup = useSetup()
+  const mayEdit = useMay('editor')
   const [isHidden, setHidden] = useState(remembered('send-strip') === 'hidden')
-  if (isHidden || !setup?.mqtt) return null
+  if (isHidden || !mayEdit || !setup?.mqtt) return null
   return (
     <section className="panel send-strip" aria-label={text('sendYourOwn')}>
       <Icon name="sensor" />

@@ -92,7 +92,7 @@ export function Canal({ flow, width }: { flow: Flow; width: number }) {
 }
 
 function nodeWidthOf(width: number): number {
-  return Math.max(116, Math.min(140, Math.floor(width / 8.8)))
+  return Math.max(116, Math.min(142, Math.floor(width / 8.55)))
 }
 
 function kafkaWidthOf(width: number): number {

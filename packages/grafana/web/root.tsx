@@ -1,0 +1,26 @@
+import { lazy, Suspense } from 'react'
+import { App } from './app.tsx'
+import { loadTexts } from './i18n/index.ts'
+import { languageStore } from './lib/preferences.ts'
+import { sessionStore } from './lib/session.ts'
+import { createStore, useStore } from './lib/store.ts'
+
+const Entry = lazy(() => import('./entry/entry.tsx').then((m) => ({ default: m.Entry })))
+
+// Counts the catalogues that were loaded, so that a change is drawn when its texts are here.
+const textsStore = createStore(0)
+languageStore.subscribe(() => {
+  void loadTexts().then(() => textsStore.set(textsStore.get() + 1))
+})
+
+/** The console, or the way in. */
+export function Root() {
+  useStore(textsStore)
+  const session = useStore(sessionStore)
+  if (session.kind !== 'login' && session.kind !== 'setup') return <App />
+  return (
+    <Suspense fallback={null}>
+      <Entry />
+    </Suspense>
+  )
+}
