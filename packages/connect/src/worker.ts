@@ -28,6 +28,7 @@ import { RestServer } from './rest/server.ts'
 import type { Connector } from './runtime/connector.ts'
 import { Herder } from './runtime/herder.ts'
 import type { ConnectKafka } from './runtime/kafka.ts'
+import { LogLevels } from './runtime/log-levels.ts'
 import { CounterTable, registerMetrics, type TaskView } from './runtime/metrics.ts'
 import { ConfigStore } from './storage/config-store.ts'
 import { OffsetStore } from './storage/offset-store.ts'
@@ -172,6 +173,7 @@ export class ConnectWorker extends PartBase {
 
     const workerId = this.#workerId(this.#address)
     const { configs, offsets, statuses } = await this.#openStores(kafka, workerId)
+    const levels = new LogLevels(this.logger, this.clock)
     const environment = {
       kafka,
       offsets,
@@ -183,7 +185,8 @@ export class ConnectWorker extends PartBase {
       countersOf: (connector: string, task: number) => this.#counters.of(connector, task),
       clock: this.clock,
       random: systemRandom,
-      logger: this.logger,
+      logger: levels.logger('org.apache.kafka.connect.runtime'),
+      loggerOf: (className: string) => levels.logger(className),
     }
     const herder = new Herder({
       environment,
@@ -193,7 +196,7 @@ export class ConnectWorker extends PartBase {
       groupId: options['group.id'],
       delayMsMax: options['scheduled.rebalance.max.delay.ms'],
       onDeleted: (name) => this.#counters.remove(name),
-      onLogLevel: () => {},
+      onLogLevel: (name, level) => levels.set(name, level),
       onFailure: (error) => this.fail(error),
       providers: new Set(options['config.providers'].split(',').map((name) => name.trim())),
       variables: variablesOf(options),
@@ -205,6 +208,7 @@ export class ConnectWorker extends PartBase {
       statuses,
       offsets: new Offsets(kafka, offsets),
       workerId,
+      levels,
       clusterId: await kafka.clusterId(),
       version: apiVersion,
     })

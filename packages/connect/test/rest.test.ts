@@ -1,10 +1,27 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { describe, test } from 'node:test'
+import { silentLogger } from '@khlong/core'
 import { eventually } from '@khlong/core/testing'
+import { ConfigSpec, type SinkPlugin } from '../src/index.ts'
+import { MemoryKafka } from './helpers/memory-kafka.ts'
 import { startWorker } from './helpers/worker.ts'
 
 const sinkClass = 'org.apache.kafka.connect.file.FileStreamSinkConnector'
+
+/** A sink that says something at DEBUG. */
+const chatty: SinkPlugin = {
+  kind: 'sink',
+  className: 'com.example.ChattySinkConnector',
+  version: '1',
+  spec: new ConfigSpec({}, 'Chatty'),
+  describe: () => [],
+  createTask: (_config, { logger }) => ({
+    start: async () => logger.debug({}, 'a word'),
+    put: async () => {},
+    stop: async () => {},
+  }),
+}
 
 describe('the REST API', () => {
   test('a connector is made, shown, changed and deleted as in Java', async (t) => {
@@ -235,8 +252,35 @@ describe('the REST API', () => {
       error_code: 404,
       message: 'Unknown plugin Nope.',
     })
-    assert.equal((await call('PUT', '/admin/loggers/root', { level: 'INFO' })).status, 200)
+  })
+
+  test('log levels are shown, and changed for one worker or for all', async (t) => {
+    const kafka = new MemoryKafka()
+    const debugged: string[] = []
+    const logger = {
+      ...silentLogger,
+      info: (fields: { logger?: string }, message: string) => {
+        if (fields.logger) debugged.push(message)
+      },
+    }
+    const { call, worker } = await startWorker(t, {}, { kafka, plugins: [chatty] })
+    const other = await startWorker(t, {}, { kafka, plugins: [chatty], logger })
+    const root = { level: 'INFO', last_modified: null }
+    assert.deepEqual((await call('GET', '/admin/loggers')).body, { root })
     assert.equal((await call('PUT', '/admin/loggers/root', { level: 'HUH' })).status, 404)
+    assert.equal((await call('PUT', '/admin/loggers/root', {})).status, 400)
+    const own = await call('PUT', '/admin/loggers/com.example', { level: 'debug' })
+    assert.deepEqual(own, { status: 200, body: ['com.example'] })
+    const { level } = (await call('GET', '/admin/loggers/com.example')).body as { level: string }
+    assert.equal(level, 'DEBUG')
+    assert.equal((await other.call('GET', '/admin/loggers/com.example')).status, 404)
+
+    // With the first gone, the other one runs whatever is made.
+    await worker.stop()
+    const all = '/admin/loggers/com.example?scope=cluster'
+    assert.equal((await other.call('PUT', all, { level: 'DEBUG' })).status, 204)
+    await other.create('c', { 'connector.class': 'com.example.ChattySinkConnector', topics: 't' })
+    await eventually(() => assert.deepEqual(debugged, ['a word']))
   })
 
   test('offsets of a sink are its group’s, and are reset when it is stopped', async (t) => {
@@ -253,6 +297,17 @@ describe('the REST API', () => {
         ],
       }),
     )
+    const back = {
+      offsets: [
+        { partition: { kafka_topic: 't1', kafka_partition: 0 }, offset: { kafka_offset: 1 } },
+      ],
+    }
+    assert.deepEqual((await call('PATCH', '/connectors/f/offsets', back)).body, {
+      message: 'The offsets for this connector have been altered successfully',
+    })
+    assert.deepEqual((await call('GET', '/connectors/f/offsets')).body, back)
+    const vague = { offsets: [{ partition: { kafka_topic: 't1' }, offset: null }] }
+    assert.equal((await call('PATCH', '/connectors/f/offsets', vague)).status, 400)
     assert.deepEqual((await call('DELETE', '/connectors/f/offsets')).body, {
       message: 'The offsets for this connector have been reset successfully',
     })

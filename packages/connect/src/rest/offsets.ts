@@ -39,12 +39,10 @@ export class Offsets {
 
   async alter(connector: KnownConnector, body: unknown): Promise<string> {
     requireStopped(connector)
+    const items = readItems(body)
     if (connector.plugin.kind === 'sink')
-      throw new ConnectError(
-        'CONNECT_NOT_SUPPORTED',
-        'changing the offsets of a sink is not supported yet; DELETE resets them',
-      )
-    await this.#store.put(connector.name, readOffsets(body))
+      await this.#kafka.alterGroupOffsets(groupOf(connector), items.map(readSinkOffset))
+    else await this.#store.put(connector.name, items.map(readSourceOffset))
     return 'The offsets for this connector have been altered successfully'
   }
 }
@@ -61,19 +59,50 @@ function requireStopped(connector: KnownConnector): void {
   )
 }
 
-function readOffsets(body: unknown): [ConnectObject, ConnectObject | null][] {
+interface OffsetItem {
+  readonly partition?: ConnectObject | null
+  readonly offset?: ConnectObject | null
+}
+
+const bad = (message: string): ConnectError => new ConnectError('CONNECT_BAD_REQUEST', message)
+
+function readItems(body: unknown): OffsetItem[] {
   const { offsets } = (body ?? {}) as { offsets?: unknown }
   if (!Array.isArray(offsets) || offsets.length === 0)
-    throw new ConnectError(
-      'CONNECT_BAD_REQUEST',
-      'Partitions / offsets need to be provided for an alter offsets request',
+    throw bad('Partitions / offsets need to be provided for an alter offsets request')
+  return offsets as OffsetItem[]
+}
+
+function readSourceOffset({
+  partition,
+  offset,
+}: OffsetItem): [ConnectObject, ConnectObject | null] {
+  if (!partition) throw bad('The partition for a source connector offset cannot be null or missing')
+  return [partition, offset ?? null]
+}
+
+function readSinkOffset({ partition, offset }: OffsetItem) {
+  if (!partition) throw bad('The partition for a sink connector offset cannot be null or missing')
+  const { kafka_topic: topic, kafka_partition: number } = partition
+  if (!('kafka_topic' in partition) || !('kafka_partition' in partition))
+    throw bad(
+      "The partition for a sink connector offset must contain the keys 'kafka_topic' and 'kafka_partition'",
     )
-  return offsets.map((item: { partition?: ConnectObject; offset?: ConnectObject | null }) => {
-    if (!item?.partition)
-      throw new ConnectError(
-        'CONNECT_BAD_REQUEST',
-        'The partition for a source connector offset cannot be null or missing',
-      )
-    return [item.partition, item.offset ?? null]
-  })
+  if (typeof topic !== 'string')
+    throw bad('Kafka topic names must be valid strings and may not be null')
+  const place = { topic, partition: readInteger('partition', number) }
+  if (!offset) return { ...place, offset: null }
+  if (!('kafka_offset' in offset))
+    throw bad(
+      "The offset for a sink connector should either be null or contain the key 'kafka_offset'",
+    )
+  return { ...place, offset: readInteger('offset', offset.kafka_offset) }
+}
+
+function readInteger(what: 'partition' | 'offset', value: unknown): number {
+  if (/^\d+$/.test(String(value))) return Number(value)
+  const name = what === 'offset' ? 'Offset' : 'Partition'
+  throw bad(
+    `Failed to parse the following Kafka ${what} value in the provided offsets: '${String(value)}'. ${name} values for sink connectors need to be integers.`,
+  )
 }

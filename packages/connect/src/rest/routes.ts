@@ -3,6 +3,7 @@ import { simpleHeaderConverterName } from '../converters/headers.ts'
 import { converterPlugins } from '../converters/index.ts'
 import { ConnectError } from '../errors.ts'
 import type { Herder } from '../runtime/herder.ts'
+import { type LogLevels, levelOf } from '../runtime/log-levels.ts'
 import { definitionsOf } from '../runtime/validation.ts'
 import type { StatusStore } from '../storage/status-store.ts'
 import { transformPlugins } from '../transforms/chain.ts'
@@ -16,6 +17,7 @@ export interface RestContext {
   readonly statuses: StatusStore
   readonly offsets: Offsets
   readonly workerId: string
+  readonly levels: LogLevels
   readonly clusterId: string
   readonly version: string
 }
@@ -303,8 +305,6 @@ const pluginRoutes: readonly Route[] = [
   },
 ]
 
-const level = { level: 'INFO', last_modified: null }
-
 const workerRoutes: readonly Route[] = [
   {
     method: 'GET',
@@ -321,28 +321,30 @@ const workerRoutes: readonly Route[] = [
         message: 'Worker has completed startup and is ready to handle requests.',
       }),
   },
-  { method: 'GET', path: '/admin/loggers', handle: () => ok({ root: level }) },
+  {
+    method: 'GET',
+    path: '/admin/loggers',
+    handle: (_request, { levels }) => ok(levels.all()),
+  },
   {
     method: 'GET',
     path: '/admin/loggers/:name',
-    handle(request) {
-      const name = nameOf(request)
-      if (name === 'root') return ok(level)
-      throw new ConnectError('CONNECT_NOT_FOUND', `Logger ${name} not found.`)
-    },
+    handle: (request, { levels }) => ok(levels.get(nameOf(request))),
   },
   {
     method: 'PUT',
     path: '/admin/loggers/:name',
-    handle(request) {
-      const wanted = String((request.body as { level?: unknown } | undefined)?.level ?? '')
-      if (!/^(OFF|FATAL|ERROR|WARN|INFO|DEBUG|TRACE|ALL)$/i.test(wanted))
-        throw new ConnectError('CONNECT_NOT_FOUND', `invalid log level '${wanted}'.`)
-      if (wanted.toUpperCase() === level.level) return ok([])
-      throw new ConnectError(
-        'CONNECT_NOT_SUPPORTED',
-        'changing log levels while the worker runs is not supported yet',
-      )
+    async handle(request, { levels, herder }) {
+      const wanted = (request.body as { level?: unknown } | undefined)?.level
+      if (typeof wanted !== 'string')
+        throw new ConnectError(
+          'CONNECT_BAD_REQUEST',
+          "Desired 'level' parameter was not specified in request.",
+        )
+      levelOf(wanted)
+      if (request.query.scope !== 'cluster') return ok(levels.set(nameOf(request), wanted))
+      await herder.setLogLevel(nameOf(request), wanted)
+      return noContent
     },
   },
 ]

@@ -308,6 +308,11 @@ export class Herder {
     await this.#restartHere(name, { hasConnector: false, tasks: [id] })
   }
 
+  /** Asks every worker to log at this level. */
+  setLogLevel(logger: string, level: string): Promise<void> {
+    return this.#options.configs.putLogLevel(logger, level)
+  }
+
   /** The worker that runs a connector, or a task; undefined where nobody does. */
   workerOf(name: string, task?: number): string | undefined {
     const { statuses } = this.#options.environment

@@ -21,6 +21,7 @@ import type {
   RecordReader,
   RecordWriter,
   TableTopic,
+  TopicPartition,
   WriteFailure,
   WriteOutcome,
 } from './kafka.ts'
@@ -97,18 +98,36 @@ export class KafkaLink implements ConnectKafka {
   }
 
   async deleteGroup(groupId: string): Promise<void> {
+    await this.#whenEmpty(() => this.#admin.deleteGroups([groupId]))
+  }
+
+  /** A task that stopped keeps its place in its group for the time of its session. */
+  async #whenEmpty(change: () => Promise<void>): Promise<void> {
     const untilMs = performance.now() + memberGoneMs
     for (;;)
       try {
-        await this.#admin.deleteGroups([groupId])
+        await change()
         return
       } catch (error) {
         const code = codeOf(error)
         if (code === 'KAFKA_GROUP_ID_NOT_FOUND') return
-        // A task that stopped keeps its place for the time of its session.
-        if (code !== 'KAFKA_NON_EMPTY_GROUP' || performance.now() > untilMs) throw error
+        if (!code || !nonEmpty.has(code) || performance.now() > untilMs) throw error
         await pause(systemClock, 250)
       }
+  }
+
+  async alterGroupOffsets(
+    groupId: string,
+    offsets: readonly (TopicPartition & { readonly offset: number | null })[],
+  ): Promise<void> {
+    const set = offsets.flatMap(({ offset, ...place }) =>
+      offset === null ? [] : [{ ...place, offset }],
+    )
+    const forgotten = offsets.filter(({ offset }) => offset === null)
+    await this.#whenEmpty(async () => {
+      if (set.length > 0) await this.#admin.alterConsumerGroupOffsets(groupId, set)
+      if (forgotten.length > 0) await this.#admin.deleteConsumerGroupOffsets(groupId, forgotten)
+    })
   }
 
   async writer(clientId: string, overrides: Settings): Promise<RecordWriter> {
@@ -260,6 +279,13 @@ function writeAll(
 function codeOf(error: unknown): string | undefined {
   return error instanceof KafkaClientError ? error.code : undefined
 }
+
+/** What brokers answer to a change of a group that still has members. */
+const nonEmpty = new Set([
+  'KAFKA_NON_EMPTY_GROUP',
+  'KAFKA_UNKNOWN_MEMBER_ID',
+  'KAFKA_GROUP_SUBSCRIBED_TO_TOPIC',
+])
 
 const tooLarge = new Set([
   'KAFKA_CLIENT_RECORD_TOO_LARGE',

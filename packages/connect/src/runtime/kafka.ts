@@ -112,5 +112,10 @@ export interface ConnectKafka {
   /** Committed offsets of a group. */
   groupOffsets(groupId: string): Promise<readonly GroupOffset[]>
   deleteGroup(groupId: string): Promise<void>
+  /** Sets committed offsets of a group without members; those without an offset are forgotten. */
+  alterGroupOffsets(
+    groupId: string,
+    offsets: readonly (TopicPartition & { readonly offset: number | null })[],
+  ): Promise<void>
   close(): Promise<void>
 }

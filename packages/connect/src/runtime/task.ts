@@ -33,6 +33,8 @@ export interface TaskEnvironment {
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
+  /** The logger of a connector's class. */
+  readonly loggerOf: (className: string) => Logger
 }
 
 interface Run {
@@ -50,6 +52,7 @@ export class ConnectorTask {
   readonly #readConfig: () => ConfigMap
   readonly #environment: TaskEnvironment
   readonly #onChange: () => void
+  readonly #logger: Logger
   #config: ConfigMap = {}
   #state: RunState = 'UNASSIGNED'
   #trace: string | undefined
@@ -70,6 +73,7 @@ export class ConnectorTask {
     this.#readConfig = readConfig
     this.#environment = environment
     this.#onChange = onChange
+    this.#logger = environment.loggerOf(plugin.className)
     this.counters = environment.countersOf(place.connector, place.id)
   }
 
@@ -111,7 +115,7 @@ export class ConnectorTask {
     if (!run) return
     this.#isStopping = true
     run.runner.stop()
-    const { clock, shutdownTimeoutMs, logger } = this.#environment
+    const { clock, shutdownTimeoutMs } = this.#environment
     const late = new AbortController()
     const outcome = await Promise.race([
       run.ended,
@@ -119,7 +123,7 @@ export class ConnectorTask {
     ])
     late.abort()
     if (outcome === 'late') {
-      logger.warn({ connector: this.#connector, task: this.id }, 'task did not stop in time')
+      this.#logger.warn({ connector: this.#connector, task: this.id }, 'task did not stop in time')
       await Promise.race([run.runner.cut().then(() => run.ended), pause(clock, 1_000)])
     }
     this.#run = undefined
@@ -132,16 +136,15 @@ export class ConnectorTask {
   }
 
   #fail(error: unknown): void {
-    const { logger } = this.#environment
     this.#trace = traceOf(error)
-    logger.error({ connector: this.#connector, task: this.id, err: error }, 'task failed')
+    this.#logger.error({ connector: this.#connector, task: this.id, err: error }, 'task failed')
     this.setState('FAILED')
   }
 
   #watch(runner: Run['runner'], running: Promise<void>): Promise<void> {
     return running.catch((error: unknown) => {
       if (this.#isStopping || this.#run?.runner !== runner)
-        this.#environment.logger.warn(
+        this.#logger.warn(
           { connector: this.#connector, task: this.id, err: error },
           'task did not end cleanly',
         )
@@ -218,9 +221,9 @@ export class ConnectorTask {
   }
 
   #parts(role: string, usesHeaders: boolean): RunnerOptions {
-    const { kafka, workerConfig, flushIntervalMs, clock, random, logger, statuses } =
-      this.#environment
+    const { kafka, workerConfig, flushIntervalMs, clock, random, statuses } = this.#environment
     const { counters } = this
+    const logger = this.#logger
     const connector = this.#connector
     const common = commonSpec.parse(this.#config)
     const transforms = transformChain(this.#config)
@@ -258,7 +261,8 @@ export class ConnectorTask {
   }
 
   #context(): TaskContext {
-    const { clock, random, logger, resolveHost } = this.#environment
+    const { clock, random, resolveHost } = this.#environment
+    const logger = this.#logger
     return { connector: this.#connector, task: this.id, clock, random, logger, resolveHost }
   }
 

@@ -169,6 +169,14 @@ export class MemoryKafka implements ConnectKafka {
     for (const key of this.committed.keys())
       if (key.startsWith(`${groupId}/`)) this.committed.delete(key)
   }
+  async alterGroupOffsets(
+    groupId: string,
+    offsets: readonly { topic: string; offset: number | null }[],
+  ): Promise<void> {
+    for (const { topic, offset } of offsets)
+      if (offset === null) this.committed.delete(`${groupId}/${topic}`)
+      else this.committed.set(`${groupId}/${topic}`, offset)
+  }
   async close(): Promise<void> {}
 
   #change(): Promise<void> {

@@ -24,6 +24,15 @@ function withoutOwn(value: unknown): unknown {
   )
 }
 
+const sinkOffset = (partition: unknown, offset: unknown) => ({
+  offsets: [
+    {
+      partition: { kafka_topic: 't1', kafka_partition: partition },
+      offset: { kafka_offset: offset },
+    },
+  ],
+})
+
 async function answer(base: string, [method, path, body]: Call) {
   const response = await fetch(base + path, {
     method,
@@ -138,7 +147,15 @@ test('a Java worker and ours answer the same calls with the same status and JSON
   await both('f', 'STOPPED', 0)
   await compare(
     ['GET', '/connectors/f/status'],
+    ['PATCH', '/connectors/f/offsets', {}],
+    ['PATCH', '/connectors/f/offsets', { offsets: [{ offset: { kafka_offset: 1 } }] }],
+    ['PATCH', '/connectors/f/offsets', { offsets: [{ partition: { kafka_topic: 't1' } }] }],
+    ['PATCH', '/connectors/f/offsets', sinkOffset('zero', 1)],
+    ['PATCH', '/connectors/f/offsets', sinkOffset(0, 'one')],
+    ['PATCH', '/connectors/f/offsets', sinkOffset(0, 0)],
+    ['GET', '/connectors/f/offsets'],
     ['DELETE', '/connectors/f/offsets'],
+    ['GET', '/connectors/f/offsets'],
     ['PUT', '/connectors/f/resume'],
   )
   await both('f', 'RUNNING', 1)
@@ -159,6 +176,9 @@ test('a Java worker and ours answer the same calls with the same status and JSON
     ['GET', '/connector-plugins/Nope/config'],
     ['GET', '/admin/loggers/nope.x'],
     ['PUT', '/admin/loggers/root', { level: 'HUH' }],
+    ['PUT', '/admin/loggers/root', {}],
+    ['PUT', '/admin/loggers/org.example', { level: 'debug' }],
+    ['PUT', '/admin/loggers/org.example?scope=cluster', { level: 'WARN' }],
     [
       'PUT',
       '/connectors/s/config',
