@@ -5,17 +5,16 @@ import {
   checkBatch,
   decodeControlRecord,
   decodeRecordsOf,
-  type KafkaRecord,
+  type RecordCursor,
+  recordCursor,
 } from '@khlong/kafka-protocol/records'
-import type { ConsumerRecord } from './record.ts'
+import { ConsumerRecord } from './record.ts'
 
 /** A batch as it was fetched: its header, and the bytes that it is part of. */
 export interface RawBatch {
   readonly header: BatchHeader
   readonly bytes: Buffer
 }
-
-const noHeaders: ConsumerRecord['headers'] = Object.freeze([])
 
 /** What one fetch brought of one partition: batches, decoded one after another as they are asked for. */
 export class FetchedChunk {
@@ -28,9 +27,8 @@ export class FetchedChunk {
   readonly #aborted: AbortedTransaction[] | undefined
   readonly #abortedIds = new Set<bigint>()
   readonly #isChecked: boolean
-  /** Records of the batch under way, and how many of them were given. */
-  #records: readonly KafkaRecord[] = []
-  #recordAt = 0
+  /** Stands behind the last record of the batch under way that was given. */
+  #cursor: RecordCursor | undefined
   /** The offset behind the batch under way. */
   #batchEnd = 0
   /** The offset behind all that was given. */
@@ -61,40 +59,31 @@ export class FetchedChunk {
   }
 
   get isEnded(): boolean {
-    return this.#isEnded && this.#recordAt >= this.#records.length
+    return this.#isEnded
   }
 
   /**
    * Moves up to `count` records to `target` and gives how many it moved. Where the chunk ends,
-   * `position` is behind its last batch, whatever of that was left out.
+   * `position` is behind its last batch, whatever of that was left out. What it moved before it
+   * throws stays moved; the next call goes on behind the batch.
    */
   read(target: ConsumerRecord[], count: number): number {
+    const { topic, partition } = this
     let moved = 0
     while (moved < count) {
-      if (this.#recordAt >= this.#records.length) {
-        this.position = Math.max(this.position, this.#batchEnd)
+      const cursor = this.#cursor
+      if (!cursor) {
         if (!this.#nextBatch()) break
         continue
       }
-      const { topic, partition } = this
-      const records = this.#records
-      const end = Math.min(records.length, this.#recordAt + count - moved)
-      for (; this.#recordAt < end; this.#recordAt++) {
-        const { offset, timestamp, key, value, headers } = records[this.#recordAt]!
-        if (offset < this.position) continue
-        target.push({
-          topic,
-          partition,
-          offset,
-          timestamp,
-          key,
-          value,
-          headers: headers.length === 0 ? noHeaders : headers.map((one) => [one.key, one.value]),
-        })
-        moved++
-      }
-      this.position = Math.max(this.position, records[end - 1]!.offset + 1)
-      if (end === records.length) this.position = Math.max(this.position, this.#batchEnd)
+      if (!this.#step(cursor)) continue
+      const { offset } = cursor
+      if (offset < this.position) continue
+      const { timestamp, key, value, headers } = cursor
+      target.push(new ConsumerRecord(topic, partition, offset, timestamp, key, value, headers))
+      this.position = offset + 1
+      moved++
+      if (cursor.isAtEnd) this.#endBatch()
     }
     return moved
   }
@@ -107,12 +96,28 @@ export class FetchedChunk {
     }
   }
 
+  /** Goes on in the batch under way; at its end, or where it cannot be read on, it is done with. */
+  #step(cursor: RecordCursor): boolean {
+    try {
+      if (cursor.next()) return true
+    } catch (error) {
+      this.#endBatch()
+      throw error
+    }
+    this.#endBatch()
+    return false
+  }
+
+  #endBatch(): void {
+    this.#cursor = undefined
+    this.position = Math.max(this.position, this.#batchEnd)
+  }
+
   #nextBatch(): boolean {
     const header = this.#advance()
     if (!header) return false
-    this.#records = decodeRecordsOf(this.#bytes, header)
-    this.#recordAt = 0
     this.#batchEnd = header.lastOffset + 1
+    this.#cursor = recordCursor(this.#bytes, header)
     return true
   }
 
@@ -122,8 +127,6 @@ export class FetchedChunk {
       const next = this.#headers.next()
       if (next.done) {
         this.#isEnded = true
-        this.#records = []
-        this.#recordAt = 0
         return undefined
       }
       const header = next.value

@@ -142,13 +142,19 @@ export class Fetcher implements AsyncDisposable {
       let left = this.options['max.poll.records']
       this.#take((state, chunk) => {
         const records: ConsumerRecord[] = []
+        let failure: KafkaClientError | undefined
         try {
-          left -= chunk.read(records, left)
+          chunk.read(records, left)
         } catch (cause) {
-          throw this.#unreadable(state, cause)
+          failure = this.#unreadable(state, cause)
         }
         if (records.length > 0) results.push({ ...this.#progress(state, chunk), records })
-        return left > 0
+        left -= records.length
+        if (!failure) return left > 0
+        // What was read before it is given first.
+        if (results.length === 0) throw failure
+        this.#errors.push(failure)
+        return false
       })
       return results
     })

@@ -62,13 +62,17 @@ export type {
 } from './options.ts'
 export { keyPartition, murmur2 } from './partitioner.ts'
 export { Producer, type ProducerContext } from './producer.ts'
+export type { BatchOutcome, Receipt } from './producer-batch.ts'
 export type { Acknowledge } from './receipts.ts'
-export type {
+export {
   ConsumerRecord,
-  ProducerRecord,
-  RecordBytes,
-  RecordMetadata,
-  TopicPartition,
+  type HeaderBlock,
+  type HeadersInput,
+  type ProducerRecord,
+  type RecordBytes,
+  type RecordHeader,
+  type RecordMetadata,
+  type TopicPartition,
 } from './record.ts'
 export type { RebalanceListener } from './subscription-member.ts'
 export type { GroupMetadata, OffsetToCommit } from './transactions.ts'

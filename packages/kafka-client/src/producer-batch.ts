@@ -2,8 +2,8 @@ import {
   BatchBuilder,
   type CompressionType,
   decodeRecords,
+  type HeadersInput,
   type RecordBytes,
-  type RecordHeaderInput,
   sealBatch,
 } from '@khlong/kafka-protocol/records'
 import type { KafkaClientError } from './errors.ts'
@@ -81,7 +81,7 @@ export class ProducerBatch {
   append(
     key: RecordBytes,
     value: RecordBytes,
-    headers: readonly RecordHeaderInput[] | undefined,
+    headers: HeadersInput | undefined,
     timestamp: number,
     receipt: Receipt | undefined,
     index: number,

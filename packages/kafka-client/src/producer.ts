@@ -1,4 +1,4 @@
-import { BatchBuilder, Compression, type RecordHeaderInput } from '@khlong/kafka-protocol/records'
+import { BatchBuilder, Compression, noHeaders } from '@khlong/kafka-protocol/records'
 import { asClientError, clientError, type KafkaClientError } from './errors.ts'
 import { KafkaClient } from './kafka-client.ts'
 import {
@@ -13,7 +13,7 @@ import { keyPartition } from './partitioner.ts'
 import { ProducerBatch, type Receipt } from './producer-batch.ts'
 import { ProducerIdentity } from './producer-identity.ts'
 import { type Acknowledge, CallbackReceipt, ListReceipt } from './receipts.ts'
-import type { ProducerRecord, RecordMetadata } from './record.ts'
+import type { HeadersInput, ProducerRecord, RecordMetadata } from './record.ts'
 import { Sender } from './sender.ts'
 import { type GroupMetadata, type OffsetToCommit, Transactions } from './transactions.ts'
 
@@ -36,7 +36,6 @@ interface TopicState {
 }
 
 const headerBytes = 61
-const noHeaders: readonly RecordHeaderInput[] = Object.freeze([])
 
 /**
  * Writes records: batched by partition, idempotent unless told otherwise, in order per partition
@@ -145,8 +144,15 @@ export class Producer implements AsyncDisposable {
    * {@link ready} before the next.
    */
   enqueue(record: ProducerRecord, onAcknowledged?: Acknowledge): boolean {
-    const receipt = onAcknowledged ? new CallbackReceipt(onAcknowledged) : undefined
-    this.#accept(record.topic, record, receipt, 0)
+    return this.enqueueFor(record, onAcknowledged && new CallbackReceipt(onAcknowledged), 0)
+  }
+
+  /**
+   * As {@link enqueue}, for one of many records that share a receipt: `index` tells it which one.
+   * Nothing is allocated for the acknowledgement of a record.
+   */
+  enqueueFor(record: ProducerRecord, receipt: Receipt | undefined, index: number): boolean {
+    this.#accept(record.topic, record, receipt, index)
     return !this.#isFull
   }
 
@@ -265,10 +271,7 @@ export class Producer implements AsyncDisposable {
       this.#topics.set(topicName, topic)
     }
     const key = record.key ?? null
-    const headers =
-      record.headers === undefined || record.headers.length === 0
-        ? noHeaders
-        : record.headers.map(([name, value]) => ({ key: name, value }))
+    const headers = record.headers ?? noHeaders
     const bytesMax = BatchBuilder.recordBytesMax(key, record.value, headers)
     if (bytesMax + headerBytes > this.options['max.request.size']) {
       refuse(
@@ -315,7 +318,7 @@ export class Producer implements AsyncDisposable {
     topic: TopicState,
     queue: PartitionQueue,
     record: Omit<ProducerRecord, 'topic'>,
-    headers: readonly RecordHeaderInput[],
+    headers: HeadersInput,
     bytesMax: number,
     receipt: Receipt | undefined,
     index: number,
@@ -402,7 +405,6 @@ export class Producer implements AsyncDisposable {
   }
 
   #releaseEarly(record: ProducerRecord): void {
-    const headers = record.headers?.map(([key, value]) => ({ key, value })) ?? noHeaders
-    this.#release(BatchBuilder.recordBytesMax(record.key ?? null, record.value, headers))
+    this.#release(BatchBuilder.recordBytesMax(record.key ?? null, record.value, record.headers))
   }
 }

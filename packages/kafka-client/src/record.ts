@@ -1,7 +1,12 @@
-import type { RecordBytes } from '@khlong/kafka-protocol/records'
+import type {
+  HeaderBlock,
+  HeadersInput,
+  RecordBytes,
+  RecordHeader,
+} from '@khlong/kafka-protocol/records'
 
 /** Bytes of a key, a value or a header's value; text is sent as UTF-8. */
-export type { RecordBytes }
+export type { HeaderBlock, HeadersInput, RecordBytes, RecordHeader }
 
 /** A record to send. */
 export interface ProducerRecord {
@@ -10,7 +15,8 @@ export interface ProducerRecord {
   readonly partition?: number | undefined
   readonly key?: RecordBytes | undefined
   readonly value: RecordBytes
-  readonly headers?: readonly (readonly [string, RecordBytes])[] | undefined
+  /** One by one, or the `headerBlock` of a record that was read. */
+  readonly headers?: HeadersInput | undefined
   /** Milliseconds since the epoch; now where it is not given. */
   readonly timestamp?: number | undefined
 }
@@ -26,7 +32,7 @@ export interface RecordMetadata {
 }
 
 /** A record that was read. Its bytes borrow those of the fetched batch, which lives as long as they do. */
-export interface ConsumerRecord {
+export class ConsumerRecord {
   readonly topic: string
   readonly partition: number
   readonly offset: number
@@ -34,7 +40,31 @@ export interface ConsumerRecord {
   readonly timestamp: number
   readonly key: Buffer | null
   readonly value: Buffer | null
-  readonly headers: readonly (readonly [string, Buffer | null])[]
+  /** The headers as they were stored, to send them on as they are. */
+  readonly headerBlock: HeaderBlock
+
+  constructor(
+    topic: string,
+    partition: number,
+    offset: number,
+    timestamp: number,
+    key: Buffer | null,
+    value: Buffer | null,
+    headerBlock: HeaderBlock,
+  ) {
+    this.topic = topic
+    this.partition = partition
+    this.offset = offset
+    this.timestamp = timestamp
+    this.key = key
+    this.value = value
+    this.headerBlock = headerBlock
+  }
+
+  /** Decoded when they are asked for. */
+  get headers(): readonly RecordHeader[] {
+    return this.headerBlock.entries
+  }
 }
 
 export interface TopicPartition {

@@ -1,9 +1,17 @@
+import type { HeaderBlock } from '@khlong/kafka-client'
+
 /** One header of a record: its key and value. */
 export type RecordHeader = readonly [key: string, value: Buffer | null]
 
 export type RecordHeaders = readonly RecordHeader[]
 
 export const noHeaders: RecordHeaders = []
+
+/** Headers as they came or were set; those that nobody looks at stay bytes. */
+export type CarriedHeaders = RecordHeaders | HeaderBlock
+
+export const headersOf = (carried: CarriedHeaders): RecordHeaders =>
+  Array.isArray(carried) ? carried : (carried as HeaderBlock).entries
 
 /** Where the record comes from that a task works on. One object per task, changed per record. */
 export interface RecordContext {
@@ -17,6 +25,24 @@ export interface RecordContext {
   rawValue: Buffer | null
 }
 
+/** The context of a task's records. */
+export class TaskRecord implements RecordContext {
+  topic = ''
+  partition = 0
+  offset = -1
+  timestampMs = -1
+  carriedHeaders: CarriedHeaders = noHeaders
+  rawKey: Buffer | null = null
+  rawValue: Buffer | null = null
+
+  get headers(): RecordHeaders {
+    return headersOf(this.carriedHeaders)
+  }
+  set headers(headers: RecordHeaders) {
+    this.carriedHeaders = headers
+  }
+}
+
 /** A record as it comes from, or goes to, a topic. Bytes are borrowed while they are read. */
 export interface RawRecord {
   readonly key: Buffer | null
@@ -24,6 +50,8 @@ export interface RawRecord {
   /** Milliseconds since the epoch, or -1. */
   readonly timestamp: number
   readonly headers: RecordHeaders
+  /** The same as bytes, where it came from a topic. */
+  readonly headerBlock?: HeaderBlock
   readonly offset: number
 }
 

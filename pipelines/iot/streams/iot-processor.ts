@@ -101,8 +101,8 @@ function toSample(): Processor<string, Frame, string, SensorSample> {
     init: (given) => {
       context = given
     },
-    process: ({ value: frame, timestampMs, headers }) =>
-      context.forward({ key: frame.id, value: sampleOf(frame, timestampMs), timestampMs, headers }),
+    process: ({ value: frame, timestampMs }) =>
+      context.forward({ key: frame.id, value: sampleOf(frame, timestampMs), timestampMs }),
   }
 }
 

@@ -9,6 +9,7 @@ import {
   type NewTopic,
   Producer,
   type RebalanceListener,
+  type Receipt,
 } from '@khlong/kafka-client'
 import type { ResolvedConnectOptions } from '../options.ts'
 import { type GroupPlaceOptions, joinWorkers } from './group-place.ts'
@@ -258,9 +259,10 @@ function writeAll(
       outcomes[index] = error && failureOf(error)
       if (--left === 0) resolve(outcomes)
     }
+    const receipt: Receipt = { settle: (index, outcome) => settle(index, outcome.error) }
     const enqueueAll = async (): Promise<void> => {
       for (let index = 0; index < records.length; index++) {
-        const hasRoom = producer.enqueue(records[index]!, (error) => settle(index, error))
+        const hasRoom = producer.enqueueFor(records[index]!, receipt, index)
         if (hasRoom || index === records.length - 1) continue
         try {
           await producer.ready()

@@ -8,14 +8,14 @@ import {
   writeBatchHeader,
 } from './batch-header.ts'
 import { Compression, type CompressionType, compress } from './compression.ts'
-
-/** Bytes of a key, a value or a header value; text is written as UTF-8. */
-export type RecordBytes = Uint8Array | string | null
-
-export interface RecordHeaderInput {
-  readonly key: string
-  readonly value: RecordBytes
-}
+import {
+  fieldSize,
+  HeaderBlock,
+  type HeadersInput,
+  headersSize,
+  noHeaders,
+  type RecordBytes,
+} from './headers.ts'
 
 export interface BatchBuilderOptions {
   readonly compression?: CompressionType
@@ -31,8 +31,6 @@ export interface BatchBuilderOptions {
   /** Bytes to begin with; it grows by itself. Default 1,024. */
   readonly initialBytes?: number
 }
-
-const none: readonly RecordHeaderInput[] = Object.freeze([])
 
 /** Makes one record batch, record after record. */
 export class BatchBuilder {
@@ -61,11 +59,9 @@ export class BatchBuilder {
   static recordBytesMax(
     key: RecordBytes,
     value: RecordBytes,
-    headers: readonly RecordHeaderInput[] = none,
+    headers: HeadersInput = noHeaders,
   ): number {
-    let size = 21 + fieldSize(key) + fieldSize(value) + 5
-    for (const header of headers) size += fieldSize(header.key) + fieldSize(header.value)
-    return size
+    return 21 + fieldSize(key) + fieldSize(value) + headersSize(headers)
   }
 
   /**
@@ -75,21 +71,20 @@ export class BatchBuilder {
   append(
     key: RecordBytes,
     value: RecordBytes,
-    headers: readonly RecordHeaderInput[] = none,
+    headers: HeadersInput = noHeaders,
     timestamp: number = noTimestamp,
     offsetDelta: number = this.#lastOffsetDelta + 1,
   ): number {
     if (this.#recordCount === 0) this.#baseTimestamp = timestamp
     if (timestamp > this.#maxTimestamp) this.#maxTimestamp = timestamp
     const timestampDelta = timestamp - this.#baseTimestamp
-    let size =
+    const size =
       1 +
       varlongSize(timestampDelta) +
       varintSize(zigzag32(offsetDelta)) +
       fieldSize(key) +
       fieldSize(value) +
-      varintSize(zigzag32(headers.length))
-    for (const header of headers) size += fieldSize(header.key) + fieldSize(header.value)
+      headersSize(headers)
     this.#reserve(size + 5)
     this.#varint(size)
     this.#buffer[this.#position++] = 0
@@ -97,11 +92,7 @@ export class BatchBuilder {
     this.#varint(offsetDelta)
     this.#field(key)
     this.#field(value)
-    this.#varint(headers.length)
-    for (const header of headers) {
-      this.#field(header.key)
-      this.#field(header.value)
-    }
+    this.#headers(headers)
     this.#recordCount++
     this.#lastOffsetDelta = offsetDelta
     return offsetDelta
@@ -112,7 +103,7 @@ export class BatchBuilder {
     const key = Buffer.from([0, 0, 0, type === 'abort' ? 0 : 1])
     const value = Buffer.alloc(6)
     value.writeInt32BE(coordinatorEpoch, 2)
-    this.append(key, value, none, timestamp)
+    this.append(key, value, noHeaders, timestamp)
   }
 
   /** The whole batch, owned by the caller. The builder is spent. */
@@ -175,6 +166,19 @@ export class BatchBuilder {
     this.#buffer[this.#position++] = rest
   }
 
+  #headers(headers: HeadersInput): void {
+    if (headers instanceof HeaderBlock) {
+      this.#varint(headers.count)
+      this.#position = headers.copyTo(this.#buffer, this.#position)
+      return
+    }
+    this.#varint(headers.length)
+    for (const [key, value] of headers) {
+      this.#field(key)
+      this.#field(value)
+    }
+  }
+
   #field(field: RecordBytes): void {
     if (field === null) {
       this.#varint(-1)
@@ -191,10 +195,4 @@ export class BatchBuilder {
     this.#buffer.set(field, this.#position)
     this.#position += field.byteLength
   }
-}
-
-function fieldSize(field: RecordBytes): number {
-  if (field === null) return 1
-  const byteCount = typeof field === 'string' ? Buffer.byteLength(field) : field.byteLength
-  return varintSize(zigzag32(byteCount)) + byteCount
 }

@@ -1,9 +1,4 @@
-export {
-  BatchBuilder,
-  type BatchBuilderOptions,
-  type RecordBytes,
-  type RecordHeaderInput,
-} from './batch-builder.ts'
+export { BatchBuilder, type BatchBuilderOptions } from './batch-builder.ts'
 export {
   type BatchHeader,
   type BatchHeaderFields,
@@ -29,11 +24,20 @@ export {
 } from './compression.ts'
 export { RecordsError, type RecordsErrorCode } from './errors.ts'
 export {
+  HeaderBlock,
+  type HeadersInput,
+  noHeaders,
+  type RecordBytes,
+  type RecordHeader,
+  type RecordHeaderInput,
+} from './headers.ts'
+export {
   type ControlRecord,
   type DecodeRecordsOptions,
   decodeControlRecord,
   decodeRecords,
   decodeRecordsOf,
   type KafkaRecord,
-  type RecordHeader,
+  type RecordCursor,
+  recordCursor,
 } from './record-reader.ts'

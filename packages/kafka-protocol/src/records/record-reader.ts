@@ -1,21 +1,16 @@
 import { type BatchHeader, batchHeaderBytes, noTimestamp, readBatchHeader } from './batch-header.ts'
 import { Compression, decompress } from './compression.ts'
 import { RecordsError } from './errors.ts'
+import { HeaderBlock, noHeaders } from './headers.ts'
 
-export interface RecordHeader {
-  readonly key: string
-  /** Borrowed from the batch. */
-  readonly value: Buffer | null
-}
-
-/** One record. Key, value and header values borrow the batch's bytes (or its decompressed ones). */
+/** One record. Key, value and headers borrow the batch's bytes (or its decompressed ones). */
 export interface KafkaRecord {
   readonly offset: number
   /** Milliseconds since the epoch, or -1. */
   readonly timestamp: number
   readonly key: Buffer | null
   readonly value: Buffer | null
-  readonly headers: readonly RecordHeader[]
+  readonly headers: HeaderBlock
 }
 
 export interface DecodeRecordsOptions {
@@ -23,7 +18,6 @@ export interface DecodeRecordsOptions {
   readonly outputBytesMax?: number
 }
 
-const noHeaders: readonly RecordHeader[] = Object.freeze([])
 const defaultOutputBytesMax = 128 * 1024 * 1024
 /** Of the smallest record: length, attributes, two deltas, three lengths. */
 const smallestRecordBytes = 7
@@ -49,6 +43,19 @@ export function decodeRecordsOf(
   header: BatchHeader,
   options: DecodeRecordsOptions = {},
 ): KafkaRecord[] {
+  return readAll(recordCursor(bytes, header, options))
+}
+
+/**
+ * Reads the records of a batch one after another; the checksum is not looked at.
+ *
+ * @throws RecordsError as {@link decodeRecords}
+ */
+export function recordCursor(
+  bytes: Buffer,
+  header: BatchHeader,
+  options: DecodeRecordsOptions = {},
+): RecordCursor {
   const end = header.position + header.byteCount
   if (end > bytes.byteLength)
     throw new RecordsError(
@@ -57,7 +64,7 @@ export function decodeRecordsOf(
       header.position,
     )
   const start = header.position + batchHeaderBytes
-  if (header.compression === Compression.none) return readRecords(bytes, start, end, header)
+  if (header.compression === Compression.none) return new RecordCursor(bytes, start, end, header)
   const outputBytesMax = options.outputBytesMax ?? defaultOutputBytesMax
   let records: Buffer
   try {
@@ -75,7 +82,7 @@ export function decodeRecordsOf(
       error,
     )
   }
-  return readRecords(records, 0, records.byteLength, header)
+  return new RecordCursor(records, 0, records.byteLength, header)
 }
 
 /** A marker that ends a transaction. */
@@ -93,69 +100,96 @@ export function decodeControlRecord(record: KafkaRecord): ControlRecord | undefi
   return { type: type === 0 ? 'abort' : 'commit', coordinatorEpoch: value.readInt32BE(2) }
 }
 
-function readRecords(
-  bytes: Buffer,
-  start: number,
-  end: number,
-  header: BatchHeader,
-): KafkaRecord[] {
-  const { recordCount } = header
-  if (recordCount < 0 || recordCount * smallestRecordBytes > end - start)
-    throw new RecordsError(
-      'RECORDS_CORRUPT',
-      `${recordCount} records in ${end - start} bytes`,
-      header.position,
-    )
-  const cursor = new RecordCursor(bytes, start, end, header)
-  const records = new Array<KafkaRecord>(recordCount)
-  for (let index = 0; index < recordCount; index++) records[index] = cursor.next()
+function readAll(cursor: RecordCursor): KafkaRecord[] {
+  const records = new Array<KafkaRecord>(cursor.recordCount)
+  for (let index = 0; cursor.next(); index++) {
+    const { offset, timestamp, key, value, headers } = cursor
+    records[index] = { offset, timestamp, key, value, headers }
+  }
   return records
 }
 
-/** Reads records one after another; a plain loop over bytes, since this is where consumers spend their time. */
-class RecordCursor {
+/**
+ * Stands at one record of a batch after another; a plain loop over bytes, since this is where
+ * consumers spend their time. The record's fields hold until the next {@link next}.
+ */
+export class RecordCursor implements KafkaRecord {
+  offset = -1
+  timestamp: number = noTimestamp
+  key: Buffer | null = null
+  value: Buffer | null = null
+  headers: HeaderBlock = noHeaders
+  readonly recordCount: number
   readonly #bytes: Buffer
   readonly #end: number
   readonly #header: BatchHeader
   #at: number
+  #left: number
 
+  /** @throws RecordsError `RECORDS_CORRUPT` where the records cannot lie in these bytes */
   constructor(bytes: Buffer, start: number, end: number, header: BatchHeader) {
+    const { recordCount } = header
+    if (recordCount < 0 || recordCount * smallestRecordBytes > end - start)
+      throw new RecordsError(
+        'RECORDS_CORRUPT',
+        `${recordCount} records in ${end - start} bytes`,
+        header.position,
+      )
     this.#bytes = bytes
     this.#at = start
     this.#end = end
     this.#header = header
+    this.recordCount = recordCount
+    this.#left = recordCount
   }
 
-  next(): KafkaRecord {
+  /** Whether there is no next record. */
+  get isAtEnd(): boolean {
+    return this.#left === 0
+  }
+
+  /** Goes on to the next record; false behind the last. @throws RecordsError `RECORDS_CORRUPT` */
+  next(): boolean {
+    if (this.#left === 0) return false
+    this.#left--
     const header = this.#header
     const length = this.#varint()
     const end = this.#at + length
     if (length < 0 || end > this.#end) throw this.#corrupt(`record of ${length} bytes`)
     this.#at++
     const timestampDelta = this.#varlong()
-    const offset = header.baseOffset + this.#varint()
-    const key = this.#nullableBytes()
-    const value = this.#nullableBytes()
+    this.offset = header.baseOffset + this.#varint()
+    this.key = this.#nullableBytes()
+    this.value = this.#nullableBytes()
     const headerCount = this.#varint()
-    const headers = headerCount === 0 ? noHeaders : this.#headers(headerCount)
+    this.headers = headerCount === 0 ? noHeaders : this.#headers(headerCount)
     if (this.#at !== end) throw this.#corrupt(`record of ${length} bytes ends elsewhere`)
-    const timestamp = header.isLogAppendTime
+    this.timestamp = header.isLogAppendTime
       ? header.maxTimestamp
       : header.baseTimestamp === noTimestamp
         ? noTimestamp
         : header.baseTimestamp + timestampDelta
-    return { offset, timestamp, key, value, headers }
+    return true
   }
 
-  #headers(count: number): readonly RecordHeader[] {
+  /** Walks over the headers, so that those who decode them later need no checks. */
+  #headers(count: number): HeaderBlock {
     if (count < 0 || count * 2 > this.#end - this.#at) throw this.#corrupt(`${count} headers`)
-    const headers = new Array<RecordHeader>(count)
+    const start = this.#at
     for (let index = 0; index < count; index++) {
-      const key = this.#nullableBytes()
-      if (!key) throw this.#corrupt('header without a key')
-      headers[index] = { key: key.toString('utf8'), value: this.#nullableBytes() }
+      if (this.#skipField() < 0) throw this.#corrupt('header without a key')
+      this.#skipField()
     }
-    return headers
+    return new HeaderBlock(count, this.#bytes, start, this.#at)
+  }
+
+  /** Gives the field's length; -1 for null. */
+  #skipField(): number {
+    const length = this.#varint()
+    if (length < -1 || length > this.#end - this.#at)
+      throw this.#corrupt(`field of ${length} bytes`)
+    if (length > 0) this.#at += length
+    return length
   }
 
   #nullableBytes(): Buffer | null {

@@ -1,3 +1,4 @@
+import { type CarriedHeaders, headersOf, type RecordHeaders } from '../record.ts'
 import type { KeyValueStore } from '../state/key-value-store.ts'
 import type { WindowStore } from '../state/window-store.ts'
 import type { NodeContext, ProcessorSupplier } from '../topology/processor-node.ts'
@@ -16,7 +17,7 @@ export const adaptProcessor =
           record.key,
           record.value,
           record.timestampMs,
-          record.headers,
+          record.headers ?? context.record.carriedHeaders,
           child,
         ),
       schedule: (intervalMs, type, callback) => context.schedule(intervalMs, type, callback),
@@ -41,7 +42,7 @@ export const adaptValuesProcessor =
           current.key,
           value,
           changes.timestampMs ?? current.timestampMs,
-          changes.headers ?? current.headers,
+          changes.headers ?? context.record.carriedHeaders,
         )
       },
     })
@@ -69,14 +70,29 @@ function commonContext(
   }
 }
 
+/** A record for a processor; its headers are decoded when it asks for them. */
+class ProcessedRecord<K, V> implements StreamRecord<K, V> {
+  readonly key: K
+  readonly value: V
+  readonly timestampMs: number
+  readonly #headers: CarriedHeaders
+
+  constructor(key: K, value: V, timestampMs: number, headers: CarriedHeaders) {
+    this.key = key
+    this.value = value
+    this.timestampMs = timestampMs
+    this.#headers = headers
+  }
+
+  get headers(): RecordHeaders {
+    return headersOf(this.#headers)
+  }
+}
+
 const recordOf = <K, V>(
   context: NodeContext,
   key: unknown,
   value: unknown,
   timestampMs: number,
-): StreamRecord<K, V> => ({
-  key: key as K,
-  value: value as V,
-  timestampMs,
-  headers: context.record.headers,
-})
+): StreamRecord<K, V> =>
+  new ProcessedRecord(key as K, value as V, timestampMs, context.record.carriedHeaders)

@@ -11,6 +11,11 @@ export interface StreamRecord<K, V> {
   readonly headers: RecordHeaders
 }
 
+/** A record that a processor gives; without headers of its own it has those of the one under work. */
+export interface ForwardedRecord<K, V> extends Omit<StreamRecord<K, V>, 'headers'> {
+  readonly headers?: RecordHeaders
+}
+
 /** What a processor can reach. */
 export interface ProcessorContext<K, V> {
   readonly applicationId: string
@@ -18,7 +23,7 @@ export interface ProcessorContext<K, V> {
   /** The record that came from a topic and led here; copy what outlives the call. */
   readonly recordMetadata: Readonly<Pick<RecordContext, 'topic' | 'partition' | 'offset'>>
   /** Sends a record on: to every node that follows, or to the one named. */
-  forward(record: StreamRecord<K, V>, child?: string): void
+  forward(record: ForwardedRecord<K, V>, child?: string): void
   /** A key-value store that the processor is connected to. */
   keyValueStore<SK, SV>(name: string): KeyValueStore<SK, SV>
   /** A window store that the processor is connected to. */

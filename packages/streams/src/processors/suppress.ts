@@ -43,13 +43,13 @@ class SuppressProcessor implements NodeProcessor {
     const timeMs = this.#plan.untilWindowCloses
       ? (key as Windowed<unknown>).window.endMs
       : timestampMs
-    const { topic, partition, offset, headers } = this.#context.record
+    const { topic, partition, offset, carriedHeaders } = this.#context.record
     this.#buffer.put(timeMs, this.#buffer.identity(key), key, value as Change<unknown>, {
       timestampMs,
       topic,
       partition,
       offset,
-      headers,
+      headers: carriedHeaders,
     })
     this.#release()
   }
@@ -81,13 +81,22 @@ class SuppressProcessor implements NodeProcessor {
     // A window that ended without a value is not worth a tombstone: nothing came out of it before.
     if (this.#plan.untilWindowCloses && result.newValue === null) return
     const { record } = this.#context
-    const current = { ...record }
-    Object.assign(record, result.context, { rawKey: null, rawValue: null })
+    const { topic, partition, offset, timestampMs, carriedHeaders, rawKey, rawValue } = record
+    const { headers, ...place } = result.context
+    Object.assign(record, place, { carriedHeaders: headers, rawKey: null, rawValue: null })
     this.#context.forward(
       result.key,
       { newValue: result.newValue, oldValue: result.oldValue },
       result.context.timestampMs,
     )
-    Object.assign(record, current)
+    Object.assign(record, {
+      topic,
+      partition,
+      offset,
+      timestampMs,
+      carriedHeaders,
+      rawKey,
+      rawValue,
+    })
   }
 }

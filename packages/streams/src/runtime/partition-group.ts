@@ -1,9 +1,10 @@
-import type { ConsumerRecord, TopicPartition } from '@khlong/kafka-client'
+import type { TopicPartition } from '@khlong/kafka-client'
+import type { RawRecord } from '../record.ts'
 import type { RunningTask } from './running-task.ts'
 
 /** Records of one partition that were polled together. */
 export interface PolledRecords extends TopicPartition {
-  readonly records: readonly ConsumerRecord[]
+  readonly records: readonly RawRecord[]
   readonly nextOffset: number
 }
 
@@ -115,7 +116,7 @@ export class PartitionGroup {
   }
 }
 
-export const headOf = (queue: PartitionQueue): ConsumerRecord | undefined =>
+export const headOf = (queue: PartitionQueue): RawRecord | undefined =>
   queue.polled[0]?.records[queue.at]
 
 export function enqueue(queue: PartitionQueue, polled: PolledRecords): void {

@@ -1,6 +1,6 @@
-import type { KafkaClient, Producer } from '@khlong/kafka-client'
+import type { BatchOutcome, KafkaClient, Producer, Receipt } from '@khlong/kafka-client'
 import { StreamsError, topologyError } from '../errors.ts'
-import type { RecordHeaders } from '../record.ts'
+import type { CarriedHeaders } from '../record.ts'
 import type { RecordCollector } from './task.ts'
 
 /** Says whether the application goes on without a record that could not be sent. */
@@ -10,7 +10,7 @@ export type OnSendError = (topic: string, error: Error) => 'continue' | 'fail'
  * Hands what tasks give out to a producer. An error that comes back later is remembered, and ends
  * the application at the next `flush` or `check`, unless the handler passes over it.
  */
-export class ProducerCollector implements RecordCollector {
+export class ProducerCollector implements RecordCollector, Receipt {
   readonly #producer: Producer
   readonly #client: KafkaClient
   readonly #onSendError: OnSendError
@@ -46,17 +46,20 @@ export class ProducerCollector implements RecordCollector {
     key: Buffer | null,
     value: Buffer | null,
     timestampMs: number | undefined,
-    headers: RecordHeaders,
+    headers: CarriedHeaders,
   ): void {
-    const hasRoom = this.#producer.enqueue(
+    const hasRoom = this.#producer.enqueueFor(
       { topic, partition, key, value, timestamp: timestampMs, headers },
-      (error, metadata) => {
-        if (error) this.#onError(topic, error)
-        else if (metadata && metadata.offset >= 0)
-          this.#changelogOffsets.get(topic)?.set(metadata.partition, metadata.offset + 1)
-      },
+      this,
+      0,
     )
     if (!hasRoom) this.#isFull = true
+  }
+
+  /** How a record ended. */
+  settle(_index: number, { topic, partition, error }: BatchOutcome, offset: number): void {
+    if (error) this.#onError(topic, error)
+    else if (offset >= 0) this.#changelogOffsets.get(topic)?.set(partition, offset + 1)
   }
 
   partitionCount(topic: string): number {

@@ -42,7 +42,14 @@ export function sinkProcessor(spec: SinkSpec, node: TaskNode, ports: SinkPorts):
         ? spec.partitioner(topic, key, value, collector.partitionCount(topic))
         : windowedPartition(key, keySerde, topic, collector)
       counts.recordsOut++
-      collector.send(topic, partition, keyBytes, valueBytes, timestampMs, node.record.headers)
+      collector.send(
+        topic,
+        partition,
+        keyBytes,
+        valueBytes,
+        timestampMs,
+        node.record.carriedHeaders,
+      )
     },
   }
 }

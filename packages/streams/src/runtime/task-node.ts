@@ -1,5 +1,5 @@
 import { topologyError } from '../errors.ts'
-import type { RecordContext, RecordHeaders } from '../record.ts'
+import type { CarriedHeaders, TaskRecord } from '../record.ts'
 import type { Serde } from '../serdes/serde.ts'
 import type { StateStore } from '../state/state-store.ts'
 import type {
@@ -15,7 +15,7 @@ import type { StreamTask } from './task.ts'
 export class TaskNode implements NodeContext {
   readonly nodeName: string
   readonly children: TaskNode[] = []
-  readonly record: RecordContext
+  readonly record: TaskRecord
   readonly #task: StreamTask
   readonly #stores: ReadonlySet<string>
   #processor: NodeProcessor = { process: () => {} }
@@ -65,16 +65,16 @@ export class TaskNode implements NodeContext {
     key: unknown,
     value: unknown,
     timestampMs: number,
-    headers: RecordHeaders,
+    headers: CarriedHeaders,
     child?: string,
   ): void {
-    const before = this.record.headers
-    this.record.headers = headers
+    const before = this.record.carriedHeaders
+    this.record.carriedHeaders = headers
     try {
       if (child === undefined) this.forward(key, value, timestampMs)
       else this.forwardTo(child, key, value, timestampMs)
     } finally {
-      this.record.headers = before
+      this.record.carriedHeaders = before
     }
   }
 

@@ -1,6 +1,6 @@
 import type { Clock, Logger } from '@khlong/core'
 import { StreamsError, topologyError } from '../errors.ts'
-import { noHeaders, type RawRecord, type RecordContext, type RecordHeaders } from '../record.ts'
+import { type CarriedHeaders, type RawRecord, TaskRecord } from '../record.ts'
 import type { Serde } from '../serdes/serde.ts'
 import type { StateStore, StoreBacking, StoreSpec } from '../state/state-store.ts'
 import type { Cancellable, DropReason, PunctuationType } from '../topology/processor-node.ts'
@@ -19,7 +19,7 @@ export interface RecordCollector {
     key: Buffer | null,
     value: Buffer | null,
     timestampMs: number | undefined,
-    headers: RecordHeaders,
+    headers: CarriedHeaders,
   ): void
   partitionCount(topic: string): number
 }
@@ -79,15 +79,7 @@ export class StreamTask {
   readonly subTopology: SubTopology
   readonly partition: number
   readonly applicationId: string
-  readonly context: RecordContext = {
-    topic: '',
-    partition: 0,
-    offset: -1,
-    timestampMs: -1,
-    headers: noHeaders,
-    rawKey: null,
-    rawValue: null,
-  }
+  readonly context: TaskRecord = new TaskRecord()
   readonly stores: Map<string, { readonly store: StateStore; readonly spec: StoreSpec }> = new Map<
     string,
     { readonly store: StateStore; readonly spec: StoreSpec }
@@ -144,7 +136,7 @@ export class StreamTask {
     context.partition = partition
     context.offset = record.offset
     context.timestampMs = record.timestamp
-    context.headers = record.headers
+    context.carriedHeaders = record.headerBlock ?? record.headers
     context.rawKey = record.key
     context.rawValue = record.value
     let key: unknown

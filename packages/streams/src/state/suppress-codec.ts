@@ -1,6 +1,6 @@
 import { Reader, Writer } from '@khlong/core/bytes'
 import { StreamsError } from '../errors.ts'
-import type { RecordHeader, RecordHeaders } from '../record.ts'
+import { type CarriedHeaders, headersOf, type RecordHeader, type RecordHeaders } from '../record.ts'
 
 // The value of a suppress buffer's changelog, version 3 (header `v` = 3), big-endian:
 //
@@ -15,7 +15,7 @@ export interface BufferedContext {
   readonly offset: number
   readonly topic: string
   readonly partition: number
-  readonly headers: RecordHeaders
+  readonly headers: CarriedHeaders
 }
 
 /** What a suppress buffer's changelog says of a key. */
@@ -41,8 +41,9 @@ export function encodeBuffered(buffered: BufferedBytes): Buffer {
   writer.int64(context.timestampMs).int64(context.offset)
   const topic = Buffer.from(context.topic)
   writer.int32(topic.byteLength).raw(topic).int32(context.partition)
-  writer.int32(context.headers.length)
-  for (const [name, value] of context.headers) {
+  const headers = headersOf(context.headers)
+  writer.int32(headers.length)
+  for (const [name, value] of headers) {
     const key = Buffer.from(name)
     writer.int32(key.byteLength).raw(key)
     writeNullable(writer, value)

@@ -2,7 +2,7 @@ import type { Clock, TimerHandle } from '@khlong/core'
 import { silentLogger } from '@khlong/core'
 import { resolveStreamsSettings, type StreamsSettings, taskSettings } from '../config.ts'
 import { topologyError } from '../errors.ts'
-import { noHeaders, type RecordHeaders } from '../record.ts'
+import { headersOf, noHeaders, type RecordHeaders } from '../record.ts'
 import {
   newTaskCounts,
   type RecordCollector,
@@ -107,7 +107,7 @@ export class TopologyTestDriver {
     this.#internal = internalTopicNamer(topology, settings.applicationId)
     const collector: RecordCollector = {
       send: (topic, _partition, key, value, timestampMs, headers) =>
-        this.#capture(topic, { key, value, timestampMs, headers }),
+        this.#capture(topic, { key, value, timestampMs, headers: headersOf(headers) }),
       partitionCount: () => 1,
     }
     this.#tasks = topology.subTopologies().map((subTopology) => {

@@ -1,4 +1,4 @@
-import type { RecordContext, RecordHeaders } from '../record.ts'
+import type { CarriedHeaders, TaskRecord } from '../record.ts'
 import type { Serde } from '../serdes/serde.ts'
 import type { StateStore } from '../state/state-store.ts'
 
@@ -19,7 +19,7 @@ export interface NodeContext {
   readonly applicationId: string
   readonly taskId: string
   /** The record under work. One object per task: copy what outlives the call. */
-  readonly record: RecordContext
+  readonly record: TaskRecord
   forward(key: unknown, value: unknown, timestampMs: number): void
   forwardTo(child: string, key: unknown, value: unknown, timestampMs: number): void
   /** As `forward`, with headers of its own. */
@@ -27,7 +27,7 @@ export interface NodeContext {
     key: unknown,
     value: unknown,
     timestampMs: number,
-    headers: RecordHeaders,
+    headers: CarriedHeaders,
     child?: string,
   ): void
   store(name: string): StateStore
