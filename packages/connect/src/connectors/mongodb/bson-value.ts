@@ -1,4 +1,4 @@
-import type { Binary, Double, Int32, Long, ObjectId, UUID } from 'mongodb'
+import type { Binary, Double, Int32, ObjectId, UUID } from 'mongodb'
 import type { ConnectValue, Schema } from '../../data/schema.ts'
 
 /** The driver's BSON classes; the driver is loaded when the first sink starts. */
@@ -6,21 +6,19 @@ export interface BsonTypes {
   readonly Binary: typeof Binary
   readonly Double: typeof Double
   readonly Int32: typeof Int32
-  readonly Long: typeof Long
   readonly ObjectId: typeof ObjectId
   readonly UUID: typeof UUID
 }
 
 /**
  * A value as the Java connector stores it: integers without a schema are 64-bit, as JsonConverter
- * reads them; other numbers are doubles; the schema decides where there is one.
+ * reads them; other numbers are doubles; the schema decides where there is one. The driver writes a
+ * `bigint` as a 64-bit integer.
  */
 export function toBson(value: ConnectValue, schema: Schema | undefined, bson: BsonTypes): unknown {
   switch (typeof value) {
     case 'number':
       return numberToBson(value, schema, bson)
-    case 'bigint':
-      return bson.Long.fromBigInt(value)
     case 'object':
       break
     default:
@@ -58,6 +56,6 @@ function numberToBson(value: number, schema: Schema | undefined, bson: BsonTypes
     case 'float64':
       return new bson.Double(value)
     default:
-      return Number.isSafeInteger(value) ? bson.Long.fromNumber(value) : new bson.Double(value)
+      return Number.isSafeInteger(value) ? BigInt(value) : new bson.Double(value)
   }
 }

@@ -1,13 +1,9 @@
 import net from 'node:net'
 import tls from 'node:tls'
 import type { Clock, TimerHandle } from '@khlong/core'
-import mqtt, {
-  type IConnackPacket,
-  type IPublishPacket,
-  type Packet,
-  type Parser,
-} from 'mqtt-packet'
+import mqtt, { type IConnackPacket, type Packet, type Parser } from 'mqtt-packet'
 import { ConnectError } from '../../errors.ts'
+import { PacketReader, type Publish } from './packet-reader.ts'
 
 export interface MqttClientOptions {
   readonly host: string
@@ -28,7 +24,7 @@ export interface MqttClientOptions {
 }
 
 export interface MqttClientEvents {
-  onPublish(packet: IPublishPacket): void
+  onPublish(packet: Publish): void
   /** The broker releases a message of QoS 2: its id may be used for another one. */
   onRelease(messageId: number): void
   /** Called once after the connection was accepted and then lost. */
@@ -54,6 +50,7 @@ export class MqttClient {
   readonly #events: MqttClientEvents
   readonly #waiting = new Map<string, Waiting>()
   readonly #parser: Parser
+  readonly #reader: PacketReader
   #socket: net.Socket | undefined
   #keepAlive: TimerHandle | undefined
   #isPingUnanswered = false
@@ -68,6 +65,10 @@ export class MqttClient {
     this.#parser = mqtt.parser({ protocolVersion: options.protocolVersion })
     this.#parser.on('packet', (packet) => this.#onPacket(packet))
     this.#parser.on('error', (error) => this.#close(error))
+    this.#reader = new PacketReader(options.protocolVersion, {
+      onPublish: (packet) => this.#events.onPublish(packet),
+      onPacket: (bytes) => this.#parser.parse(bytes),
+    })
   }
 
   /** How many messages the broker takes before one is acknowledged. */
@@ -98,7 +99,7 @@ export class MqttClient {
     }, connectTimeoutMs)
     socket.on('error', (error) => this.#close(error))
     socket.on('close', () => this.#close(new Error('the broker closed the connection')))
-    socket.on('data', (bytes) => this.#parser.parse(bytes as Buffer))
+    socket.on('data', (bytes) => this.#read(bytes as Buffer))
     socket.once(this.#options.tls ? 'secureConnect' : 'connect', () => this.#sendConnect())
     try {
       const packet = (await connack) as IConnackPacket
@@ -250,11 +251,17 @@ export class MqttClient {
     }, intervalMs * 0.75)
   }
 
+  #read(bytes: Buffer): void {
+    if (this.#closedBy) return
+    try {
+      this.#reader.read(bytes)
+    } catch (error) {
+      this.#close(error as Error)
+    }
+  }
+
   #onPacket(packet: Packet): void {
     switch (packet.cmd) {
-      case 'publish':
-        this.#events.onPublish(packet)
-        return
       case 'pubrel':
         this.#events.onRelease(packet.messageId ?? 0)
         this.#send({ cmd: 'pubcomp', messageId: packet.messageId ?? 0 })

@@ -1,8 +1,9 @@
 import { type Clock, describeError, type Random, type TimerHandle } from '@khlong/core'
-import type { IConnackPacket, IPublishPacket } from 'mqtt-packet'
+import type { IConnackPacket } from 'mqtt-packet'
 import { ConnectError } from '../../errors.ts'
 import { Backoff } from '../../runtime/backoff.ts'
 import { isVersionRefusal, MqttClient, type MqttClientOptions } from './client.ts'
+import type { Publish } from './packet-reader.ts'
 
 export interface MqttLinkOptions {
   readonly client: Omit<MqttClientOptions, 'protocolVersion' | 'receiveMaximum'>
@@ -19,7 +20,7 @@ export interface MqttLinkEvents {
   onConnected(client: MqttClient, connack: IConnackPacket): Promise<void>
   /** The connection is there and prepared. */
   onReady(): void
-  onPublish(client: MqttClient, packet: IPublishPacket): void
+  onPublish(client: MqttClient, packet: Publish): void
   onRelease(messageId: number): void
   onLost(): void
   /** The broker refuses us for good: another attempt would not help. */

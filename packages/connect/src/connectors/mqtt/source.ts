@@ -1,4 +1,4 @@
-import type { IConnackPacket, IPublishPacket } from 'mqtt-packet'
+import type { IConnackPacket } from 'mqtt-packet'
 import { boolean, type ConfigMap, int, list, string } from '../../config/fields.ts'
 import { ConfigSpec, type ConfigValues } from '../../config/spec.ts'
 import { parseJson } from '../../converters/json.ts'
@@ -16,6 +16,7 @@ import type { SourcePlugin, SourceTask, SourceTaskContext } from '../../plugin.t
 import type { MqttClient } from './client.ts'
 import { clientOptions, connectionFields, licenceFields, licencePrefixes } from './connection.ts'
 import { MqttLink } from './link.ts'
+import type { Publish } from './packet-reader.ts'
 
 const fields = {
   ...connectionFields,
@@ -231,9 +232,8 @@ class MqttSourceTask implements SourceTask {
     )
   }
 
-  #onPublish(client: MqttClient, packet: IPublishPacket): void {
-    const messageId = packet.messageId ?? 0
-    const payload = packet.payload as Buffer
+  #onPublish(client: MqttClient, packet: Publish): void {
+    const { messageId, payload } = packet
     if (packet.dup && this.#isKnown(client, packet, payload.byteLength)) return
     const isSkipped = packet.retain && this.#options['mqtt.retained.skip']
     this.#pending.push({
@@ -255,8 +255,8 @@ class MqttSourceTask implements SourceTask {
   }
 
   /** Whether a message that the broker sends again is already on its way, or already ours. */
-  #isKnown(client: MqttClient, packet: IPublishPacket, byteCount: number): boolean {
-    const messageId = packet.messageId ?? 0
+  #isKnown(client: MqttClient, packet: Publish, byteCount: number): boolean {
+    const { messageId } = packet
     if (packet.qos === 2 && this.#received.has(messageId)) {
       client.received(messageId)
       return true
@@ -279,7 +279,7 @@ class MqttSourceTask implements SourceTask {
     client.received(messageId)
   }
 
-  #record(packet: IPublishPacket, value: Buffer): SourceRecord {
+  #record(packet: Publish, value: Buffer): SourceRecord {
     const record = {
       topic: this.#options['kafka.topic'],
       partition: null,
@@ -300,7 +300,7 @@ class MqttSourceTask implements SourceTask {
     }
   }
 
-  #headers(packet: IPublishPacket): Header[] {
+  #headers(packet: Publish): Header[] {
     let topic = this.#headersByTopic.get(packet.topic)
     if (!topic) {
       // Bounded: a device that makes up topics cannot make us keep them all.
@@ -309,7 +309,7 @@ class MqttSourceTask implements SourceTask {
       this.#headersByTopic.set(packet.topic, topic)
     }
     return [
-      { key: 'mqtt.message.id', schema: int32Schema, value: packet.messageId ?? 0 },
+      { key: 'mqtt.message.id', schema: int32Schema, value: packet.messageId },
       qosHeaders[packet.qos]!,
       packet.retain ? retained : notRetained,
       packet.dup ? duplicate : notDuplicate,

@@ -3,6 +3,7 @@ import { ConnectError, dataError } from '../../errors.ts'
 
 /** The values of one metric with one set of dimensions: several series with the same labels. */
 interface Group {
+  readonly key: string
   readonly name: string
   readonly labels: string
   readonly type: 'gauge' | 'counter'
@@ -18,6 +19,8 @@ interface Group {
  */
 export class SeriesTable {
   readonly #groups = new Map<string, Group>()
+  /** Groups by the name and dimensions of the records that made them, nothing sorted or escaped. */
+  readonly #groupsAsGiven = new Map<string, Group>()
   readonly #staleMs: number
   readonly #seriesMax: number
   #seriesCount = 0
@@ -42,27 +45,25 @@ export class SeriesTable {
     const { name, type, dimensions, values } = value
     if (typeof name !== 'string' || name === '') throw dataError('a metric needs a name')
     if (!isObject(values ?? null)) throw dataError(`metric ${name} needs an object of values`)
-    const numbers = readNumbers(name, values as ConnectObject)
-    const labels = formatLabels(isObject(dimensions ?? null) ? (dimensions as ConnectObject) : {})
-    const key = `${name}{${labels}}`
-    let group = this.#groups.get(key)
-    if (!group) {
-      group = {
-        name: metricName(name),
-        labels,
-        type: type === 'counter' ? 'counter' : 'gauge',
-        values: new Map(),
-        updatedMs: nowMs,
-      }
-      this.#reserve(numbers.length, nowMs)
-      this.#groups.set(key, group)
-    } else {
-      let added = 0
-      for (const [valueKey] of numbers) if (!group.values.has(valueKey)) added++
-      if (added > 0) this.#reserve(added, nowMs)
+    const numbers = values as ConnectObject
+    const labelled = isObject(dimensions ?? null) ? (dimensions as ConnectObject) : {}
+    let given = name
+    for (const key in labelled) given += `\0${key}\0${String(labelled[key])}`
+    const group = this.#groupsAsGiven.get(given) ?? this.#group(name, type ?? null, labelled, nowMs)
+    let added = 0
+    for (const key in numbers) {
+      checkNumber(name, key, numbers[key]!)
+      if (!group.values.has(key)) added++
     }
-    for (const [valueKey, number] of numbers) group.values.set(valueKey, number)
+    // Before others make room: this one is not stale.
     group.updatedMs = nowMs
+    if (added > 0) {
+      this.#reserve(added, nowMs)
+      // A group is there from its first values on: one that was refused leaves nothing behind.
+      this.#groups.set(group.key, group)
+      this.#groupsAsGiven.set(given, group)
+    }
+    for (const key in numbers) group.values.set(key, Number(numbers[key]))
   }
 
   /** All series in Prometheus's text format 0.0.4, grouped by metric. */
@@ -84,6 +85,21 @@ export class SeriesTable {
     return text
   }
 
+  #group(name: string, type: ConnectValue, dimensions: ConnectObject, nowMs: number): Group {
+    const labels = formatLabels(dimensions)
+    const key = `${name}{${labels}}`
+    return (
+      this.#groups.get(key) ?? {
+        key,
+        name: metricName(name),
+        labels,
+        type: type === 'counter' ? 'counter' : 'gauge',
+        values: new Map(),
+        updatedMs: nowMs,
+      }
+    )
+  }
+
   #reserve(count: number, nowMs: number): void {
     if (this.#seriesCount + count > this.#seriesMax) this.#dropStale(nowMs)
     if (this.#seriesCount + count > this.#seriesMax)
@@ -98,17 +114,15 @@ export class SeriesTable {
     for (const [key, group] of this.#groups)
       if (nowMs - group.updatedMs > this.#staleMs) {
         this.#groups.delete(key)
+        this.#groupsAsGiven.clear()
         this.#seriesCount -= group.values.size
       }
   }
 }
 
-function readNumbers(name: string, values: ConnectObject): [string, number][] {
-  return Object.entries(values).map(([key, value]) => {
-    if (typeof value === 'number') return [key, value]
-    if (typeof value === 'bigint') return [key, Number(value)]
+function checkNumber(name: string, key: string, value: ConnectValue): void {
+  if (typeof value !== 'number' && typeof value !== 'bigint')
     throw dataError(`value ${key} of metric ${name} is no number: ${javaTypeOf(value)}`)
-  })
 }
 
 const metricName = (name: string): string =>
