@@ -163,8 +163,9 @@ export class Sender {
       return
     }
     const byNode = new Map<number, PartitionQueue[]>()
+    const leavesNow = this.#isAnyDue(nowMs)
     for (const queue of this.#active) {
-      this.#rollIfDue(queue, nowMs)
+      if (leavesNow) this.#roll(queue)
       this.#expire(queue, nowMs)
       if (queue.isEmpty) {
         this.#active.delete(queue)
@@ -182,15 +183,29 @@ export class Sender {
     for (const [nodeId, queues] of byNode) this.#sendTo(nodeId, queues, nowMs)
   }
 
-  #rollIfDue(queue: PartitionQueue, nowMs: number): void {
-    const { open } = queue
-    if (!open) return
-    const dueMs = open.createdMs + this.#options['linger.ms']
-    // While others are under way it may go on filling: it could not leave at once anyway.
-    if (this.#isHurried || dueMs <= nowMs + 0.5) {
-      if (queue.inFlight.length + queue.waiting.length < this.#inFlightMax || this.#isHurried)
-        queue.roll()
-    } else this.#timerAt(dueMs)
+  /** Whether a batch has lingered long enough. Then all go: they share a request. */
+  #isAnyDue(nowMs: number): boolean {
+    if (this.#isHurried) return true
+    let firstMs = Number.POSITIVE_INFINITY
+    for (const { open, waiting } of this.#active) {
+      if (waiting.length > 0) return true
+      if (open && open.createdMs < firstMs) firstMs = open.createdMs
+    }
+    const dueMs = firstMs + this.#options['linger.ms']
+    if (dueMs <= nowMs + 0.5) return true
+    if (firstMs < Number.POSITIVE_INFINITY) this.#timerAt(dueMs)
+    return false
+  }
+
+  /**
+   * Closes a batch that may leave. One that has room goes on filling while a request to its broker
+   * is under way, and leaves with the answer: under load requests carry more, and none waits else.
+   */
+  #roll(queue: PartitionQueue): void {
+    if (!queue.open) return
+    const leader = this.#client.metadata.topic(queue.topic)?.partitions[queue.partition]?.leaderId
+    const isUnderWay = (this.#requestsByNode.get(leader ?? -1) ?? 0) > 0
+    if (this.#isHurried || !isUnderWay) queue.roll()
   }
 
   #expire(queue: PartitionQueue, nowMs: number): void {

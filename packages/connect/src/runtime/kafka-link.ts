@@ -238,7 +238,7 @@ export class KafkaLink implements ConnectKafka {
       {
         ...this.#settings,
         // Batches come from tasks ready made: waiting for more would only add to the latency.
-        'linger.ms': 0,
+        'linger.ms': 5,
         ...(overrides as object),
         'client.id': clientId,
       },
