@@ -46,6 +46,8 @@ function setup() {
   }
   const consoleBuild = path.join(root, 'packages', 'grafana', 'web', 'build.ts')
   if (existsSync(consoleBuild)) runSync(rightNode(), [consoleBuild])
+  if (!existsSync(process.env.NODE_COMPILE_CACHE))
+    runSync(rightNode(), [path.join(root, 'tools', 'warm.ts')])
 }
 
 /** Runs a script and ends as it ends. On a Node that is new enough it is this very process. */
