@@ -2,7 +2,12 @@ import type { RelabelConfig, ScrapeConfig } from '../config.ts'
 import { Labels } from '../labels.ts'
 import type { NewSample } from '../storage/samples.ts'
 import type { DiscoveredTarget } from './discovery.ts'
-import { type ExposedSample, type MetricMetadata, parseExposition } from './exposition.ts'
+import {
+  type ExposedSample,
+  type MetricMetadata,
+  parseExposition,
+  parseSeries,
+} from './exposition.ts'
 import { relabel } from './relabel.ts'
 
 const accept =
@@ -35,7 +40,7 @@ export class Target {
   health: TargetHealth = { health: 'unknown', lastError: '', lastScrapeMs: 0, lastDurationMs: 0 }
   readonly #config: ScrapeConfig
   readonly #fetchUrl: string
-  /** Labels of a line as the target writes it, so that the next scrape need not relabel again. */
+  /** Labels of a series as the target writes it, so that the next scrape need not relabel again. */
   readonly #known = new Map<string, Labels | undefined>()
   #series = new Map<string, Labels>()
 
@@ -87,24 +92,27 @@ export class Target {
   /** Scrapes once and gives the samples to store, those of the scrape itself included. */
   async scrape(nowMs: number): Promise<NewSample[]> {
     const startMs = performance.now()
-    let exposed: readonly ExposedSample[] = []
+    let exposedCount = 0
     let error = ''
-    try {
-      exposed = await this.#fetch()
-    } catch (failure) {
-      error = describe(failure, this.timeoutMs)
-    }
-    const durationMs = performance.now() - startMs
     const samples: NewSample[] = []
     const seen = new Map<string, Labels>()
-    for (const sample of exposed) {
-      const labels = this.#labelsOf(sample)
-      if (!labels) continue
-      const ownTime = this.#config.honor_timestamps ? sample.timeMs : undefined
-      samples.push({ labels, timeMs: ownTime ?? nowMs, value: sample.value })
-      // A series with a time of its own is not ended when it goes: its samples say when they were.
-      if (ownTime === undefined) seen.set(labels.key, labels)
+    try {
+      const exposed = await this.#fetch()
+      for (const sample of exposed) {
+        const labels = this.#labelsOf(sample)
+        if (!labels) continue
+        const ownTime = this.#config.honor_timestamps ? sample.timeMs : undefined
+        samples.push({ labels, timeMs: ownTime ?? nowMs, value: sample.value })
+        // A series with a time of its own is not ended when it goes: its samples say when they were.
+        if (ownTime === undefined) seen.set(labels.key, labels)
+      }
+      exposedCount = exposed.length
+    } catch (failure) {
+      error = describe(failure, this.timeoutMs)
+      samples.length = 0
+      seen.clear()
     }
+    const durationMs = performance.now() - startMs
     if (
       error === '' &&
       this.#config.sample_limit > 0 &&
@@ -129,7 +137,7 @@ export class Target {
     }
     report('up', error === '' ? 1 : 0)
     report('scrape_duration_seconds', durationMs / 1_000)
-    report('scrape_samples_scraped', exposed.length)
+    report('scrape_samples_scraped', exposedCount)
     report('scrape_samples_post_metric_relabeling', seen.size)
     report('scrape_series_added', added)
     return samples
@@ -169,13 +177,16 @@ export class Target {
     return samples
   }
 
-  #labelsOf({ name, labels }: ExposedSample): Labels | undefined {
-    const key = labels.length === 0 ? name : `${name}\u0001${labels.join('\u0001')}`
-    if (this.#known.has(key)) return this.#known.get(key)
+  /** @throws PrometheusError `PROMETHEUS_EXPOSITION_MALFORMED` */
+  #labelsOf(sample: ExposedSample): Labels | undefined {
+    const { series } = sample
+    if (this.#known.has(series)) return this.#known.get(series)
+    const { name, labels } = parseSeries(sample)
     const made = this.#makeLabels(name, labels)
     // A target that makes up new labels for ever must not fill memory.
     if (this.#known.size > 50_000) this.#known.clear()
-    this.#known.set(key, made)
+    // A copy: the text of the series is a slice, which would keep the whole answer in memory.
+    this.#known.set(Buffer.from(series).toString(), made)
     return made
   }
 
