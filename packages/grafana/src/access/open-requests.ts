@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
 const sweepMs = 5_000
+const graceMs = 1_000
 
 /**
  * The answers that are still being written. A live stream may last for days: whether its reader is
@@ -21,13 +22,16 @@ export class OpenRequests {
     response.once('close', () => this.#open.delete(request))
   }
 
-  /** Cuts the answers whose readers may no longer see them, of those at least `ageMs` old. */
+  /** Ends the answers whose readers may no longer see them, of those at least `ageMs` old. */
   async sweep(ageMs: number): Promise<void> {
     const nowMs = performance.now()
     for (const [request, { response, sinceMs }] of this.#open) {
       // What was let in and has not begun to answer may end; it could be what changed the users.
       if (nowMs - sinceMs < ageMs || !response.headersSent || response.writableEnded) continue
-      if (!(await this.#isAdmitted(request))) response.destroy()
+      if (await this.#isAdmitted(request)) continue
+      response.end()
+      // Who does not read to the end is cut.
+      setTimeout(() => response.destroy(), graceMs).unref()
     }
   }
 

@@ -71,6 +71,11 @@ export class Live {
     this.#sendAll('dashboards', {})
   }
 
+  /** Tells all browsers that somebody may do more or less than before: they ask who they are. */
+  usersChanged(): void {
+    this.#sendAll('session', {})
+  }
+
   join(reply: FastifyReply): void {
     if (this.#streams.size >= viewersMax) {
       void reply.code(503).send({ message: `more than ${viewersMax} browsers are open` })

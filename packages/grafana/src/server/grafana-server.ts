@@ -130,6 +130,7 @@ export class GrafanaServer extends PartBase {
       logger: this.logger,
     })
     this.#live = live
+    access.store.onChange(() => live.usersChanged())
     const dashboards = new DashboardStore({
       savedFolder: path.join(folder.path, 'dashboards'),
       provisionedFolder: options.dashboards,

@@ -1,19 +1,18 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import path from 'node:path'
 import test, { after, before } from 'node:test'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { eventually, temporaryFolder } from '@khlong/core/testing'
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
+import type { Browser } from 'playwright-core'
 import { peer } from '../../../../tools/peers.ts'
 import { GrafanaServer } from '../../src/index.ts'
 import { type FakePlatform, startFakePlatform } from '../fake-platform.ts'
 import { startHttp } from '../helpers.ts'
+import { faultsOf, launchBrowser, openPage, screens } from './browser.ts'
 
 // A real browser over a real Prometheus and a real Mosquitto; only the platform's state is made up.
 
@@ -38,7 +37,6 @@ const sensors = [
 ] as const
 
 before(async () => {
-  await run(process.execPath, [fileURLToPath(new URL('../../web/build.ts', import.meta.url))])
   const folder = await temporaryFolder(context)
   const exporter = await startHttp(context, (_request, response) => {
     response.end(
@@ -96,18 +94,7 @@ scrape_configs: [{job_name: iot-metrics-time-series, static_configs: [{targets: 
     )
     assert.match(await answer.text(), /iot_sensor_3/)
   }, 20_000)
-  browser = await chromium.launch({
-    executablePath: pathOf(peer('chromium')),
-    args: [
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-quic',
-      '--no-first-run',
-      '--disable-background-networking',
-      '--disable-component-update',
-      '--disable-sync',
-    ],
-  })
+  browser = await launchBrowser()
 })
 
 after(async () => {
@@ -214,8 +201,6 @@ test('a frame from a terminal makes its sensor appear within a second or two', a
 
 test('the palette finds places and commands, and g with a letter goes', async () => {
   await using page = await open('/')
-  // Keys are heard once the page stands.
-  await page.getByRole('heading', { name: 'IoT sensors' }).waitFor()
   // Keys are heard once the page is drawn.
   await page.getByRole('heading', { name: 'IoT sensors' }).waitFor()
   await page.keyboard.press('Control+k')
@@ -252,79 +237,21 @@ const places = [
   '/alerts',
 ]
 
-for (const [name, options] of [
-  [
-    'a laptop, light, English',
-    { viewport: { width: 1440, height: 900 }, colorScheme: 'light', locale: 'en-GB' },
-  ],
-  [
-    'a laptop, dark, Thai',
-    { viewport: { width: 1440, height: 900 }, colorScheme: 'dark', locale: 'th-TH' },
-  ],
-  [
-    'a phone, dark, English',
-    { viewport: { width: 390, height: 844 }, colorScheme: 'dark', locale: 'en-GB' },
-  ],
-  [
-    'a narrow phone, light, Thai',
-    { viewport: { width: 360, height: 740 }, colorScheme: 'light', locale: 'th-TH' },
-  ],
-] as const)
+for (const [name, options] of screens)
   test(`every place has no violation of axe, no error and nothing cut off: ${name}`, async () => {
-    const axe = await readFile(fileURLToPath(import.meta.resolve('axe-core/axe.min.js')), 'utf8')
     const found: string[] = []
     for (const place of places) {
       await using page = await open(place, options)
       await page.locator('h1').first().waitFor()
       await page.waitForLoadState('load')
       await page.locator('.live-mark, .phone-nav').first().waitFor({ state: 'attached' })
-      await page.evaluate(axe)
-      const violations = await page.evaluate(async () => {
-        type Axe = {
-          run(): Promise<{
-            violations: { id: string; nodes: { html: string; failureSummary?: string }[] }[]
-          }>
-        }
-        const { violations } = await (globalThis as unknown as { axe: Axe }).axe.run()
-        return violations.map(
-          ({ id, nodes }) =>
-            `${id}: ${nodes
-              .slice(0, 3)
-              .map(({ html, failureSummary }) => `${html.slice(0, 160)} ${failureSummary ?? ''}`)
-              .join(' | ')}`,
-        )
-      })
-      found.push(...violations.map((violation) => `${place} ${violation}`))
-      const wide = await page.evaluate<number>('document.documentElement.scrollWidth - innerWidth')
-      if (wide > 0) found.push(`${place} is ${wide} px too wide`)
+      found.push(...(await faultsOf(page)).map((fault) => `${place} ${fault}`))
     }
     assert.deepEqual(found, [])
   })
 
-/** A page that fails the test when the browser's console has an error. */
-async function open(
-  place: string,
-  options: Parameters<Browser['newContext']>[0] = {
-    viewport: { width: 1440, height: 900 },
-    colorScheme: 'light',
-    locale: 'en-GB',
-  },
-): Promise<Page & AsyncDisposable> {
-  const opened: BrowserContext = await browser.newContext(options)
-  const page = await opened.newPage()
-  page.setDefaultTimeout(15_000)
-  const errors: string[] = []
-  page.on('pageerror', (error) => errors.push(error.message))
-  page.on('console', (message) => {
-    if (message.type() === 'error') errors.push(message.text())
-  })
-  await page.goto(url + place)
-  return Object.assign(page, {
-    [Symbol.asyncDispose]: async () => {
-      await opened.close()
-      assert.deepEqual(errors, [], `errors in the browser's console at ${place}`)
-    },
-  })
+function open(place: string, options = screens[0]![1]): ReturnType<typeof openPage> {
+  return openPage(browser, url + place, options)
 }
 
 /** The pipeline's dashboard without the tables of a database that does not run here. */
@@ -340,16 +267,6 @@ async function dashboardsWithoutMongodb(folder: string): Promise<string> {
 
 function start(name: 'prometheus' | 'mosquitto', args: string[]): void {
   children.push(spawn(peer(name), args, { stdio: 'ignore' }))
-}
-
-/** Playwright wants a path where a shell would look in PATH. */
-function pathOf(command: string): string {
-  if (path.isAbsolute(command)) return command
-  const folder = (process.env.PATH ?? '')
-    .split(path.delimiter)
-    .find((each) => existsSync(path.join(each, command)))
-  assert.ok(folder, `${command} is not in PATH`)
-  return path.join(folder, command)
 }
 
 async function freePort(): Promise<number> {

@@ -79,6 +79,9 @@ function open(): void {
     const { error, thinned, unreadable } = message
     sensorsStore.set({ sensors, error, thinned, unreadable })
   })
+  on('session', () => {
+    void loadSession().catch(() => {})
+  })
   on('dashboards', () => {
     refreshQueries('dashboard')
     refreshQueries('search')

@@ -27,7 +27,7 @@ export function UserMenu() {
   const session = useStore(sessionStore)
   return (
     <Popover
-      label={text('userMenu')}
+      label={session.kind === 'in' ? `${text('userMenu')}: ${session.name}` : text('userMenu')}
       className="icon-button user-button"
       align="right"
       button={

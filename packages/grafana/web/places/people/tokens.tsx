@@ -41,7 +41,9 @@ export function Tokens({ tokens }: { tokens: readonly TokenNow[] }) {
             <th className="figure">{text('tokenEnds')}</th>
             <th className="figure">{text('peopleSeen')}</th>
             <th>{text('tokenMadeBy')}</th>
-            <th aria-label={text('more')} />
+            <th>
+              <span className="visually-hidden">{text('more')}</span>
+            </th>
           </tr>
         </thead>
         <tbody>

@@ -52,7 +52,9 @@ export function Users({ users }: { users: readonly PersonNow[] }) {
             <th>{text('peopleRole')}</th>
             <th className="figure">{text('peopleSeen')}</th>
             <th className="figure wide">{text('peopleMade')}</th>
-            <th aria-label={text('more')} />
+            <th>
+              <span className="visually-hidden">{text('more')}</span>
+            </th>
           </tr>
         </thead>
         <tbody>
