@@ -1,6 +1,10 @@
 import { execFileSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { peer, reference } from '../peers.ts'
+import { transformCases } from './cases.ts'
 
 // Runs Java's Connect and writes what it does to packages/connect/test/vectors. Needs Java and the
 // reference Kafka.
@@ -12,10 +16,23 @@ const here = (path: string): string => fileURLToPath(new URL(path, import.meta.u
 const classPath = execFileSync('bash', [reference('kafka.sh'), 'classpath', 'kraft'], {
   encoding: 'utf8',
 }).trim()
-for (const [program, name] of [['WorkerProtocol.java', 'worker-protocol.json']] as const) {
-  const output = here(`../../packages/connect/test/vectors/${name}`)
-  execFileSync(peer('java'), ['-cp', classPath, here(program), output], {
+const run = (program: string, ...files: string[]): void => {
+  execFileSync(peer('java'), ['-cp', classPath, here(program), ...files], {
     stdio: ['ignore', 'ignore', 'inherit'],
   })
-  process.stdout.write(`wrote ${output}\n`)
+  process.stdout.write(`wrote ${files.at(-1)}\n`)
 }
+const vectors = here('../../packages/connect/test/vectors')
+run('WorkerProtocol.java', `${vectors}/worker-protocol.json`)
+
+const folder = mkdtempSync(path.join(tmpdir(), 'connect-vectors-'))
+const cases = path.join(folder, 'cases.json')
+writeFileSync(cases, JSON.stringify(transformCases))
+const results = path.join(folder, 'results.json')
+run('Transforms.java', cases, results)
+// A line for each case, so that a change of one is seen as one.
+const lines = (JSON.parse(readFileSync(results, 'utf8')) as unknown[]).map((item) =>
+  JSON.stringify(item),
+)
+writeFileSync(`${vectors}/transforms.json`, `[\n${lines.join(',\n')}\n]\n`)
+rmSync(folder, { recursive: true })

@@ -1,6 +1,13 @@
 import { boolean, int, string } from '../config/fields.ts'
 import { ConfigSpec } from '../config/spec.ts'
-import { type ConnectValue, isObject, javaTypeOf, Logical, type Schema } from '../data/schema.ts'
+import {
+  type ConnectValue,
+  isObject,
+  javaTypeOf,
+  Logical,
+  type Schema,
+  shortFloat,
+} from '../data/schema.ts'
 import { ConnectError, dataError } from '../errors.ts'
 import { type Converter, type ConverterPlugin, nothing, type SchemaAndValue } from './converter.ts'
 import { schemaFromJson, schemaToJson } from './json-schema.ts'
@@ -155,10 +162,14 @@ function toJson(schema: Schema | undefined, value: ConnectValue): unknown {
       return rawJson(value.toString())
     case 'object':
       break
+    case 'number':
+      return schema?.type === 'float32' ? shortFloat(value) : value
     default:
       return value
   }
   if (value instanceof Uint8Array) return Buffer.from(value).toString('base64')
+  if (value instanceof Date && !schema)
+    throw dataError('Java class class java.util.Date does not have corresponding schema type.')
   if (value instanceof Date)
     return schema?.name === Logical.date
       ? Math.floor(value.getTime() / millisPerDay)

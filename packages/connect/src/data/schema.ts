@@ -70,6 +70,20 @@ export const int32Schema: Schema = { type: 'int32' }
 export const booleanSchema: Schema = { type: 'boolean' }
 export const timestampSchema: Schema = { type: 'int64', name: Logical.timestamp, version: 1 }
 
+/**
+ * The number with the fewest digits that is the same 32-bit float, as Java writes floats: 12.7 and
+ * not 12.699999809265137.
+ */
+export function shortFloat(value: number): number {
+  const float = Math.fround(value)
+  if (!Number.isFinite(float)) return float
+  for (let digits = 1; digits < 9; digits++) {
+    const short = Number(float.toPrecision(digits))
+    if (Math.fround(short) === float) return short
+  }
+  return Number(float.toPrecision(9))
+}
+
 /** Whether a value is a map or a struct. */
 export function isObject(value: unknown): value is ConnectObject {
   return (

@@ -89,12 +89,12 @@ function extractField(config: ConfigMap, side: Side): Transform {
 }
 
 /** `a.b` and `` `a.b`.c `` in V2; the whole text as one name in V1. */
-export function pathOf(text: string, syntax: string): readonly string[] {
+function pathOf(text: string, syntax: string): readonly string[] {
   if (syntax === 'V1') return [text]
   return [...text.matchAll(/`([^`]*)`|([^.`]+)/g)].map((match) => match[1] ?? match[2] ?? '')
 }
 
-export function valueAt(value: ConnectValue, path: readonly string[]): ConnectValue {
+function valueAt(value: ConnectValue, path: readonly string[]): ConnectValue {
   let at: ConnectValue = value
   for (const step of path) {
     if (!isObject(at)) return null

@@ -194,6 +194,11 @@ const schemaMetadataSpec = new ConfigSpec(
 
 const setSchemaMetadata = bothSides('SetSchemaMetadata', schemaMetadataSpec, (config, side) => {
   const options = schemaMetadataSpec.parse(config)
+  if (options['schema.name'] === undefined && options['schema.version'] === undefined)
+    throw new ConnectError(
+      'CONNECT_CONFIG',
+      'Neither schema name nor version configured for SetSchemaMetadata',
+    )
   return (record) => {
     const schema = sideSchema(record, side)
     const value = sideValue(record, side)

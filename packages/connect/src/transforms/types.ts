@@ -1,4 +1,4 @@
-import { boolean, type ConfigMap, list, string } from '../config/fields.ts'
+import { boolean, type ConfigMap, ignored, list, string } from '../config/fields.ts'
 import { ConfigSpec } from '../config/spec.ts'
 import { javaText } from '../converters/simple.ts'
 import {
@@ -8,11 +8,11 @@ import {
   Logical,
   type Schema,
   type SchemaType,
+  shortFloat,
   stringSchema,
   timestampSchema,
 } from '../data/schema.ts'
 import { ConnectError, dataError } from '../errors.ts'
-import { pathOf, valueAt } from './fields.ts'
 import { checkTimeFormat, formatTime, parseTime } from './time-format.ts'
 import {
   bothSides,
@@ -74,7 +74,7 @@ function cast(config: ConfigMap, side: Side): Transform {
     ...schema,
     fields: (schema.fields ?? []).map((field) => {
       const type = byField.get(field.name)
-      return type ? { name: field.name, schema: castSchema(field.schema, type) } : field
+      return type ? { name: field.name, schema: castField(field.schema, type) } : field
     }),
   }))
   return (record) => {
@@ -84,14 +84,21 @@ function cast(config: ConfigMap, side: Side): Transform {
       return withValue(record, side, schema && castSchema(schema, whole), castValue(value, whole))
     if (value === null) return record
     const result: Record<string, ConnectValue> = { ...requireObject(value, 'cast types') }
+    // Without a schema, what is asked for is there afterwards, as in Java.
     for (const [name, type] of byField)
-      if (name in result) result[name] = castValue(result[name] ?? null, type)
+      if (!schema || name in result) result[name] = castValue(result[name] ?? null, type)
     return withValue(record, side, schema && changed(schema), result)
   }
 }
 
 function castSchema(schema: Schema, type: SchemaType): Schema {
   return { type, ...(schema.optional ? { optional: true } : {}) }
+}
+
+/** A field keeps its default, as its new type. */
+function castField(schema: Schema, type: SchemaType): Schema {
+  const cast = castSchema(schema, type)
+  return schema.default === undefined ? cast : { ...cast, default: castValue(schema.default, type) }
 }
 
 const intBits: Readonly<Record<string, number>> = { int8: 8, int16: 16, int32: 32, int64: 64 }
@@ -102,7 +109,9 @@ function castValue(value: ConnectValue, type: SchemaType): ConnectValue {
   if (type === 'boolean') return toBoolean(value)
   const number = toNumber(value)
   const bits = intBits[type]
-  if (bits === undefined) return type === 'float32' ? Math.fround(Number(number)) : Number(number)
+  if (bits === undefined) return type === 'float32' ? shortFloat(Number(number)) : Number(number)
+  if (typeof value === 'string' && typeof number !== 'bigint')
+    throw dataError(`Value (${value}) was out of range for requested data type`)
   // As Java narrows: doubles are cut and clamped, integers wrap; text out of range is an error.
   const whole = typeof number === 'bigint' ? number : clamp(number, bits)
   const wrapped = BigInt.asIntN(bits, whole)
@@ -159,10 +168,7 @@ const timestampSpec = new ConfigSpec(
       choices: ['seconds', 'milliseconds', 'microseconds', 'nanoseconds'],
       importance: 'LOW',
     }),
-    'field.syntax.version': string('Version of the grammar for naming fields.', {
-      default: 'V1',
-      choices: ['V1', 'V2'],
-    }),
+    'field.syntax.version': ignored('Java’s transform has no names of nested fields either'),
     'replace.null.with.default': boolean(
       'Whether a null in a field with a default becomes the default.',
       { default: true },
@@ -190,12 +196,6 @@ function timestampConverter(config: ConfigMap, side: Side): Transform {
       'TimestampConverter requires format option to be specified when using string timestamps',
     )
   if (format !== '') checkTimeFormat(format)
-  const path = pathOf(field, options['field.syntax.version'])
-  if (path.length > 1)
-    throw new ConnectError(
-      'CONNECT_NOT_SUPPORTED',
-      'TimestampConverter: nested fields are not supported yet',
-    )
   const scale = perMs[options['unix.precision']]!
   const convert = (value: ConnectValue): ConnectValue =>
     value === null ? null : writeTime(readTime(value, format, scale), target, format, scale)
@@ -213,12 +213,14 @@ function timestampConverter(config: ConfigMap, side: Side): Transform {
   return (record) => {
     const value = sideValue(record, side)
     const schema = sideSchema(record, side)
-    if (field === '') return withValue(record, side, schema && timeSchema(target), convert(value))
-    if (value === null) return record
-    const result = {
-      ...requireObject(value, 'converting timestamp formats'),
-      [field]: convert(valueAt(value, path)),
+    if (field === '') {
+      const optional = schema?.optional ?? false
+      const converted = schema && { ...timeSchema(target), optional }
+      return withValue(record, side, converted, convert(value))
     }
+    if (value === null) return record
+    const before = requireObject(value, 'converting timestamp formats')
+    const result = { ...before, [field]: convert(before[field] ?? null) }
     return withValue(record, side, schema && changed(schema), result)
   }
 }
