@@ -1,6 +1,7 @@
 import { CodedError, type CodedErrorOptions } from '@khlong/core'
 
 export type KhlongErrorCode =
+  | 'KHLONG_CERTIFICATE'
   | 'KHLONG_PIPELINE_MISSING'
   | 'KHLONG_SETTING_INVALID'
   | 'KHLONG_PORT_TAKEN'

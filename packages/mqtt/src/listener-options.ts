@@ -189,7 +189,7 @@ export function resolveListener(own: ListenerGiven, context: ListenerContext): R
   const certfile = absolute(own.certfile)
   const keyfile = absolute(own.keyfile)
   if ((certfile === undefined) !== (keyfile === undefined))
-    throw refuse(certfile ? 'keyfile' : 'certfile', 'certfile and keyfile go together')
+    throw refuse(certfile ? 'certfile' : 'keyfile', 'certfile and keyfile go together')
   const needsTls = [
     'cafile',
     'capath',

@@ -1,10 +1,12 @@
 import { CodedError, describeError } from '@khlong/core'
 import { Command, CommanderError } from 'commander'
 import { version } from '../version.ts'
+import { addCertCommands } from './cert-commands.ts'
 import { addConnectCommands } from './connect-commands.ts'
 import { addKafkaCommands } from './kafka-commands.ts'
 import { addMongoCommands } from './mongo-commands.ts'
 import { addMqttCommands } from './mqtt-commands.ts'
+import { addMqttPasswdCommand } from './mqtt-passwd-command.ts'
 import { addPartCommands } from './part-commands.ts'
 import { addPipelineCommands } from './pipeline-commands.ts'
 import { addPrometheusCommands } from './prometheus-commands.ts'
@@ -22,6 +24,8 @@ export function makeProgram(): Command {
   addPipelineCommands(program)
   const parts = addPartCommands(program)
   addMqttCommands(parts.mqtt)
+  addMqttPasswdCommand(parts.mqtt)
+  addCertCommands(program)
   addKafkaCommands(parts.kafka)
   addConnectCommands(parts.connect)
   addZooKeeperCommands(program)

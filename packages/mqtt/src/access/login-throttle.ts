@@ -46,19 +46,22 @@ export class LoginThrottle {
     return count
   }
 
-  /** Milliseconds to wait; -1 where so many of this address wait already that it is turned away. */
+  /** How long a login of this user from there has to have waited by now. */
   delayMs(address: string, username: string, nowMs: number): number {
     const network = networkOf(address)
     const failures = this.#failures.get(network)
     if (!failures || this.#good.has(pair(network, username))) return 0
-    const delayMs = this.#delayMs(failures, nowMs)
-    return delayMs > 0 && failures.waiting >= waitingMax ? -1 : delayMs
+    return this.#delayMs(failures, nowMs)
   }
 
-  /** A login of this address begins to wait; the function is called when it no longer does. */
-  wait(address: string): () => void {
+  /**
+   * A login of this address begins to wait; the function is to be called when it no longer does.
+   * Undefined where so many wait already that it is turned away.
+   */
+  wait(address: string): (() => void) | undefined {
     const failures = this.#failures.get(networkOf(address))
     if (!failures) return () => {}
+    if (failures.waiting >= waitingMax) return undefined
     failures.waiting++
     return () => {
       failures.waiting--

@@ -80,31 +80,50 @@ export function login(request: LoginRequest, desk: LoginDesk): Verdict | Promise
 async function checkPassword(request: LoginRequest, desk: LoginDesk): Promise<Verdict> {
   const { listener, peer, username = '', password } = request
   const { throttle, checks, clock } = desk
+  const { address } = peer
   const { realm } = listener.access
-  const identity = { realm, username }
-  const delayMs = throttle.delayMs(peer.address, username, clock.nowMs())
-  if (delayMs < 0) return { reason: Reason.serverBusy, identity, proof: undefined }
-  if (delayMs > 0) {
-    const done = throttle.wait(peer.address)
-    await new Promise<void>((resolve) => clock.setTimer(resolve, delayMs))
-    done()
+  const decided = (reason: number, proof?: StoredPassword): Verdict => ({
+    reason,
+    identity: { realm, username },
+    proof,
+  })
+  let waitedMs = 0
+  const delayMs = (): number => throttle.delayMs(address, username, clock.nowMs())
+  for (;;) {
+    const leftMs = delayMs() - waitedMs
+    if (leftMs > 0) {
+      const done = throttle.wait(address)
+      if (!done) return decided(Reason.serverBusy)
+      await new Promise<void>((resolve) => clock.setTimer(resolve, leftMs))
+      done()
+      waitedMs += leftMs
+    }
+    const stored = storedPassword(request, desk)
+    const checked = stored ?? desk.rules.realm(realm)?.nobody
+    // Of many guesses that come at once the first ones slow all others.
+    const isRight =
+      checked === undefined
+        ? false
+        : await checks.check(checked, password ?? Buffer.alloc(0), () => delayMs() <= waitedMs)
+    if (isRight === 'busy') return decided(Reason.serverBusy)
+    if (isRight === 'later') continue
+    // The file may have changed meanwhile.
+    const isCurrent = stored !== undefined && storedPassword(request, desk) === stored
+    if (!isRight || !isCurrent || password === undefined) {
+      throttle.failed(address, username, clock.nowMs())
+      return decided(Reason.notAuthorized)
+    }
+    throttle.succeeded(address, username)
+    return decided(0, stored)
   }
-  const storedNow = (): StoredPassword | undefined =>
-    username === desk.internal?.username
-      ? undefined
-      : desk.rules.realm(realm)?.passwords?.get(username)
-  const stored = storedNow()
-  const checked = stored ?? desk.rules.realm(realm)?.nobody
-  const isRight = checked && (await checks.check(checked, password ?? Buffer.alloc(0)))
-  if (checked && isRight === undefined)
-    return { reason: Reason.serverBusy, identity, proof: undefined }
-  const isCurrent = stored !== undefined && storedNow() === stored
-  if (!isRight || !isCurrent || password === undefined) {
-    throttle.failed(peer.address, username, clock.nowMs())
-    return { reason: Reason.notAuthorized, identity, proof: undefined }
-  }
-  throttle.succeeded(peer.address, username)
-  return { reason: 0, identity, proof: stored }
+}
+
+function storedPassword(
+  { listener, username = '' }: LoginRequest,
+  { rules, internal }: LoginDesk,
+): StoredPassword | undefined {
+  if (username === internal?.username) return undefined
+  return rules.realm(listener.access.realm)?.passwords?.get(username)
 }
 
 /** Whether a client who came in by `verdict` could come in by the rules of now. */

@@ -16,15 +16,22 @@ export class PasswordChecks {
     this.#concurrency = concurrency
   }
 
-  /** Whether `password` is the stored one; undefined where too many checks wait. */
-  async check(stored: StoredPassword, password: Buffer): Promise<boolean | undefined> {
+  /**
+   * Whether `password` is the stored one. `busy` where too many checks wait; `later` where `mayGo`
+   * says no when its turn has come.
+   */
+  async check(
+    stored: StoredPassword,
+    password: Buffer,
+    mayGo: () => boolean = () => true,
+  ): Promise<boolean | 'busy' | 'later'> {
     if (this.#running >= this.#concurrency) {
-      if (this.#waiting.length >= waitingMax) return undefined
+      if (this.#waiting.length >= waitingMax) return 'busy'
       // Whoever ends hands its place over, so that the count stays as it is.
       await new Promise<void>((resolve) => this.#waiting.push(resolve))
     } else this.#running++
     try {
-      return await isPassword(stored, password)
+      return mayGo() ? await isPassword(stored, password) : 'later'
     } finally {
       const next = this.#waiting.shift()
       if (next) next()

@@ -5,6 +5,8 @@ import type { RawClient } from '../helpers.ts'
 export interface AccessCase {
   /** Which of the listeners; 0 without a word. */
   readonly listener?: number
+  /** Of a client over TLS; `none` for TLS without one. */
+  readonly certificate?: string
   readonly version?: 3 | 4 | 5
   readonly clientId?: string
   /** `name:password`; a name alone is without a password, nothing is anonymous. */
@@ -18,7 +20,7 @@ export interface AccessCase {
 
 /** How to reach a broker that is asked. */
 export interface AskedBroker {
-  connect(listener: number, version: number): RawClient | Promise<RawClient>
+  connect(listener: number, version: number, certificate: string | undefined): RawClient
 }
 
 const word = (value: unknown): string => (value === undefined ? 'closed' : String(value))
@@ -35,8 +37,9 @@ export async function observe(broker: AskedBroker, one: AccessCase): Promise<str
     fields: Record<string, unknown> = {},
     at = listener,
     speaks: number = version,
+    certificate?: string,
   ): Promise<{ client: RawClient; answer: string }> => {
-    const client = await broker.connect(at, speaks)
+    const client = broker.connect(at, speaks, certificate)
     open.push(client)
     const [username, password] = credentials?.split(':') ?? []
     const names = speaks === 3 ? { protocolId: 'MQIsdp' } : {}
@@ -56,14 +59,22 @@ export async function observe(broker: AskedBroker, one: AccessCase): Promise<str
       does === 'will'
         ? { will: { topic, payload: Buffer.from('gone'), qos: 1, retain: false } }
         : {}
-    if (does === undefined) return `connack ${(await enter(clientId, login)).answer}`
+    if (does === undefined)
+      return `connack ${(await enter(clientId, login, {}, listener, version, one.certificate)).answer}`
     const watcher = await admin('watcher')
     if (does === 'publish' || does === 'will') await watcher.subscribe(topic, 0)
     if (does === 'retained') {
       watcher.publish(topic, 'kept', { retain: true, qos: 1, messageId: 5 })
       await watcher.next()
     }
-    const { client, answer } = await enter(clientId, login, will)
+    const { client, answer } = await enter(
+      clientId,
+      login,
+      will,
+      listener,
+      version,
+      one.certificate,
+    )
     if (answer !== '0') return `connack ${answer}`
     if (does === 'publish') {
       client.publish(topic, 'x', qos === 0 ? {} : { qos, messageId: 7 })

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import net from 'node:net'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import tls from 'node:tls'
+import { fileURLToPath } from 'node:url'
 import { temporaryFolder } from '@khlong/core/testing'
 import { peer } from '../../../../tools/peers.ts'
 import { MqttBroker } from '../../src/index.ts'
@@ -30,6 +33,12 @@ topic readwrite both ways
 
 user bob smith
 topic write  bob's things
+
+user CN=alice,O=Khlong
+topic write of/alice
+
+user CN=Zo\\C3\\AB \\"x\\"\\, y\\+z,O=Khlong
+topic write of/zoe
 
 user dave
 topic deny #
@@ -84,7 +93,10 @@ async function both(
     return file
   }
   const asked = (mine: readonly number[]): AskedBroker => ({
-    connect: (listener, version) => new RawClient(mine[listener]!, version),
+    connect: (listener, version, certificate) =>
+      certificate === undefined
+        ? new RawClient(mine[listener]!, version)
+        : secureClient(mine[listener]!, version, certificate),
   })
   const [theirs, own] = [ports.slice(0, count), ports.slice(count)]
   const child = spawn(peer('mosquitto'), ['-c', await start('theirs', theirs)], { stdio: 'ignore' })
@@ -124,6 +136,20 @@ async function reachable(ports: readonly number[]): Promise<void> {
       assert.ok(Date.now() < deadline, `mosquitto does not listen on ${port}`)
       await delay(20)
     }
+}
+
+const vector = (name: string): string =>
+  fileURLToPath(new URL(`../vectors/tls/${name}`, import.meta.url))
+
+/** A client over TLS, with a certificate of that name, or with none. */
+function secureClient(port: number, version: number, certificate: string): RawClient {
+  const read = (name: string): Buffer => readFileSync(vector(name))
+  const own =
+    certificate === 'none'
+      ? {}
+      : { cert: read(`${certificate}.crt`), key: read(`${certificate}.key`) }
+  const socket = tls.connect({ port, host: '127.0.0.1', ca: read('ca.crt'), ...own })
+  return new RawClient(port, version, socket)
 }
 
 /** Asks both the same and compares; gives how many cases there were. */
@@ -287,6 +313,61 @@ allow_anonymous true
   await compare(t, several, cases)
 })
 
+test('who may come in with which certificate, and what for, as Mosquitto decides it', async (t) => {
+  const listener = (port: string): string =>
+    `listener ${port} 127.0.0.1
+certfile ${vector('server.crt')}
+keyfile ${vector('server.key')}
+cafile ${vector('ca.crt')}
+`
+  const brokers = await both(
+    t,
+    `per_listener_settings true
+listener %1 127.0.0.1
+password_file %f/passwd
+acl_file %f/acl
+${listener('%2')}password_file %f/passwd
+acl_file %f/acl
+${listener('%3')}require_certificate true
+use_identity_as_username true
+crlfile ${vector('crl.pem')}
+acl_file %f/acl
+${listener('%4')}require_certificate true
+use_subject_as_username true
+acl_file %f/acl
+${listener('%5')}require_certificate true
+password_file %f/passwd
+acl_file %f/acl
+${listener('%6')}require_certificate true
+use_identity_as_username true
+use_username_as_clientid true
+acl_file %f/acl
+`,
+  )
+  const cases: AccessCase[] = []
+  for (const certificate of ['none', 'alice', 'bob', 'mallory', 'zoe'])
+    for (const at of [1, 2, 3, 4])
+      for (const login of [undefined, alice])
+        cases.push({ listener: at, certificate, ...(login ? { login } : {}) })
+  // By the certificate, whatever name the client gives.
+  const byName = [
+    ['alice', 2, 'rooms/1'],
+    ['alice', 2, 'rooms/safe'],
+    ['alice', 3, 'rooms/1'],
+    ['alice', 3, 'of/alice'],
+    ['zoe', 3, 'of/zoe'],
+    ['zoe', 3, 'of/alice'],
+    ['zoe', 2, 'devices/client/x'],
+    ['alice', 4, 'rooms/1'],
+    ['alice', 5, 'devices/alice/x'],
+    ['alice', 5, 'devices/client/x'],
+  ] as const
+  for (const [certificate, at, topic] of byName)
+    for (const version of [4, 5] as const)
+      cases.push({ does: 'publish', version, listener: at, certificate, topic, login: alice })
+  await compare(t, brokers, cases)
+})
+
 test('a changed file counts after a reload, for those who are connected too', async (t) => {
   const { ours, mosquitto, folder, reload } = await both(
     t,
@@ -300,7 +381,7 @@ test('a changed file counts after a reload, for those who are connected too', as
     await reload[name]!()
     const clients = await Promise.all(
       ['alice', 'carol', 'dave', 'admin', undefined].map(async (user, index) => {
-        const client = await broker.connect(0, index === 2 ? 4 : 5)
+        const client = broker.connect(0, index === 2 ? 4 : 5, undefined)
         const login = user && { username: user, password: `${user}-secret` }
         await client.connect(user ?? 'nobody', login || {})
         return client

@@ -56,11 +56,11 @@ async function login(
 }
 
 /** Moves the clock until something holds; files are read meanwhile. */
-async function until(clock: FakeClock, holds: () => boolean): Promise<void> {
+async function until(clock: FakeClock, holds: () => boolean, stepMs = 1_000): Promise<void> {
   const deadline = Date.now() + 5_000
   while (!holds()) {
     assert.ok(Date.now() < deadline, 'it never came to hold')
-    clock.advance(1_000)
+    clock.advance(stepMs)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }
@@ -225,6 +225,22 @@ test('after wrong logins the next one waits, and is said to have happened', asyn
   clock.advance(250)
   assert.equal((await waiting).reason, 0)
   assert.equal(isIn(), true)
+})
+
+test('many guesses at once get no further than a few one after the other', async (t) => {
+  const { broker, clock } = await guarded(t)
+  const answers: unknown[] = []
+  const all = Array.from({ length: 60 }, async (_, index) => {
+    const { reason } = await login(t, broker, 'dev1', { password: 'wrong', id: `g${index}` })
+    answers.push(reason)
+  })
+  // 16 wait, what is beyond is turned away; a few were looked at.
+  await until(clock, () => answers.length >= 60 - 16, 0)
+  const guesses = answers.filter((reason) => reason === 0x87).length
+  assert.ok(guesses >= 3 && guesses <= 5, `${guesses} guesses`)
+  assert.equal(answers.filter((reason) => reason === 0x89).length, answers.length - guesses)
+  await until(clock, () => answers.length === 60, 1_000)
+  await Promise.all(all)
 })
 
 test('a flood of logins does not hold up the messages of others', async (t) => {

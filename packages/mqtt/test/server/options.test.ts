@@ -56,3 +56,45 @@ test('persistent_client_expiration is read as Mosquitto reads it', () => {
   assert.equal(seconds('14d'), 14 * 86_400)
   assert.throws(() => seconds('14'), /expected a number with/)
 })
+
+test('anonymous clients come in on loopback where there is no other way to log in', () => {
+  const allowed = (options: object): boolean | undefined =>
+    resolveMqttOptions({ data, ...options }).listeners[0]?.access.allow_anonymous
+  assert.equal(allowed({}), true)
+  assert.equal(allowed({ password_file: 'p' }), false)
+  assert.equal(allowed({ password_file: 'p', allow_anonymous: true }), true)
+  assert.equal(allowed({ listen: '0.0.0.0:1883', password_file: 'p' }), false)
+  assert.equal(allowed({ listen: '0.0.0.0:1883', allow_anonymous: false }), false)
+})
+
+test('listeners have settings of their own, access settings only where they may', () => {
+  const listeners = [
+    { listen: 8883, max_qos: 1 },
+    { listen: '127.0.0.1:8884', protocol: 'websockets' },
+  ]
+  const resolved = resolveMqttOptions({ data, listeners, max_qos: 0 }).listeners
+  assert.deepEqual(
+    resolved.map(({ name, max_qos, address }) => [name, max_qos, address.port]),
+    [
+      ['mqtt', 1, 8883],
+      ['websocket', 2, 8884],
+    ],
+  )
+  const own = [{ listen: 1, auto_id_prefix: 'x' }]
+  assert.throws(
+    () => resolveMqttOptions({ data, listeners: own }),
+    /listeners\.0\.auto_id_prefix: needs per_listener_settings: true/,
+  )
+  const options = resolveMqttOptions({ data, listeners: own, per_listener_settings: true })
+  assert.equal(options.listeners[0]?.auto_id_prefix, 'x')
+  assert.throws(
+    () => resolveMqttOptions({ data, listeners: [{ listen: 1, max_qoss: 1 }] }),
+    /listeners\.0\.max_qoss: unknown setting/,
+  )
+})
+
+test('credentials of internal clients are long, and never a half of them', () => {
+  const internal = { username: 'k', password: 'short' }
+  assert.throws(() => resolveMqttOptions({ data, internal }), /internal\.password: /)
+  assert.throws(() => resolveMqttOptions({ data, internal: { username: 'k' } }), /internal\.pass/)
+})
