@@ -38,6 +38,14 @@ const schema = z.strictObject({
   'config.providers.env.class': z
     .literal('org.apache.kafka.common.config.provider.EnvVarConfigProvider')
     .optional(),
+  'config.providers.file.class': z
+    .literal('org.apache.kafka.common.config.provider.FileConfigProvider')
+    .optional(),
+  'config.providers.file.param.allowed.paths': z.string().optional(),
+  'config.providers.directory.class': z
+    .literal('org.apache.kafka.common.config.provider.DirectoryConfigProvider')
+    .optional(),
+  'config.providers.directory.param.allowed.paths': z.string().optional(),
   /** Which variables `env` may show. Java shows all; ours begin with KHLONG_ unless told otherwise. */
   'config.providers.env.param.allowlist.pattern': z.string().optional(),
   'security.protocol': z.enum(['PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL']).optional(),
@@ -83,6 +91,10 @@ export interface ResolvedConnectOptions extends AccessSettings {
   readonly 'rest.advertised.port'?: number | undefined
   readonly 'config.providers': string
   readonly 'config.providers.env.class'?: string | undefined
+  readonly 'config.providers.file.class'?: string | undefined
+  readonly 'config.providers.file.param.allowed.paths'?: string | undefined
+  readonly 'config.providers.directory.class'?: string | undefined
+  readonly 'config.providers.directory.param.allowed.paths'?: string | undefined
   readonly 'config.providers.env.param.allowlist.pattern'?: string | undefined
   readonly 'security.protocol'?: 'PLAINTEXT' | 'SSL' | 'SASL_PLAINTEXT' | 'SASL_SSL' | undefined
   readonly 'sasl.mechanism'?: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512' | undefined

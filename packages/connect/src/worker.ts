@@ -12,7 +12,7 @@ import {
 } from '@khlong/core'
 import { openAccess, type PartAccess } from '@khlong/core/access'
 import type { ConfigMap } from './config/fields.ts'
-import type { Variables } from './config/variables.ts'
+import { configProviders } from './config/providers.ts'
 import { applyConnectorFiles, type ConnectorTarget, type FileProblem } from './connector-files.ts'
 import { builtInConnectors } from './connectors/index.ts'
 import { ConnectError } from './errors.ts'
@@ -198,8 +198,7 @@ export class ConnectWorker extends PartBase {
       onDeleted: (name) => this.#counters.remove(name),
       onLogLevel: (name, level) => levels.set(name, level),
       onFailure: (error) => this.fail(error),
-      providers: new Set(options['config.providers'].split(',').map((name) => name.trim())),
-      variables: variablesOf(options),
+      providers: configProviders(options),
     })
     this.#herder = herder
     await herder.start()
@@ -316,14 +315,6 @@ function workerConfig(options: ResolvedConnectOptions): ConfigMap {
   ] as const)
     config[name] = String(options[name])
   return config
-}
-
-function variablesOf(options: ResolvedConnectOptions): Variables {
-  const written = options['config.providers.env.param.allowlist.pattern']
-  const pattern = new RegExp(`^(?:${written ?? (options.env ? '.*' : 'KHLONG_.*')})$`)
-  return Object.fromEntries(
-    Object.entries(options.env ?? process.env).filter(([name]) => pattern.test(name)),
-  )
 }
 
 /** `mosquitto:1883` → what `hosts` says of it, or itself. */

@@ -1,7 +1,7 @@
 import { Membership } from '../cluster/membership.ts'
 import type { WorkPiece } from '../cluster/worker-protocol.ts'
 import type { ConfigMap } from '../config/fields.ts'
-import { resolveVariables, type Variables } from '../config/variables.ts'
+import { type ConfigProviders, resolveReferences } from '../config/providers.ts'
 import { findConnector, requireConnector } from '../connectors/index.ts'
 import { ConnectError } from '../errors.ts'
 import type { ConnectorPlugin } from '../plugin.ts'
@@ -23,9 +23,8 @@ export interface HerderOptions {
   readonly workerId: string
   readonly groupId: string
   readonly delayMsMax: number
-  /** Names of config providers that `${name:key}` may use. */
-  readonly providers: ReadonlySet<string>
-  readonly variables: Variables
+  /** What configurations may refer to. */
+  readonly providers: ConfigProviders
   /** Called when a connector is gone for good. */
   readonly onDeleted: (name: string) => void
   readonly onLogLevel: (logger: string, level: string) => void
@@ -341,7 +340,7 @@ export class Herder {
   }
 
   #resolve(config: ConfigMap): ConfigMap {
-    return resolveVariables(config, this.#options.providers, this.#options.variables)
+    return resolveReferences(config, this.#options.providers)
   }
 
   /** Every connector and task that is to run on some worker. */
