@@ -52,7 +52,7 @@ const peers: Record<PeerName, Peer> = {
   },
 }
 
-const pythonPackages = ['kazoo', 'paho-mqtt', 'pymongo']
+const pythonPackages = ['confluent-kafka', 'kazoo', 'paho-mqtt', 'pymongo']
 const nodePackages = ['mongosh']
 const debianPackages = [
   'chromium',

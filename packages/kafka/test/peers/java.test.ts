@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict'
-import { execFileSync, spawn } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
-import { peer, reference } from '../../../../tools/peers.ts'
 import { dataFolder, type StartedBroker, startBroker } from '../helpers.ts'
+import { runner } from './java.ts'
 
 const releases = [
   {
@@ -25,28 +24,6 @@ const releases = [
 
 const groupCommand = 'org.apache.kafka.tools.consumer.group.ConsumerGroupCommand'
 const topicCommand = 'org.apache.kafka.tools.TopicCommand'
-
-/** Runs a class of Kafka's tools and gives all that it printed. */
-type Run = (input: string, main: string, ...args: string[]) => Promise<string>
-
-function runner(mode: string): Run {
-  const classPath = execFileSync('bash', [reference('kafka.sh'), 'classpath', mode], {
-    encoding: 'utf8',
-  }).trim()
-  return async (input, main, ...args) => {
-    const jvm = ['-Xmx128M', '-XX:TieredStopAtLevel=1', '-cp', classPath, main]
-    const child = spawn(peer('java'), [...jvm, ...args])
-    let output = ''
-    for (const stream of [child.stdout, child.stderr])
-      stream.on('data', (bytes: Buffer) => {
-        output += bytes.toString()
-      })
-    child.stdin.end(input)
-    const code = await new Promise((resolve) => child.once('close', resolve))
-    assert.equal(code, 0, output)
-    return output
-  }
-}
 
 for (const release of releases) {
   const at = ({ address }: StartedBroker): string[] => ['--bootstrap-server', address]
