@@ -2,10 +2,8 @@ export { GrafanaError, type GrafanaErrorCode } from './errors.ts'
 export type {
   ConsoleSetup,
   PlatformEvent,
-  PlatformItem,
   PlatformPart,
   PlatformSnapshot,
-  PlatformVitals,
 } from './model/platform.ts'
 export {
   type GrafanaOptions,

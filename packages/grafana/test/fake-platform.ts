@@ -1,6 +1,6 @@
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { PlatformItem, PlatformPart, PlatformSnapshot } from '../src/model/platform.ts'
+import type { PlatformPart, PlatformSnapshot, VitalItem } from '../src/model/platform.ts'
 
 /** How the fake pipeline behaves; changed while it runs to see the console follow. */
 export interface FakePipeline {
@@ -84,19 +84,19 @@ function describe(at: {
   const good = frames - pipeline.deadLetters
   const windows = Math.floor(uptimeMs / pipeline.windowMs)
   const item = (
-    kind: PlatformItem['kind'],
+    kind: VitalItem['kind'],
     name: string,
     recordsIn: number,
     recordsOut: number,
-    rest: Partial<PlatformItem> = {},
-  ): PlatformItem => ({ kind, name, state: 'running', recordsIn, recordsOut, ...rest })
+    rest: Partial<VitalItem> = {},
+  ): VitalItem => ({ kind, name, state: 'running', recordsIn, recordsOut, ...rest })
   const part = (
     name: string,
     port: number,
     recordsIn: number,
     recordsOut: number,
     facts: Record<string, number | string>,
-    items: PlatformItem[],
+    items: VitalItem[],
     rest: Partial<PlatformPart> = {},
   ): PlatformPart => ({
     name,

@@ -1,4 +1,4 @@
-import type { PlatformItem, PlatformPart, PlatformSnapshot } from './platform.ts'
+import type { PlatformPart, PlatformSnapshot, VitalItem } from './platform.ts'
 
 /** Counts of one part or one of its items, and how fast they grow. */
 export interface FlowRate {
@@ -33,7 +33,7 @@ export interface HistoryPoint {
   readonly rates: ReadonlyMap<string, number>
 }
 
-export const itemKey = (part: string, item: Pick<PlatformItem, 'kind' | 'name'>): string =>
+export const itemKey = (part: string, item: Pick<VitalItem, 'kind' | 'name'>): string =>
   `${part}/${item.kind}/${item.name}`
 
 /**

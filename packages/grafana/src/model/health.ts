@@ -1,4 +1,4 @@
-import { lagWarning, type PlatformItem, type PlatformSnapshot } from './platform.ts'
+import { lagWarning, type PlatformSnapshot, type VitalItem } from './platform.ts'
 
 export type HealthLevel = 'ok' | 'warn' | 'critical' | 'idle'
 
@@ -6,7 +6,7 @@ export type HealthLevel = 'ok' | 'warn' | 'critical' | 'idle'
 export interface Trouble {
   readonly kind: 'failed' | 'behind' | 'deadLetters'
   readonly part: string
-  readonly item: PlatformItem | undefined
+  readonly item: VitalItem | undefined
   readonly count: number
   readonly note: string
 }

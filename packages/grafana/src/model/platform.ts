@@ -1,25 +1,7 @@
-/** One thing that a part consists of, as the platform's status API gives it. */
-export interface PlatformItem {
-  readonly kind: string
-  readonly name: string
-  readonly state: 'running' | 'paused' | 'failed' | 'starting' | 'idle'
-  readonly recordsIn: number
-  readonly recordsOut: number
-  readonly lag?: number
-  readonly deadLetters?: number
-  readonly from?: readonly string[]
-  readonly to?: readonly string[]
-  readonly note?: string
-}
+import type { VitalItem, Vitals } from '@khlong/core'
 
-export interface PlatformVitals {
-  readonly recordsIn: number
-  readonly recordsOut: number
-  readonly lag?: number
-  readonly deadLetters?: number
-  readonly facts: Readonly<Record<string, number | string>>
-  readonly items: readonly PlatformItem[]
-}
+/** What a part's vitals are in the platform's status API: the same as in the process. */
+export type { VitalItem, Vitals }
 
 export interface PlatformPart {
   readonly name: string
@@ -30,7 +12,7 @@ export interface PlatformPart {
   readonly restarts?: number
   readonly memoryBytes?: number
   readonly error?: string
-  readonly vitals?: PlatformVitals
+  readonly vitals?: Vitals
 }
 
 /** What `GET {platform}/-/parts` answers: the running system at one moment. */

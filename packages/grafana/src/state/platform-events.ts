@@ -2,9 +2,9 @@ import { openWindowOf } from '../model/open-window.ts'
 import {
   lagWarning,
   type PlatformEvent,
-  type PlatformItem,
   type PlatformPart,
   type PlatformSnapshot,
+  type VitalItem,
 } from '../model/platform.ts'
 
 const eventsMax = 200
@@ -74,7 +74,7 @@ export class PlatformEvents {
     }
   }
 
-  #compareItems(part: string, before: PlatformItem, now: PlatformItem, found: EventFacts[]): void {
+  #compareItems(part: string, before: VitalItem, now: VitalItem, found: EventFacts[]): void {
     const note = now.note === undefined ? {} : { note: now.note }
     // A sensor that pauses is told by the sensors page; a fleet of them would bury all else.
     if (before.state !== now.state && now.kind !== 'sensor')

@@ -10,6 +10,7 @@ import { useMay } from '../lib/session.ts'
 import { useStore } from '../lib/store.ts'
 import { Empty, Failure, PlaceFace, Tag } from '../ui/faces.tsx'
 import { FilterField } from '../ui/filter-field.tsx'
+import { ListPanel } from '../ui/list-panel.tsx'
 import { PartFacts, StateLabel } from '../ui/part-facts.tsx'
 import { useTitle } from '../ui/place-title.ts'
 
@@ -54,12 +55,23 @@ export function ConnectPlace({ rest }: { rest: string[] }) {
         />
       ) : (
         <div className={selected ? 'two-columns' : ''}>
-          <section className="panel" aria-label={text('fact_connectors')}>
-            <div className="toolbar">
-              <FilterField label={text('filter')} value={filter} onChange={setFilter} />
-            </div>
-            {shown.length === 0 ? (
-              <div className="pad">
+          <ListPanel
+            label={text('fact_connectors')}
+            head={
+              <div className="toolbar">
+                <FilterField label={text('filter')} value={filter} onChange={setFilter} />
+              </div>
+            }
+            columns={[
+              text('name'),
+              text('state'),
+              text('type'),
+              { figure: text('connectTasks') },
+              { figure: text('rate') },
+              { figure: text('lag') },
+            ]}
+            empty={
+              shown.length === 0 && (
                 <Empty
                   title={text(all.length === 0 ? 'connectNone' : 'nothingMatches')}
                   {...(all.length === 0
@@ -69,58 +81,42 @@ export function ConnectPlace({ rest }: { rest: string[] }) {
                       }
                     : {})}
                 />
-              </div>
-            ) : (
-              <table className="fold">
-                <thead>
-                  <tr>
-                    <th>{text('name')}</th>
-                    <th>{text('state')}</th>
-                    <th>{text('type')}</th>
-                    <th className="figure">{text('connectTasks')}</th>
-                    <th className="figure">{text('rate')}</th>
-                    <th className="figure">{text('lag')}</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {shown.map(({ info, status }) => {
-                    const item = part?.vitals?.items.find(({ name }) => name === info.name)
-                    const rate = item && flowRates.of(itemKey('connect', item))
-                    const running = status.tasks.filter(({ state }) => state === 'RUNNING').length
-                    const failed = status.tasks.some(({ state }) => state === 'FAILED')
-                    const href = hrefTo(`/connect/${encodeURIComponent(info.name)}`)
-                    return (
-                      <tr
-                        key={info.name}
-                        className="clickable"
-                        aria-selected={info.name === rest[0]}
-                        onClick={() => go(href)}
-                      >
-                        <td>
-                          <Link to={href} onClick={(event) => event.stopPropagation()}>
-                            {info.name}
-                          </Link>
-                        </td>
-                        <td>
-                          <StateLabel state={failed ? 'FAILED' : status.connector.state} />
-                        </td>
-                        <td>
-                          <Tag>{info.type}</Tag>
-                        </td>
-                        <td className={`figure ${failed ? 'critical' : ''}`}>
-                          {running} / {status.tasks.length}
-                        </td>
-                        <td className="figure">{rate ? rateText(rate.outPerSecond) : '–'}</td>
-                        <td className="figure">
-                          {item?.lag === undefined ? '–' : countText(item.lag)}
-                        </td>
-                      </tr>
-                    )
-                  })}
-                </tbody>
-              </table>
-            )}
-          </section>
+              )
+            }
+          >
+            {shown.map(({ info, status }) => {
+              const item = part?.vitals?.items.find(({ name }) => name === info.name)
+              const rate = item && flowRates.of(itemKey('connect', item))
+              const running = status.tasks.filter(({ state }) => state === 'RUNNING').length
+              const failed = status.tasks.some(({ state }) => state === 'FAILED')
+              const href = hrefTo(`/connect/${encodeURIComponent(info.name)}`)
+              return (
+                <tr
+                  key={info.name}
+                  className="clickable"
+                  aria-selected={info.name === rest[0]}
+                  onClick={() => go(href)}
+                >
+                  <td>
+                    <Link to={href} onClick={(event) => event.stopPropagation()}>
+                      {info.name}
+                    </Link>
+                  </td>
+                  <td>
+                    <StateLabel state={failed ? 'FAILED' : status.connector.state} />
+                  </td>
+                  <td>
+                    <Tag>{info.type}</Tag>
+                  </td>
+                  <td className={`figure ${failed ? 'critical' : ''}`}>
+                    {running} / {status.tasks.length}
+                  </td>
+                  <td className="figure">{rate ? rateText(rate.outPerSecond) : '–'}</td>
+                  <td className="figure">{item?.lag === undefined ? '–' : countText(item.lag)}</td>
+                </tr>
+              )
+            })}
+          </ListPanel>
           {selected && (
             <aside className="side">
               <ConnectorDetail connector={selected} />

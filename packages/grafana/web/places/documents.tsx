@@ -1,4 +1,4 @@
-import { type FormEvent, useState } from 'react'
+import { useState } from 'react'
 import { partOf } from '../../src/model/flow-rates.ts'
 import { useText } from '../i18n/index.ts'
 import { ask } from '../lib/api.ts'
@@ -12,6 +12,7 @@ import { Empty, Failure, PlaceFace, Skeleton } from '../ui/faces.tsx'
 import { JsonView } from '../ui/json-view.tsx'
 import { PartFacts } from '../ui/part-facts.tsx'
 import { useTitle } from '../ui/place-title.ts'
+import { QueryForm } from '../ui/query-form.tsx'
 
 interface Collections {
   readonly database: string
@@ -129,35 +130,19 @@ function Query({ database, collection }: { database: string; collection: string 
       `/-/mongodb/indexes?${new URLSearchParams({ database, collection })}`,
     ),
   )
-  const run = (event: FormEvent): void => {
-    event.preventDefault()
+  const run = (): void => {
     if (draft === query) answer.retry()
     else setQuery(draft)
   }
   return (
     <section className="panel pad stack" aria-label={collection}>
-      <form className="stack" onSubmit={run}>
-        <label>
-          <span>{text('documentsQuery')}</span>
-          <textarea
-            data-filter=""
-            className="mono"
-            rows={2}
-            value={draft}
-            spellCheck={false}
-            onChange={(event) => setDraft(event.target.value)}
-            onKeyDown={(event) => {
-              if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) run(event)
-            }}
-          />
-        </label>
-        <div className="row">
-          <button type="submit" className="button primary">
-            {text('run')}
-          </button>
-          <span className="hint">{text('documentsQueryHint')}</span>
-        </div>
-      </form>
+      <QueryForm
+        label={text('documentsQuery')}
+        hint={text('documentsQueryHint')}
+        value={draft}
+        onChange={setDraft}
+        onRun={run}
+      />
       {answer.error ? (
         <Failure title={text('queryFailed')} error={answer.error} onRetry={answer.retry} />
       ) : !answer.data ? (

@@ -1,4 +1,4 @@
-import { type FormEvent, useEffect, useMemo, useState } from 'react'
+import { useEffect, useMemo, useState } from 'react'
 import { type AnswerFrame, alignSeries, calculate, seriesOf } from '../../src/model/series.ts'
 import { formatText } from '../../src/model/units.ts'
 import { useText } from '../i18n/index.ts'
@@ -14,6 +14,7 @@ import { niceStep, useBox } from '../panels/panel-data.ts'
 import { usePalette } from '../ui/colors.ts'
 import { Empty, Failure, PlaceFace, Skeleton } from '../ui/faces.tsx'
 import { useTitle } from '../ui/place-title.ts'
+import { QueryForm } from '../ui/query-form.tsx'
 
 const examples = [
   'sample_sensor_metric_temperature',
@@ -32,10 +33,6 @@ export function ExplorePlace(_: { rest: string[] }) {
   const [draft, setDraft] = useState(query)
   useEffect(() => setDraft(query), [query])
   const history = readHistory()
-  const run = (event: FormEvent): void => {
-    event.preventDefault()
-    pick(draft)
-  }
   const pick = (next: string): void => {
     setDraft(next)
     setQuery(next.trim())
@@ -66,29 +63,15 @@ export function ExplorePlace(_: { rest: string[] }) {
       <header className="place-head">
         <h1>{text('explore')}</h1>
       </header>
-      <form className="panel pad stack" onSubmit={run}>
-        <label>
-          <span className="visually-hidden">{text('exploreQueryLabel')}</span>
-          <textarea
-            data-filter=""
-            className="mono"
-            rows={Math.min(8, Math.max(2, draft.split('\n').length))}
-            value={draft}
-            spellCheck={false}
-            placeholder="sample_sensor_metric_temperature"
-            onChange={(event) => setDraft(event.target.value)}
-            onKeyDown={(event) => {
-              if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) run(event)
-            }}
-          />
-        </label>
-        <div className="row">
-          <button type="submit" className="button primary">
-            {text('run')}
-          </button>
-          <span className="hint">{text('exploreHint')}</span>
-        </div>
-      </form>
+      <QueryForm
+        className="panel pad stack"
+        label={text('exploreQueryLabel')}
+        hint={text('exploreHint')}
+        placeholder="sample_sensor_metric_temperature"
+        value={draft}
+        onChange={setDraft}
+        onRun={() => pick(draft)}
+      />
       {query === '' ? (
         <section className="panel pad stack gap-top">
           <Empty title={text('exploreEmpty')} hint={text('exploreEmptyHint')} />

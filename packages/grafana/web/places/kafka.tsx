@@ -9,6 +9,7 @@ import { go, hrefTo, Link, setParams, useParam } from '../lib/router.tsx'
 import { useStore } from '../lib/store.ts'
 import { Empty, Failure, PlaceFace, Skeleton } from '../ui/faces.tsx'
 import { FilterField } from '../ui/filter-field.tsx'
+import { ListPanel } from '../ui/list-panel.tsx'
 import { PartFacts, StateLabel } from '../ui/part-facts.tsx'
 import { useTitle } from '../ui/place-title.ts'
 import { type KafkaRecord, RecordView } from '../ui/record-view.tsx'
@@ -110,21 +111,30 @@ function TopicTable({ topics }: { topics: readonly Topic[] }) {
     .filter((topic) => internal === '1' || !(topic.isInternal || topic.name.startsWith('_')))
     .filter(({ name }) => name.toLowerCase().includes(filter.toLowerCase()))
   return (
-    <section className="panel" aria-label={text('kafkaTopics')}>
-      <div className="toolbar">
-        <h2>{text('kafkaTopics')}</h2>
-        <FilterField label={text('filter')} value={filter} onChange={setFilter} />
-        <label className="check">
-          <input
-            type="checkbox"
-            checked={internal === '1'}
-            onChange={(event) => setInternal(event.target.checked ? '1' : '')}
-          />
-          {text('kafkaInternal')}
-        </label>
-      </div>
-      {shown.length === 0 ? (
-        <div className="pad">
+    <ListPanel
+      label={text('kafkaTopics')}
+      head={
+        <div className="toolbar">
+          <h2>{text('kafkaTopics')}</h2>
+          <FilterField label={text('filter')} value={filter} onChange={setFilter} />
+          <label className="check">
+            <input
+              type="checkbox"
+              checked={internal === '1'}
+              onChange={(event) => setInternal(event.target.checked ? '1' : '')}
+            />
+            {text('kafkaInternal')}
+          </label>
+        </div>
+      }
+      columns={[
+        text('name'),
+        { figure: text('kafkaPartitions') },
+        { figure: text('records') },
+        { figure: text('rate') },
+      ]}
+      empty={
+        shown.length === 0 && (
           <Empty
             title={text(topics.length === 0 ? 'kafkaNoTopics' : 'nothingMatches')}
             {...(topics.length === 0
@@ -134,109 +144,83 @@ function TopicTable({ topics }: { topics: readonly Topic[] }) {
                 }
               : {})}
           />
-        </div>
-      ) : (
-        <table className="fold">
-          <thead>
-            <tr>
-              <th>{text('name')}</th>
-              <th className="figure">{text('kafkaPartitions')}</th>
-              <th className="figure">{text('records')}</th>
-              <th className="figure">{text('rate')}</th>
-            </tr>
-          </thead>
-          <tbody>
-            {shown.map((topic) => {
-              const item = part?.vitals?.items.find(
-                ({ kind, name }) => kind === 'topic' && name === topic.name,
-              )
-              const href = hrefTo(`/kafka/${encodeURIComponent(topic.name)}`)
-              return (
-                <tr key={topic.name} className="clickable" onClick={() => go(href)}>
-                  <td>
-                    <Link to={href} onClick={(event) => event.stopPropagation()}>
-                      {topic.name}
-                    </Link>
-                  </td>
-                  <td className="figure">{topic.partitions.length}</td>
-                  <td className="figure">{countText(topic.records)}</td>
-                  <td className="figure">
-                    {item ? rateText(flowRates.of(itemKey('kafka', item)).inPerSecond) : '–'}
-                  </td>
-                </tr>
-              )
-            })}
-          </tbody>
-        </table>
-      )}
-    </section>
+        )
+      }
+    >
+      {shown.map((topic) => {
+        const item = part?.vitals?.items.find(
+          ({ kind, name }) => kind === 'topic' && name === topic.name,
+        )
+        const href = hrefTo(`/kafka/${encodeURIComponent(topic.name)}`)
+        return (
+          <tr key={topic.name} className="clickable" onClick={() => go(href)}>
+            <td>
+              <Link to={href} onClick={(event) => event.stopPropagation()}>
+                {topic.name}
+              </Link>
+            </td>
+            <td className="figure">{topic.partitions.length}</td>
+            <td className="figure">{countText(topic.records)}</td>
+            <td className="figure">
+              {item ? rateText(flowRates.of(itemKey('kafka', item)).inPerSecond) : '–'}
+            </td>
+          </tr>
+        )
+      })}
+    </ListPanel>
   )
 }
 
 function GroupTable({ groups }: { groups: readonly Group[] }) {
   const text = useText()
   return (
-    <section className="panel" aria-label={text('kafkaGroups')}>
-      <h2 className="panel-title">{text('kafkaGroups')}</h2>
-      {groups.length === 0 ? (
-        <div className="pad">
-          <Empty title={text('kafkaNoGroups')} />
-        </div>
-      ) : (
-        <table className="fold">
-          <thead>
-            <tr>
-              <th>{text('name')}</th>
-              <th>{text('state')}</th>
-              <th className="figure">{text('kafkaMembers')}</th>
-              <th>{text('kafkaPartitions')}</th>
-              <th className="figure">{text('lag')}</th>
-            </tr>
-          </thead>
-          <tbody>
-            {groups.map((group) => {
-              const highest = Math.max(1, ...group.topics.map(({ lag }) => lag))
-              return (
-                <tr key={group.groupId}>
-                  <td className="wrap">{group.groupId}</td>
-                  <td>
-                    <StateLabel state={group.state} />
-                  </td>
-                  <td className={`figure ${group.members === 0 ? 'quiet' : ''}`}>
-                    {group.members}
-                  </td>
-                  <td>
-                    <span
-                      className="lag-bars"
-                      role="img"
-                      aria-label={group.topics
-                        .map(({ topic, partition, lag }) => `${topic} ${partition}: ${lag}`)
-                        .join(', ')}
-                    >
-                      {group.topics.slice(0, 24).map((one) => (
-                        <i
-                          key={`${one.topic}${one.partition}`}
-                          className={one.lag > 1000 ? 'warn' : ''}
-                          style={{
-                            height: `${2 + (one.lag / highest) * (one.lag > 0 ? 16 : 0)}px`,
-                          }}
-                          title={`${one.topic} ${one.partition}: ${countText(one.lag)}`}
-                        />
-                      ))}
-                    </span>
-                  </td>
-                  <td
-                    className={`figure ${group.lag > 1000 ? 'warn' : group.lag === 0 ? 'quiet' : ''}`}
-                  >
-                    {countText(group.lag)}
-                  </td>
-                </tr>
-              )
-            })}
-          </tbody>
-        </table>
-      )}
-    </section>
+    <ListPanel
+      label={text('kafkaGroups')}
+      columns={[
+        text('name'),
+        text('state'),
+        { figure: text('kafkaMembers') },
+        text('kafkaPartitions'),
+        { figure: text('lag') },
+      ]}
+      empty={groups.length === 0 && <Empty title={text('kafkaNoGroups')} />}
+    >
+      {groups.map((group) => {
+        const highest = Math.max(1, ...group.topics.map(({ lag }) => lag))
+        return (
+          <tr key={group.groupId}>
+            <td className="wrap">{group.groupId}</td>
+            <td>
+              <StateLabel state={group.state} />
+            </td>
+            <td className={`figure ${group.members === 0 ? 'quiet' : ''}`}>{group.members}</td>
+            <td>
+              <span
+                className="lag-bars"
+                role="img"
+                aria-label={group.topics
+                  .map(({ topic, partition, lag }) => `${topic} ${partition}: ${lag}`)
+                  .join(', ')}
+              >
+                {group.topics.slice(0, 24).map((one) => (
+                  <i
+                    key={`${one.topic}${one.partition}`}
+                    className={one.lag > 1000 ? 'warn' : ''}
+                    style={{
+                      height: `${2 + (one.lag / highest) * (one.lag > 0 ? 16 : 0)}px`,
+                    }}
+                    title={`${one.topic} ${one.partition}: ${countText(one.lag)}`}
+                  />
+                ))}
+              </span>
+            </td>
+            <td className={`figure ${group.lag > 1000 ? 'warn' : group.lag === 0 ? 'quiet' : ''}`}>
+              {countText(group.lag)}
+            </td>
+          </tr>
+        )
+      })}
+    </ListPanel>
   )
 }
 
@@ -274,52 +258,63 @@ function TopicPage({
   return (
     <div className={open ? 'two-columns gap-top' : 'gap-top'}>
       <div className="side">
-        <section className="panel" aria-label={text('records')}>
-          <div className="toolbar">
-            <FilterField label={text('filter')} value={filter} onChange={setFilter} />
-            <select
-              aria-label={text('partition')}
-              value={partition}
-              onChange={(event) => setPartition(event.target.value)}
-            >
-              <option value="">{text('kafkaPartitionAll')}</option>
-              {topic?.partitions.map((one) => (
-                <option key={one.partition}>{one.partition}</option>
-              ))}
-            </select>
-            <form
-              className="row"
-              onSubmit={(event) => {
-                event.preventDefault()
-                setOffset(draft)
-              }}
-            >
-              <input
-                className="offset-field"
-                inputMode="numeric"
-                pattern="\d*"
-                aria-label={text('kafkaFromOffset')}
-                placeholder={text('kafkaFromOffset')}
-                value={draft}
-                onChange={(event) => setDraft(event.target.value)}
-              />
-              {offset !== '' && (
-                <button
-                  type="button"
-                  className="button"
-                  onClick={() => {
-                    setDraft('')
-                    setOffset('')
-                  }}
-                >
-                  {text('kafkaNewest')}
-                </button>
-              )}
-            </form>
-          </div>
-          {!answer.data ? (
-            <div className="pad">
-              {answer.error ? (
+        <ListPanel
+          label={text('records')}
+          isDense
+          head={
+            <div className="toolbar">
+              <FilterField label={text('filter')} value={filter} onChange={setFilter} />
+              <select
+                aria-label={text('partition')}
+                value={partition}
+                onChange={(event) => setPartition(event.target.value)}
+              >
+                <option value="">{text('kafkaPartitionAll')}</option>
+                {topic?.partitions.map((one) => (
+                  <option key={one.partition}>{one.partition}</option>
+                ))}
+              </select>
+              <form
+                className="row"
+                onSubmit={(event) => {
+                  event.preventDefault()
+                  setOffset(draft)
+                }}
+              >
+                <input
+                  className="offset-field"
+                  inputMode="numeric"
+                  pattern="\d*"
+                  aria-label={text('kafkaFromOffset')}
+                  placeholder={text('kafkaFromOffset')}
+                  value={draft}
+                  onChange={(event) => setDraft(event.target.value)}
+                />
+                {offset !== '' && (
+                  <button
+                    type="button"
+                    className="button"
+                    onClick={() => {
+                      setDraft('')
+                      setOffset('')
+                    }}
+                  >
+                    {text('kafkaNewest')}
+                  </button>
+                )}
+              </form>
+            </div>
+          }
+          columns={[
+            { figure: 'P' },
+            { figure: text('offset') },
+            text('time'),
+            text('key'),
+            text('value'),
+          ]}
+          empty={
+            !answer.data ? (
+              answer.error ? (
                 <Failure
                   title={text('failedTitle', { part: 'Kafka' })}
                   error={answer.error}
@@ -327,58 +322,38 @@ function TopicPage({
                 />
               ) : (
                 <Skeleton />
-              )}
-            </div>
-          ) : records.length === 0 ? (
-            <div className="pad">
-              <Empty title={text('kafkaNoRecords')} />
-            </div>
-          ) : (
-            <table className="dense fold">
-              <thead>
-                <tr>
-                  <th className="figure">P</th>
-                  <th className="figure">{text('offset')}</th>
-                  <th>{text('time')}</th>
-                  <th>{text('key')}</th>
-                  <th>{text('value')}</th>
-                </tr>
-              </thead>
-              <tbody>
-                {records.map((record) => {
-                  const id = `${record.partition}:${record.offset}`
-                  const choose = (): void =>
-                    setParams({ record: id === selected ? null : id }, { replace: true })
-                  return (
-                    <tr
-                      key={id}
-                      className="clickable"
-                      aria-selected={id === selected}
-                      onClick={choose}
-                    >
-                      <td className="figure quiet">{record.partition}</td>
-                      <td className="figure">
-                        <button
-                          type="button"
-                          className="link-quiet"
-                          onClick={(event) => {
-                            event.stopPropagation()
-                            choose()
-                          }}
-                        >
-                          {countText(record.offset)}
-                        </button>
-                      </td>
-                      <td title={dateTimeText(record.timestamp)}>{timeText(record.timestamp)}</td>
-                      <td className="mono nowrap">{record.key?.slice(0, 40) ?? '∅'}</td>
-                      <td className="mono clip">{record.value ?? '∅'}</td>
-                    </tr>
-                  )
-                })}
-              </tbody>
-            </table>
-          )}
-        </section>
+              )
+            ) : (
+              records.length === 0 && <Empty title={text('kafkaNoRecords')} />
+            )
+          }
+        >
+          {records.map((record) => {
+            const id = `${record.partition}:${record.offset}`
+            const choose = (): void =>
+              setParams({ record: id === selected ? null : id }, { replace: true })
+            return (
+              <tr key={id} className="clickable" aria-selected={id === selected} onClick={choose}>
+                <td className="figure quiet">{record.partition}</td>
+                <td className="figure">
+                  <button
+                    type="button"
+                    className="link-quiet"
+                    onClick={(event) => {
+                      event.stopPropagation()
+                      choose()
+                    }}
+                  >
+                    {countText(record.offset)}
+                  </button>
+                </td>
+                <td title={dateTimeText(record.timestamp)}>{timeText(record.timestamp)}</td>
+                <td className="mono nowrap">{record.key?.slice(0, 40) ?? '∅'}</td>
+                <td className="mono clip">{record.value ?? '∅'}</td>
+              </tr>
+            )
+          })}
+        </ListPanel>
         {topic && <Partitions topic={topic} />}
         {groups.length > 0 && <GroupTable groups={groups} />}
       </div>
@@ -395,32 +370,28 @@ function Partitions({ topic }: { topic: Topic }) {
   const text = useText()
   const largest = Math.max(1, ...topic.partitions.map(({ first, end }) => end - first))
   return (
-    <section className="panel" aria-label={text('kafkaPartitions')}>
-      <h2 className="panel-title">{text('kafkaPartitions')}</h2>
-      <table className="dense">
-        <thead>
-          <tr>
-            <th>#</th>
-            <th className="figure">{text('kafkaFirstOffset')}</th>
-            <th className="figure">{text('kafkaEndOffset')}</th>
-            <th>{text('records')}</th>
-          </tr>
-        </thead>
-        <tbody>
-          {topic.partitions.map(({ partition, first, end }) => (
-            <tr key={partition}>
-              <td>{partition}</td>
-              <td className="figure quiet">{countText(first)}</td>
-              <td className="figure">{countText(end)}</td>
-              <td>
-                <span className="plain-bar" aria-hidden="true">
-                  <i style={{ width: `${((end - first) / largest) * 100}%` }} />
-                </span>
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </section>
+    <ListPanel
+      label={text('kafkaPartitions')}
+      isDense
+      columns={[
+        '#',
+        { figure: text('kafkaFirstOffset') },
+        { figure: text('kafkaEndOffset') },
+        text('records'),
+      ]}
+    >
+      {topic.partitions.map(({ partition, first, end }) => (
+        <tr key={partition}>
+          <td>{partition}</td>
+          <td className="figure quiet">{countText(first)}</td>
+          <td className="figure">{countText(end)}</td>
+          <td>
+            <span className="plain-bar" aria-hidden="true">
+              <i style={{ width: `${((end - first) / largest) * 100}%` }} />
+            </span>
+          </td>
+        </tr>
+      ))}
+    </ListPanel>
   )
 }

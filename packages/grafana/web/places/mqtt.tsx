@@ -11,6 +11,7 @@ import { useMay } from '../lib/session.ts'
 import { useSetup } from '../lib/setup.ts'
 import { useStore } from '../lib/store.ts'
 import { Empty, Failure, PlaceFace, Tag } from '../ui/faces.tsx'
+import { ListPanel } from '../ui/list-panel.tsx'
 import { ItemTable, PartFacts } from '../ui/part-facts.tsx'
 import { useTitle } from '../ui/place-title.ts'
 
@@ -92,63 +93,59 @@ function Tail({ filter, onFilter }: { filter: string; onFilter: (filter: string)
     onFilter(draft || '#')
   }
   return (
-    <section className="panel" aria-label={text('mqttTail')}>
-      <form className="toolbar" onSubmit={apply}>
-        <label className="filter-field">
-          <span>{text('mqttFilter')}</span>
-          <input
-            data-filter=""
-            className="mono"
-            value={draft}
-            spellCheck={false}
-            onChange={(event) => setDraft(event.target.value)}
-          />
-        </label>
-        <button
-          type="button"
-          className="button"
-          aria-pressed={isFollowing}
-          onClick={() => setFollowing(!isFollowing)}
-        >
-          {text(isFollowing ? 'stopTail' : 'followTail')}
-        </button>
-        <span className="hint">
-          {hidden > 0 ? text('mqttHidden', { count: countText(hidden) }) : text('mqttTailHint')}
-        </span>
-      </form>
-      {messages.length === 0 ? (
-        <div className="pad">
-          <Empty title={text('mqttNone')} hint={text('mqttNoneHint')} />
-        </div>
-      ) : (
-        <table className="dense fold">
-          <thead>
-            <tr>
-              <th>{text('time')}</th>
-              <th>{text('mqttTopic')}</th>
-              <th>{text('mqttQos')}</th>
-              <th className="figure">{text('size')}</th>
-              <th>{text('message')}</th>
-            </tr>
-          </thead>
-          <tbody>
-            {messages.map((message, index) => (
-              <tr key={`${message.atMs} ${messages.length - index}`}>
-                <td>{timeText(message.atMs)}</td>
-                <td className="mono">
-                  {message.topic} {message.retain && <Tag>{text('mqttRetained')}</Tag>}
-                </td>
-                <td>{message.qos}</td>
-                <td className="figure">{bytesText(message.bytes)}</td>
-                <td className="mono clip" title={message.text}>
-                  {message.text}
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      )}
-    </section>
+    <ListPanel
+      label={text('mqttTail')}
+      isDense
+      head={
+        <form className="toolbar" onSubmit={apply}>
+          <label className="filter-field">
+            <span>{text('mqttFilter')}</span>
+            <input
+              data-filter=""
+              className="mono"
+              value={draft}
+              spellCheck={false}
+              onChange={(event) => setDraft(event.target.value)}
+            />
+          </label>
+          <button
+            type="button"
+            className="button"
+            aria-pressed={isFollowing}
+            onClick={() => setFollowing(!isFollowing)}
+          >
+            {text(isFollowing ? 'stopTail' : 'followTail')}
+          </button>
+          <span className="hint">
+            {hidden > 0 ? text('mqttHidden', { count: countText(hidden) }) : text('mqttTailHint')}
+          </span>
+        </form>
+      }
+      columns={[
+        text('time'),
+        text('mqttTopic'),
+        text('mqttQos'),
+        { figure: text('size') },
+        text('message'),
+      ]}
+      empty={
+        messages.length === 0 && <Empty title={text('mqttNone')} hint={text('mqttNoneHint')} />
+      }
+    >
+      {messages.map((message, index) => (
+        <tr key={`${message.atMs} ${messages.length - index}`}>
+          <td>{timeText(message.atMs)}</td>
+          <td className="mono">
+            {message.topic} {message.retain && <Tag>{text('mqttRetained')}</Tag>}
+          </td>
+          <td>{message.qos}</td>
+          <td className="figure">{bytesText(message.bytes)}</td>
+          <td className="mono clip" title={message.text}>
+            {message.text}
+          </td>
+        </tr>
+      ))}
+    </ListPanel>
   )
 }
 

@@ -1,6 +1,6 @@
 import { itemKey } from '../../src/model/flow-rates.ts'
 import { shownFacts } from '../../src/model/open-window.ts'
-import type { PlatformItem, PlatformPart } from '../../src/model/platform.ts'
+import type { PlatformPart, VitalItem } from '../../src/model/platform.ts'
 import { type TextKey, textOr, useText } from '../i18n/index.ts'
 import { countText, rateText } from '../lib/format.ts'
 import { flowRates } from '../lib/live.ts'
@@ -85,7 +85,7 @@ export function ItemTable({
   title,
 }: {
   part: PlatformPart
-  kind: PlatformItem['kind']
+  kind: VitalItem['kind']
   title: string
 }) {
   const text = useText()

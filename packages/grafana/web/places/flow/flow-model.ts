@@ -3,9 +3,9 @@ import { type HealthLevel, healthOf } from '../../../src/model/health.ts'
 import { shownFacts } from '../../../src/model/open-window.ts'
 import {
   lagWarning,
-  type PlatformItem,
   type PlatformPart,
   type PlatformSnapshot,
+  type VitalItem,
 } from '../../../src/model/platform.ts'
 
 /** A station of the canal. */
@@ -27,7 +27,7 @@ export interface FlowNode {
   readonly perSecond: number
   /** Short names and figures, what hurts first; three at most are drawn. */
   readonly facts: readonly FlowFact[]
-  readonly items: readonly PlatformItem[]
+  readonly items: readonly VitalItem[]
 }
 
 export interface FlowFact {
@@ -103,7 +103,7 @@ export function flowOf(snapshot: PlatformSnapshot, rates: FlowRates): Flow {
   partNode('grafana', 'console', 'in')
 
   const connect = parts.get('connect')
-  const kinds = new Map<string, PlatformItem[]>()
+  const kinds = new Map<string, VitalItem[]>()
   for (const item of connect?.vitals?.items ?? []) {
     if (item.kind !== 'connector') continue
     const kind = connectorKind(item)
@@ -221,7 +221,7 @@ export function flowOf(snapshot: PlatformSnapshot, rates: FlowRates): Flow {
 }
 
 /** What a connector is, by what it reads, writes and is called. */
-export function connectorKind(item: Pick<PlatformItem, 'name' | 'from' | 'to'>): string {
+export function connectorKind(item: Pick<VitalItem, 'name' | 'from' | 'to'>): string {
   const { from = [], to = [] } = item
   const name = item.name.toLowerCase()
   if (from.some((each) => each.startsWith('mqtt:'))) return 'mqttSource'
@@ -307,7 +307,7 @@ export function accountOf(
 ): Account | undefined {
   const part = (name: string): PlatformPart | undefined =>
     snapshot.parts.find((each) => each.name === name)
-  const item = (name: string, wanted: (item: PlatformItem) => boolean): PlatformItem | undefined =>
+  const item = (name: string, wanted: (item: VitalItem) => boolean): VitalItem | undefined =>
     part(name)?.vitals?.items.find(wanted)
   const source = item('connect', (each) => connectorKind(each) === 'mqttSource')
   const kafka = item('kafka', (each) => each.kind === 'topic' && each.name === topic)

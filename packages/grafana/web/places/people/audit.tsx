@@ -6,6 +6,7 @@ import { useQuery } from '../../lib/query.ts'
 import { useParam } from '../../lib/router.tsx'
 import { Empty, PlaceFace, Tag } from '../../ui/faces.tsx'
 import { FilterField } from '../../ui/filter-field.tsx'
+import { ListPanel } from '../../ui/list-panel.tsx'
 import { type Level, StateMark } from '../../ui/state-mark.tsx'
 import { Since } from './moments.tsx'
 
@@ -43,67 +44,68 @@ export function Audit() {
     )
     .slice(0, shownMax)
   return (
-    <section className="panel" aria-label={text('peopleAudit')}>
-      <div className="toolbar">
-        <FilterField label={text('filter')} value={filter} onChange={setFilter} />
-        <div className="chips">
-          {kinds.map(({ id, name }) => (
-            <button
-              key={id}
-              type="button"
-              className="chip"
-              aria-pressed={kind === id}
-              onClick={() => setKind(id)}
-            >
-              {text(name)}
-            </button>
-          ))}
-        </div>
-      </div>
-      {shown.length === 0 ? (
-        <div className="pad">
-          <Empty
-            title={text(data.lines.length === 0 ? 'auditNone' : 'nothingMatches')}
-            {...(data.lines.length === 0 ? { hint: text('auditNoneHint') } : {})}
-          />
-        </div>
-      ) : (
-        <table className="dense fold audit-table">
-          <thead>
-            <tr>
-              <th>{text('auditWhat')}</th>
-              <th>{text('auditWho')}</th>
-              <th>{text('auditResult')}</th>
-              <th className="figure">{text('time')}</th>
-              <th>{text('auditFrom')}</th>
-            </tr>
-          </thead>
-          <tbody>
-            {shown.map((line, index) => (
-              <tr key={`${line.atMs} ${line.part} ${shown.length - index}`}>
-                <td className="wrap">
-                  <What line={line} />
-                </td>
-                <td>
-                  {line.who || <span className="quiet">{text('auditAnybody')}</span>}{' '}
-                  {(line.kind === 'token' || line.kind === 'command line') && (
-                    <Tag>{line.kind === 'token' ? 'token' : 'cli'}</Tag>
-                  )}
-                </td>
-                <td>
-                  <Result line={line} />
-                </td>
-                <td className="figure">
-                  <Since atMs={line.atMs} />
-                </td>
-                <td className="mono quiet">{line.from.replace('::ffff:', '')}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      )}
+    <>
+      <ListPanel
+        label={text('peopleAudit')}
+        isDense
+        className="audit-table"
+        head={
+          <div className="toolbar">
+            <FilterField label={text('filter')} value={filter} onChange={setFilter} />
+            <div className="chips">
+              {kinds.map(({ id, name }) => (
+                <button
+                  key={id}
+                  type="button"
+                  className="chip"
+                  aria-pressed={kind === id}
+                  onClick={() => setKind(id)}
+                >
+                  {text(name)}
+                </button>
+              ))}
+            </div>
+          </div>
+        }
+        columns={[
+          text('auditWhat'),
+          text('auditWho'),
+          text('auditResult'),
+          { figure: text('time') },
+          text('auditFrom'),
+        ]}
+        empty={
+          shown.length === 0 && (
+            <Empty
+              title={text(data.lines.length === 0 ? 'auditNone' : 'nothingMatches')}
+              {...(data.lines.length === 0 ? { hint: text('auditNoneHint') } : {})}
+            />
+          )
+        }
+      >
+        {shown.map((line, index) => (
+          <tr key={`${line.atMs} ${line.part} ${shown.length - index}`}>
+            <td className="wrap">
+              <What line={line} />
+            </td>
+            <td>
+              {line.who || <span className="quiet">{text('auditAnybody')}</span>}{' '}
+              {(line.kind === 'token' || line.kind === 'command line') && (
+                <Tag>{line.kind === 'token' ? 'token' : 'cli'}</Tag>
+              )}
+            </td>
+            <td>
+              <Result line={line} />
+            </td>
+            <td className="figure">
+              <Since atMs={line.atMs} />
+            </td>
+            <td className="mono quiet">{line.from.replace('::ffff:', '')}</td>
+          </tr>
+        ))}
+      </ListPanel>
       {(data.lines.length >= 500 || beforeMs > 0) && (
-        <div className="pad row">
+        <div className="row gap-top">
           <button
             type="button"
             className="button small"
@@ -114,7 +116,7 @@ export function Audit() {
           </button>
         </div>
       )}
-    </section>
+    </>
   )
 }
 

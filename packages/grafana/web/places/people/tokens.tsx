@@ -11,6 +11,7 @@ import { roleTexts } from '../../shell/user-menu.tsx'
 import { CopyLine } from '../../ui/copy.tsx'
 import { Empty, Tag } from '../../ui/faces.tsx'
 import { FormDialog } from '../../ui/form-dialog.tsx'
+import { ListPanel } from '../../ui/list-panel.tsx'
 import { NameField, RoleChoice } from './fields.tsx'
 import { Since } from './moments.tsx'
 
@@ -32,61 +33,58 @@ export function Tokens({ tokens }: { tokens: readonly TokenNow[] }) {
       </section>
     )
   return (
-    <section className="panel" aria-label={text('peopleTokens')}>
-      <table className="fold">
-        <thead>
-          <tr>
-            <th>{text('loginName')}</th>
-            <th>{text('peopleRole')}</th>
-            <th className="figure">{text('tokenEnds')}</th>
-            <th className="figure">{text('peopleSeen')}</th>
-            <th>{text('tokenMadeBy')}</th>
-            <th>
-              <span className="visually-hidden">{text('more')}</span>
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {tokens.map(({ name, role, createdMs, createdBy, expiresMs, lastSeenMs }) => {
-            const leftMs = expiresMs === null ? Number.POSITIVE_INFINITY : expiresMs - nowMs
-            return (
-              <tr key={name}>
-                <td className="person-name">{name}</td>
-                <td>
-                  <Tag>{text(roleTexts[role])}</Tag>
-                </td>
-                <td
-                  className={`figure ${leftMs < soonMs ? 'warn' : ''}`}
-                  data-label={text('tokenEnds')}
-                  title={expiresMs === null ? '' : dateTimeText(expiresMs)}
+    <>
+      <ListPanel
+        label={text('peopleTokens')}
+        head={null}
+        columns={[
+          text('loginName'),
+          text('peopleRole'),
+          { figure: text('tokenEnds') },
+          { figure: text('peopleSeen') },
+          text('tokenMadeBy'),
+          { figure: text('more') },
+        ]}
+      >
+        {tokens.map(({ name, role, createdMs, createdBy, expiresMs, lastSeenMs }) => {
+          const leftMs = expiresMs === null ? Number.POSITIVE_INFINITY : expiresMs - nowMs
+          return (
+            <tr key={name}>
+              <td className="person-name">{name}</td>
+              <td>
+                <Tag>{text(roleTexts[role])}</Tag>
+              </td>
+              <td
+                className={`figure ${leftMs < soonMs ? 'warn' : ''}`}
+                data-label={text('tokenEnds')}
+                title={expiresMs === null ? '' : dateTimeText(expiresMs)}
+              >
+                {expiresMs === null
+                  ? text('tokenForEver')
+                  : leftMs <= 0
+                    ? text('tokenEnded')
+                    : duration(leftMs)}
+              </td>
+              <td className="figure" data-label={text('peopleSeen')}>
+                <Since atMs={lastSeenMs} />
+              </td>
+              <td data-label={text('tokenMadeBy')} title={dateTimeText(createdMs)}>
+                {createdBy}
+              </td>
+              <td className="figure row-end">
+                <button
+                  type="button"
+                  className="button small"
+                  aria-label={text('tokenRevokeTitle', { name })}
+                  onClick={() => setRevoking(name)}
                 >
-                  {expiresMs === null
-                    ? text('tokenForEver')
-                    : leftMs <= 0
-                      ? text('tokenEnded')
-                      : duration(leftMs)}
-                </td>
-                <td className="figure" data-label={text('peopleSeen')}>
-                  <Since atMs={lastSeenMs} />
-                </td>
-                <td data-label={text('tokenMadeBy')} title={dateTimeText(createdMs)}>
-                  {createdBy}
-                </td>
-                <td className="figure row-end">
-                  <button
-                    type="button"
-                    className="button small"
-                    aria-label={text('tokenRevokeTitle', { name })}
-                    onClick={() => setRevoking(name)}
-                  >
-                    {text('tokenRevoke')}
-                  </button>
-                </td>
-              </tr>
-            )
-          })}
-        </tbody>
-      </table>
+                  {text('tokenRevoke')}
+                </button>
+              </td>
+            </tr>
+          )
+        })}
+      </ListPanel>
       {revoking !== undefined && (
         <FormDialog
           title={text('tokenRevokeTitle', { name: revoking })}
@@ -101,7 +99,7 @@ export function Tokens({ tokens }: { tokens: readonly TokenNow[] }) {
           <p>{text('tokenRevokeHint')}</p>
         </FormDialog>
       )}
-    </section>
+    </>
   )
 }
 
