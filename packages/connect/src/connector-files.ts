@@ -3,6 +3,7 @@ import { readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { describeError, type Logger } from '@khlong/core'
 import type { ConfigMap } from './config/fields.ts'
+import { parseProperties } from './config/properties.ts'
 import { ConnectError } from './errors.ts'
 import { readConfig } from './rest/bodies.ts'
 
@@ -23,7 +24,7 @@ export interface ConnectorTarget {
 const digestFileName = 'connector-files.json'
 
 /**
- * Applies the `*.json` files of a folder: a connector that is missing is made; one whose file changed
+ * Applies the `*.json` and `*.properties` files of a folder: a connector that is missing is made; one whose file changed
  * since it was last applied gets the file's configuration; otherwise what was changed over REST stays.
  * Subfolders are not looked at.
  */
@@ -38,9 +39,12 @@ export async function applyConnectorFiles(
   const digests = await readDigests(digestFile)
   // All at once: the workers then share them out once, and not after each.
   const apply = async (file: string): Promise<void> => {
-    let name = path.basename(file, '.json')
+    let name = path.basename(file, path.extname(file))
     try {
-      const connector = readConnector(await readFile(file, 'utf8'), name)
+      const text = await readFile(file, 'utf8')
+      const connector = file.endsWith('.properties')
+        ? connectorOf(parseProperties(text), name)
+        : readConnector(text, name)
       name = connector.name
       const digest = digestOf(connector.config)
       const isPresent = connectors.has(name)
@@ -75,7 +79,11 @@ export function readConnector(text: string, fileName: string): { name: string; c
   }
   const { name, config } = (json ?? {}) as { name?: unknown; config?: unknown }
   const flat = readConfig(config !== null && typeof config === 'object' ? config : json)
-  return { name: typeof name === 'string' ? name : (flat.name ?? fileName), config: flat }
+  return typeof name === 'string' ? { name, config: flat } : connectorOf(flat, fileName)
+}
+
+function connectorOf(config: ConfigMap, name: string): { name: string; config: ConfigMap } {
+  return { name: config.name ?? name, config }
 }
 
 async function filesOf(folder: string, logger: Logger): Promise<string[]> {
@@ -85,7 +93,7 @@ async function filesOf(folder: string, logger: Logger): Promise<string[]> {
     return []
   })
   return entries
-    .filter((entry) => entry.isFile() && entry.name.endsWith('.json'))
+    .filter((entry) => entry.isFile() && /\.(json|properties)$/.test(entry.name))
     .map((entry) => path.join(folder, entry.name))
     .sort()
 }

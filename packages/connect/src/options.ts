@@ -23,6 +23,8 @@ const schema = z.strictObject({
   'config.storage.replication.factor': z.coerce.number().int().default(-1),
   'offset.storage.replication.factor': z.coerce.number().int().default(-1),
   'status.storage.replication.factor': z.coerce.number().int().default(-1),
+  /** As in `connect-standalone.properties`: a worker without a group, with its offsets in this file. */
+  'offset.storage.file.filename': z.string().min(1).optional(),
   'offset.storage.partitions': z.coerce.number().int().min(1).default(5),
   'status.storage.partitions': z.coerce.number().int().min(1).default(1),
   'key.converter': z.string().default(converter),
@@ -78,6 +80,7 @@ export interface ResolvedConnectOptions extends AccessSettings {
   readonly 'config.storage.replication.factor': number
   readonly 'offset.storage.replication.factor': number
   readonly 'status.storage.replication.factor': number
+  readonly 'offset.storage.file.filename'?: string | undefined
   readonly 'offset.storage.partitions': number
   readonly 'status.storage.partitions': number
   readonly 'key.converter': string

@@ -30,6 +30,7 @@ import { Herder } from './runtime/herder.ts'
 import type { ConnectKafka } from './runtime/kafka.ts'
 import { LogLevels } from './runtime/log-levels.ts'
 import { CounterTable, registerMetrics, type TaskView } from './runtime/metrics.ts'
+import { standaloneKafka } from './standalone/standalone-kafka.ts'
 import { ConfigStore } from './storage/config-store.ts'
 import { OffsetStore } from './storage/offset-store.ts'
 import { StatusStore } from './storage/status-store.ts'
@@ -167,7 +168,7 @@ export class ConnectWorker extends PartBase {
     this.#rest = rest
     rest.text('/-/metrics', 'text/plain; version=0.0.4; charset=utf-8', () => this.metrics())
     this.#address = await rest.listen(listen)
-    const kafka = this.#givenKafka ?? (await openKafka(options, this.logger))
+    const kafka = withoutGroup(this.#givenKafka ?? (await openKafka(options, this.logger)), options)
     this.#kafka = kafka
     await kafka.start()
 
@@ -296,6 +297,19 @@ async function putOnLeader(herder: Herder, name: string, config: ConfigMap): Pro
   const url = `/connectors/${encodeURIComponent(name)}/config`
   const { status, text } = await forward(leader, { method: 'PUT', url, body: config })
   if (status >= 400) throw new ConnectError('CONNECT_BAD_REQUEST', text)
+}
+
+/** As Java's standalone worker: where offsets are to be in a file, there are no other workers. */
+function withoutGroup(kafka: ConnectKafka, options: ResolvedConnectOptions): ConnectKafka {
+  const offsetFile = options['offset.storage.file.filename']
+  if (offsetFile === undefined) return kafka
+  const offsetTopic = options['offset.storage.topic']
+  const ownTopics = new Set([
+    options['config.storage.topic'],
+    offsetTopic,
+    options['status.storage.topic'],
+  ])
+  return standaloneKafka(kafka, { offsetFile, offsetTopic, ownTopics })
 }
 
 async function openKafka(options: ResolvedConnectOptions, logger: Logger): Promise<ConnectKafka> {

@@ -58,15 +58,20 @@ export class Membership {
   /** Joins the group; resolved when this worker knows its part. */
   async start(): Promise<void> {
     const { kafka, groupId, onFailure } = this.#options
+    const failed = Promise.withResolvers<never>()
+    failed.promise.catch(() => {})
     const handlers: GroupHandlers = {
       protocols: () => this.#protocols(),
       assign: (_protocol, members) => this.#assign(members),
       onAssigned: (assignment, generation) => this.#onAssigned(assignment, generation),
       onLost: () => this.#onLost(),
-      onFailure,
+      onFailure: (error) => {
+        failed.reject(error)
+        onFailure(error)
+      },
     }
     this.#place = await kafka.joinGroup(groupId, handlers)
-    await this.#settled()
+    await Promise.race([this.#settled(), failed.promise])
   }
 
   /** Gives the place up, so that others need not wait to find this worker gone. */
