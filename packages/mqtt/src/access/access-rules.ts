@@ -47,6 +47,11 @@ export class AccessRules {
     this.#realms = realms
   }
 
+  /** Whether its listener is still there, so that something can be said of what it may do. */
+  knows({ realm }: Identity): boolean {
+    return realm === internalRealm || this.#realms.has(realm)
+  }
+
   realm(name: string): RealmRules | undefined {
     return this.#realms.get(name)
   }

@@ -1,4 +1,5 @@
 import type { Writer } from '@khlong/core/bytes'
+import type { Identity } from '../access/topic-access.ts'
 import type { Holder, JournalObject, JournalPort, Origin } from '../state/journal-port.ts'
 import type { Message, QueueEntry } from '../state/message.ts'
 import type { Session } from '../state/session.ts'
@@ -44,6 +45,7 @@ export class Journal implements JournalPort {
     writeText(writer, session.clientId)
     writer.uint16(session.receivedIds.size)
     for (const packetId of session.receivedIds) writer.uint16(packetId)
+    writeIdentity(writer, session.identity)
     this.#place(session)
   }
 
@@ -73,17 +75,22 @@ export class Journal implements JournalPort {
   message(message: Message, holders: readonly Holder[], origin?: Origin): void {
     const writer = this.#open.begin(RecordType.message)
     const hasExpiry = message.expiresAtMs !== Number.POSITIVE_INFINITY
+    const isRetained = message.retain && this.#isRetained(message)
+    // Only of a retained message it is asked later who wrote it.
+    const source = isRetained ? message.source : undefined
     writer.int64(message.id)
     writer.uint8(
       message.qos |
         (message.retain ? 4 : 0) |
-        (message.retain && this.#isRetained(message) ? 8 : 0) |
+        (isRetained ? 8 : 0) |
         (origin ? 16 : 0) |
-        (hasExpiry ? 32 : 0),
+        (hasExpiry ? 32 : 0) |
+        (source ? 64 : 0),
     )
     if (hasExpiry) writer.int64(message.expiresAtMs)
     if (origin) writer.uint32(origin.session.number).uint16(origin.packetId)
     writeText(writer, message.publisher)
+    if (source) writeIdentity(writer, source)
     writeText(writer, message.topic)
     writer.uint32(message.properties.length).raw(message.properties)
     writer.uint32(message.payload.length).raw(message.payload)
@@ -163,6 +170,15 @@ function writeText(writer: Writer, text: string): void {
   const at = writer.reserve(2)
   const byteCount = writer.utf8(text)
   writer.bytes().writeUInt16BE(byteCount, at)
+}
+
+/** Whether there is one, and whether it has a name: 0, 1 or 2. */
+function writeIdentity(writer: Writer, identity: Identity | undefined): void {
+  const { username } = identity ?? {}
+  writer.uint8(identity === undefined ? 0 : username === undefined ? 1 : 2)
+  if (identity === undefined) return
+  writeText(writer, identity.realm)
+  if (username !== undefined) writeText(writer, username)
 }
 
 function writeEntry(writer: Writer, session: Session, entry: QueueEntry): void {

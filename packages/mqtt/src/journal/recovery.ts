@@ -1,4 +1,5 @@
 import type { Reader } from '@khlong/core/bytes'
+import type { Identity } from '../access/topic-access.ts'
 import type { Qos } from '../protocol/publish.ts'
 import { parseFilter } from '../protocol/topic.ts'
 import type { BrokerState } from '../state/broker-state.ts'
@@ -133,6 +134,8 @@ export class Recovery {
     session.disconnectedAtMs = disconnectedAtMs
     for (let rest = body.count(body.uint16(), 2); rest > 0; rest--)
       session.receivedIds.add(body.uint16())
+    // Version 1 ends here.
+    if (body.remaining > 0) session.identity = readIdentity(body)
     this.#recovered(number).session = session
   }
 
@@ -176,13 +179,14 @@ export class Recovery {
       recovered.session?.receivedIds.add(packetId)
     }
     const publisher = readText(body)
+    const source = (flags & 64) !== 0 ? readIdentity(body) : undefined
     const topic = readText(body)
     const properties = body.slice(body.uint32())
     const payload = body.slice(body.uint32())
     const qos = (flags & 3) as Qos
     const retain = (flags & 4) !== 0
     const message = place(
-      new Message({ id, topic, payload, properties, qos, retain, expiresAtMs, publisher }),
+      new Message({ id, topic, payload, properties, qos, retain, expiresAtMs, publisher, source }),
     )
     message.own()
     this.#messages.set(id, message)
@@ -221,6 +225,14 @@ function count(object: JournalObject): void {
 
 function readText(body: Reader): string {
   return body.utf8(body.uint16())
+}
+
+function readIdentity(body: Reader): Identity | undefined {
+  const kind = body.uint8()
+  if (kind > 2) body.fail(`identity ${kind}`)
+  if (kind === 0) return undefined
+  const realm = readText(body)
+  return { realm, username: kind === 2 ? readText(body) : undefined }
 }
 
 function readEntry(body: Reader): EntryFields {

@@ -4,8 +4,8 @@ import { MqttError } from '../errors.ts'
 // docs/formats/mqtt-journal.md describes these bytes.
 
 const magic = Buffer.from('KHLMQTTJ')
-/** The version of the format that is written. */
-export const formatVersion = 1
+/** The version of the format that is written; version 1 is read too. */
+export const formatVersion = 2
 /** Size of what stands before the first record of a file. */
 export const segmentHeaderBytes = 16
 const recordHeaderBytes = 9
@@ -42,9 +42,15 @@ interface SegmentPlace {
   readonly isLast: boolean
 }
 
+/** What a segment file turned out to be. */
+export interface ReadSegment {
+  /** Where the readable records end: before the end of the file where its tail is torn. */
+  readonly end: number
+  readonly version: number
+}
+
 /**
- * Gives each record's type and body, and returns where the readable records end: before the end of
- * `bytes` where the tail is torn.
+ * Gives each record's type and body, and returns where the readable records end.
  *
  * @throws MqttError `MQTT_JOURNAL_DAMAGED`, `MQTT_JOURNAL_VERSION`
  */
@@ -52,7 +58,8 @@ export function readSegment(
   bytes: Buffer,
   place: SegmentPlace,
   visit: (type: number, body: Reader) => void,
-): number {
+): ReadSegment {
+  const empty = { end: 0, version: formatVersion }
   const damaged = (position: number, what: string): MqttError =>
     new MqttError(
       'MQTT_JOURNAL_DAMAGED',
@@ -60,26 +67,27 @@ export function readSegment(
       { fields: { file: place.name, position } },
     )
   if (bytes.length < segmentHeaderBytes) {
-    if (place.isLast) return 0
+    if (place.isLast) return empty
     throw damaged(bytes.length, 'the file ends inside its header')
   }
   if (!bytes.subarray(0, 8).equals(magic) || bytes.readUInt32BE(12) !== place.sequence) {
     // A new file whose header was not flushed holds zeros.
-    if (place.isLast && bytes.every((byte) => byte === 0)) return 0
+    if (place.isLast && bytes.every((byte) => byte === 0)) return empty
     throw damaged(0, 'no header of an MQTT journal')
   }
   const version = bytes.readUInt16BE(8)
-  if (version !== formatVersion)
+  if (version < 1 || version > formatVersion)
     throw new MqttError(
       'MQTT_JOURNAL_VERSION',
-      `${place.folder}/${place.name} has version ${version} of the MQTT journal; this program reads ${formatVersion}`,
+      `${place.folder}/${place.name} has version ${version} of the MQTT journal; this program reads up to ${formatVersion}`,
       { fields: { file: place.name, version } },
     )
   let position = segmentHeaderBytes
   while (position < bytes.length) {
     const bodyBytes = recordBodyBytes(bytes, position)
     if (bodyBytes < 0) {
-      if (place.isLast && !isDurableBeyond(bytes, position, place.sequence)) return position
+      if (place.isLast && !isDurableBeyond(bytes, position, place.sequence))
+        return { end: position, version }
       throw damaged(position, 'a record is damaged')
     }
     const start = position + recordHeaderBytes
@@ -91,7 +99,7 @@ export function readSegment(
     }
     position = start + bodyBytes
   }
-  return position
+  return { end: position, version }
 }
 
 /** The size of the body of the record at `position`, or -1 where there is no whole record. */

@@ -4,7 +4,13 @@ import { crc32c, type Reader, Writer } from '@khlong/core/bytes'
 import { MqttError } from '../errors.ts'
 import type { SegmentRef } from '../state/journal-port.ts'
 import type { JournalFile, JournalFolder } from './folder.ts'
-import { RecordType, readSegment, segmentHeader, segmentHeaderBytes } from './segment-format.ts'
+import {
+  formatVersion,
+  RecordType,
+  readSegment,
+  segmentHeader,
+  segmentHeaderBytes,
+} from './segment-format.ts'
 
 /** One file of the journal. */
 export interface Segment extends SegmentRef {
@@ -91,6 +97,7 @@ export class SegmentLog {
   static async open(options: SegmentLogOptions, visit: RecordVisitor): Promise<SegmentLog> {
     const log = new SegmentLog(options)
     const { folder, logger } = options
+    let lastVersion = formatVersion
     const names = (await folder.list()).filter((name) => /^\d{8}\.journal$/.test(name)).sort()
     for (const [index, name] of names.entries()) {
       const sequence = Number.parseInt(name, 10)
@@ -104,7 +111,7 @@ export class SegmentLog {
       const bytes = await folder.read(name)
       const segment = newSegment(sequence)
       const isLast = index === names.length - 1
-      const end = readSegment(
+      const { end, version } = readSegment(
         bytes,
         { folder: folder.path, name, sequence, isLast },
         (type, body) => visit(type, body, segment, body.end - body.position + recordHeaderBytes),
@@ -113,6 +120,7 @@ export class SegmentLog {
         logger.warn({ file: name, position: end, cutBytes: bytes.length - end }, 'torn tail cut')
         await folder.truncate(name, end)
       }
+      lastVersion = version
       segment.bytes = Math.max(end, segmentHeaderBytes)
       segment.writtenBytes = end
       log.#segments.push(segment)
@@ -122,6 +130,8 @@ export class SegmentLog {
     const last = log.#segments.at(-1)!
     await (await log.#open(last)).sync()
     last.durableBytes = last.writtenBytes
+    // A file of an older version is not added to.
+    if (lastVersion < formatVersion) log.#segments.push(newSegment(last.sequence + 1))
     return log
   }
 

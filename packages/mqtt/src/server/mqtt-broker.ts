@@ -267,18 +267,14 @@ export class MqttBroker extends PartBase {
       state.retainedSources = new RetainedSources((identity, clientId) =>
         access.accessOf(identity, clientId),
       )
-    for (const session of state.sessions.values())
-      if (session.identity)
-        state.allow(session, access.accessOf(session.identity, session.clientId))
+    allowAll(access, state)
     return access
   }
 
   /** New rules are in force: for those who are connected, and for those who may come back. */
   #review(access: AccessControl, state: BrokerState, reloaded: Reloaded): void {
     state.retainedSources?.forget()
-    for (const session of state.sessions.values())
-      if (session.identity)
-        state.allow(session, access.accessOf(session.identity, session.clientId))
+    allowAll(access, state)
     this.#doors?.review(reloaded)
   }
 
@@ -351,5 +347,15 @@ export class MqttBroker extends PartBase {
     const isWanted = this.#state?.subscriptions.hasMatch(clientsTopic) ?? false
     this.#describedMs = isWanted ? nowMs : 0
     if (isWanted) this.#system?.say(clientsTopic, JSON.stringify(this.describe()), nowMs)
+  }
+}
+
+/** What each session's client may do by the rules of now, also where it is not there. */
+function allowAll(access: AccessControl, state: BrokerState): void {
+  for (const session of state.sessions.values()) {
+    const { identity, clientId } = session
+    // Of one whose listener is gone it is decided when it comes back.
+    if (identity && access.rules.knows(identity))
+      state.allow(session, access.accessOf(identity, clientId))
   }
 }

@@ -208,7 +208,7 @@ test('a torn tail is cut', async () => {
 
 test('a journal of a newer version is refused by name', async () => {
   const folder = await filled()
-  folder.files.get('00000001.journal')!.bytes.writeUInt16BE(2, 8)
+  folder.files.get('00000001.journal')!.bytes.writeUInt16BE(3, 8)
   await assert.rejects(Journaled.open(folder), { code: 'MQTT_JOURNAL_VERSION' })
 })
 

@@ -206,6 +206,30 @@ test('a retained message is kept back when its publisher may no longer write it'
   await admin.settled()
 })
 
+test('after a restart it is known who a session belongs to, and who has written what is retained', async (t) => {
+  const data = await temporaryFolder(t)
+  const { broker, clock, aclFile, passwordFile } = await guarded(t, { data })
+  const connect = { clean: false, properties: { sessionExpiryInterval: 1_000 } }
+  const { client } = await login(t, broker, 'dev1', { connect })
+  await client.subscribe('#', 1)
+  client.publish('devices/dev1/state', 'x', { qos: 1, messageId: 1, retain: true })
+  await client.next()
+  await broker.stop()
+  const files = { data, acl_file: aclFile, password_file: passwordFile }
+  const second = await startBroker(t, files, { clock })
+  const { client: admin } = await login(t, second, 'admin')
+  for (const topic of ['devices/dev1/x', 'devices/dev2/x']) {
+    admin.publish(topic, 'x', { qos: 1, messageId: 1 })
+    await admin.next()
+  }
+  const { sessions } = second.describe()
+  assert.equal(sessions.find(({ clientId }) => clientId === 'dev1')?.queued, 2)
+  await writeFile(aclFile, 'user admin\ntopic readwrite #\n')
+  await second.reload()
+  await admin.subscribe('devices/dev1/state', 1)
+  await admin.settled()
+})
+
 test('after wrong logins the next one waits, and is said to have happened', async (t) => {
   const { broker, clock } = await guarded(t)
   const { client: admin } = await login(t, broker, 'admin')
