@@ -33,6 +33,7 @@ const schema = z.strictObject({
   'message.max.bytes': count.default(1_048_588),
   'socket.request.max.bytes': positive.default(104_857_600),
   'fetch.max.bytes': z.number().int().min(1024).default(57_671_680),
+  'max.incremental.fetch.session.cache.slots': count.default(1_000),
   'connections.max.idle.ms': limit.default(600_000),
   'max.connections': positive.default(0x7fff_ffff),
   'allow.everyone.if.no.acl.found': z.boolean().default(true),
@@ -108,6 +109,7 @@ export interface ResolvedKafkaOptions {
   readonly 'message.max.bytes': number
   readonly 'socket.request.max.bytes': number
   readonly 'fetch.max.bytes': number
+  readonly 'max.incremental.fetch.session.cache.slots': number
   readonly 'connections.max.idle.ms': number
   readonly 'max.connections': number
   readonly 'allow.everyone.if.no.acl.found': boolean

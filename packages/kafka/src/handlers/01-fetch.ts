@@ -1,13 +1,14 @@
-// Fetch v4–18: 5 log start offset · 7 sessions · 9 leader epoch · 11 rack · 12 flexible · 13 topic ids ·
-// 15 replica state · 16 node endpoints. Sessions (KIP-227) are declined with id 0, so every request is
-// a full one. Left out: fetches of followers (there is no replication).
+// Fetch v4–18: 5 log start offset · 7 sessions (KIP-227) · 9 leader epoch · 11 rack · 12 flexible · 13
+// topic ids · 15 replica state · 16 node endpoints. Left out: fetches of followers (there is no
+// replication).
 import { ApiKey, ErrorCode } from '@khlong/kafka-protocol'
 import {
   decodeFetchRequest,
   encodeFetchResponse,
+  type FetchableTopicResponseInput,
   type FetchPartition,
   type FetchRequest,
-  type FetchResponseInput,
+  type FetchTopic,
   type PartitionDataInput,
 } from '@khlong/kafka-protocol/messages/fetch'
 import { readBatchHeader } from '@khlong/kafka-protocol/records'
@@ -23,7 +24,7 @@ const readCommitted = 1
 const batchPrefixBytes = 12
 
 interface Gathered {
-  readonly response: FetchResponseInput
+  readonly responses: readonly FetchableTopicResponseInput[]
   readonly byteCount: number
   readonly hasError: boolean
   readonly logs: readonly PartitionLog[]
@@ -34,32 +35,40 @@ export const fetch: Handler = defineHandler({
   decode: decodeFetchRequest,
   encode: encodeFetchResponse,
   async handle(request, context) {
-    if (request.sessionId !== 0 && request.sessionEpoch > 0)
-      return { errorCode: ErrorCode.fetchSessionIdNotFound, sessionId: 0, responses: [] }
+    const { broker } = context
+    const { errorCode, session, isFull } = broker.fetchSessions.of(request, context.version >= 13)
+    if (errorCode !== ErrorCode.none) return { errorCode, sessionId: 0, responses: [] }
     const untilMs = context.broker.clock.monotonicMs() + request.maxWaitMs
     for (;;) {
-      const gathered = await gather(request, context)
+      const gathered = await gather(session?.wanted() ?? request.topics, request, context)
       const isEnough =
         gathered.byteCount >= request.minBytes || gathered.hasError || gathered.logs.length === 0
       const waitMs = untilMs - context.broker.clock.monotonicMs()
       if (isEnough || waitMs <= 0 || context.signal.aborted) {
-        countOut(gathered.response, context)
-        return gathered.response
+        countOut(gathered.responses, context)
+        // The first answer of a session says everything, the later ones what is new.
+        const changed = session?.changed(gathered.responses)
+        const responses = changed && !isFull ? changed : gathered.responses
+        return { sessionId: session?.id ?? 0, responses }
       }
       await nextRecords(gathered.logs, context, waitMs)
     }
   },
 })
 
-async function gather(request: FetchRequest, context: RequestContext): Promise<Gathered> {
+async function gather(
+  topics: readonly FetchTopic[],
+  request: FetchRequest,
+  context: RequestContext,
+): Promise<Gathered> {
   const { broker } = context
   const isCommitted = request.isolationLevel === readCommitted
   let rest = Math.min(request.maxBytes, broker.options['fetch.max.bytes'])
   let byteCount = 0
   let hasError = false
   const logs: PartitionLog[] = []
-  const responses: { topic: string; topicId: string; partitions: PartitionDataInput[] }[] = []
-  for (const wanted of request.topics) {
+  const responses: FetchableTopicResponseInput[] = []
+  for (const wanted of topics) {
     const topic =
       context.version >= 13
         ? broker.topicsById.get(wanted.topicId)
@@ -100,7 +109,7 @@ async function gather(request: FetchRequest, context: RequestContext): Promise<G
     }
     responses.push({ topic: wanted.topic, topicId: wanted.topicId, partitions })
   }
-  return { response: { responses }, byteCount, hasError, logs }
+  return { responses, byteCount, hasError, logs }
 }
 
 /** The aborted transactions that a client must leave out of what it gets. */
@@ -183,8 +192,11 @@ function nextRecords(
 }
 
 /** Counts what goes out, from the batches' headers. */
-function countOut(response: FetchResponseInput, context: RequestContext): void {
-  for (const { topic: name, topicId, partitions } of response.responses) {
+function countOut(
+  responses: readonly FetchableTopicResponseInput[],
+  context: RequestContext,
+): void {
+  for (const { topic: name, topicId, partitions } of responses) {
     const topic =
       context.version >= 13
         ? context.broker.topicsById.get(topicId ?? '')

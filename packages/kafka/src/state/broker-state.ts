@@ -7,9 +7,13 @@ import type { MetadataListener, MetadataStore, TopicRecord } from '../metadata/m
 import type { ResolvedKafkaOptions } from '../options.ts'
 import type { TransactionCoordinator } from '../transactions/transaction-coordinator.ts'
 import { type Acl, Authorizer } from './acls.ts'
+import { FetchSessions } from './fetch-sessions.ts'
 import { ProducerIds } from './producer-ids.ts'
 import { isInternalTopic, type Topic, topicNameProblem } from './topic.ts'
 import { checkTopicOverrides, resolveLogConfig, type TopicOverrides } from './topic-configs.ts'
+
+/** Kafka's `min.incremental.fetch.session.eviction.ms`, which is no setting there any more. */
+const evictionMs = 120_000
 
 export interface BrokerServices {
   readonly options: ResolvedKafkaOptions
@@ -24,6 +28,7 @@ export class BrokerState implements MetadataListener {
   readonly topicsById: Map<string, Topic> = new Map()
   readonly authorizer: Authorizer
   readonly producerIds: ProducerIds
+  readonly fetchSessions: FetchSessions
   readonly metadata: MetadataStore
   readonly clock: Clock
   readonly logger: Logger
@@ -45,6 +50,11 @@ export class BrokerState implements MetadataListener {
     this.authorizer = new Authorizer({
       isEveryoneAllowedWithoutAcl: services.options['allow.everyone.if.no.acl.found'],
       superUsers: new Set(services.options['super.users'].split(';').filter(Boolean)),
+    })
+    this.fetchSessions = new FetchSessions({
+      clock: services.clock,
+      slots: () => this.#options['max.incremental.fetch.session.cache.slots'],
+      evictionMs,
     })
     this.producerIds = new ProducerIds(services.metadata)
   }

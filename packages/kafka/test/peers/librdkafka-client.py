@@ -70,6 +70,8 @@ while copied < 10:
     offsets = [TopicPartition("in", 0, message.offset() + 1)]
     producer.send_offsets_to_transaction(offsets, consumer.consumer_group_metadata())
     if attempts % 3 == 0:
+        # What is not sent yet would never be: this one shall be in the log, and not be seen.
+        assert producer.flush(10) == 0
         producer.abort_transaction(20)
         committed = consumer.committed([TopicPartition("in", 0)], 10)[0].offset
         consumer.seek(TopicPartition("in", 0, max(committed, 0)))
