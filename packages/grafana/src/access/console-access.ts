@@ -1,6 +1,14 @@
 import type { IncomingMessage } from 'node:http'
+import { networkInterfaces } from 'node:os'
 import path from 'node:path'
-import { type ListenAddress, type PartContext, systemClock, systemRandom } from '@khlong/core'
+import {
+  formatListen,
+  type ListenAddress,
+  type PartContext,
+  parseListen,
+  systemClock,
+  systemRandom,
+} from '@khlong/core'
 import {
   type AccessGuard,
   type AccessStore,
@@ -111,7 +119,7 @@ export class ConsoleAccess {
   setupUrl(address: string): string | undefined {
     // After the hash: a browser sends that to nobody, so it stands in no log.
     return this.#setupCode !== undefined && !this.store.hasUsers
-      ? `http://${address}/#setup=${this.#setupCode}`
+      ? `http://${shownAddress(address)}/#setup=${this.#setupCode}`
       : undefined
   }
 
@@ -222,4 +230,14 @@ export class ConsoleAccess {
         this.#context.logger?.warn({ err: error }, 'sessions could not be saved')
       })
   }
+}
+
+/** An address that a browser elsewhere can open: a wildcard becomes one of this machine's own. */
+function shownAddress(address: string): string {
+  const { host, port } = parseListen(address)
+  if (host !== '0.0.0.0' && host !== '::') return address
+  const own = Object.values(networkInterfaces())
+    .flat()
+    .find((each) => each !== undefined && !each.internal && each.family === 'IPv4')
+  return formatListen({ host: own?.address ?? '127.0.0.1', port })
 }
