@@ -37,12 +37,16 @@ export async function freePort(): Promise<number> {
   }
 }
 
-/** Starts a real Kafka 4 and gives its address. */
-export async function startKafka(stops: Stops, folder: string): Promise<string> {
+/** Starts a real Kafka, 4 or (with ZooKeeper) 3.9, and gives its address. */
+export async function startKafka(
+  stops: Stops,
+  folder: string,
+  mode: 'kraft' | 'zookeeper' = 'kraft',
+): Promise<string> {
   const script = reference('kafka.sh')
   const port = String(await freePort())
   stops.push(() => run('bash', [script, 'stop', folder]))
-  const { stdout } = await run('bash', [script, 'start', 'kraft', folder, port], {
+  const { stdout } = await run('bash', [script, 'start', mode, folder, port], {
     env: { ...process.env, KAFKA_HEAP: '-Xmx384M', KAFKA_PARTITIONS: '6' },
     timeout: 120_000,
   })
