@@ -34,6 +34,7 @@ export interface ListenerGiven {
   readonly use_identity_as_username: boolean
   readonly use_subject_as_username: boolean
   readonly use_username_as_clientid: boolean
+  readonly websockets_origin: readonly string[] | undefined
 }
 
 type Shape<Values> = { readonly [Key in keyof Values]: z.ZodType<Values[Key]> }
@@ -76,6 +77,13 @@ export const listenerShape: Shape<ListenerGiven> = {
   /** The same with the whole subject. */
   use_subject_as_username: z.boolean().default(false),
   use_username_as_clientid: z.boolean().default(false),
+  /** Web pages that may connect, as `https://HOST:PORT`; `*` for all. */
+  websockets_origin: z
+    .preprocess(
+      (written) => (typeof written === 'string' ? [written] : written),
+      z.array(z.string().regex(/^(?:\*|https?:\/\/[^/]+)$/, 'expected https://HOST or *')),
+    )
+    .optional(),
 }
 
 /** A listener of `listeners`; `listen` is `PORT` or `HOST:PORT`. */
@@ -114,6 +122,7 @@ export interface ListenerOptions extends AccessOptions {
   use_identity_as_username?: boolean
   use_subject_as_username?: boolean
   use_username_as_clientid?: boolean
+  websockets_origin?: string | readonly string[]
 }
 
 /** Files and rules of a listener that speaks TLS; paths are absolute. */
@@ -159,6 +168,8 @@ export interface ResolvedListener {
   readonly use_identity_as_username: boolean
   readonly use_subject_as_username: boolean
   readonly use_username_as_clientid: boolean
+  /** Web pages that may connect; undefined where any may, or those of this machine. */
+  readonly websockets_origin: readonly string[] | undefined
 }
 
 /** How the settings of a listener came about. */
@@ -243,5 +254,11 @@ export function resolveListener(own: ListenerGiven, context: ListenerContext): R
     use_identity_as_username: own.use_identity_as_username,
     use_subject_as_username: own.use_subject_as_username,
     use_username_as_clientid: own.use_username_as_clientid,
+    websockets_origin: own.websockets_origin,
   }
+}
+
+/** Whether only this machine reaches the host. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
 }

@@ -138,7 +138,9 @@ class ConfReader {
       places: Map<string, Place>,
       value: unknown,
     ): void => {
-      to[key] = value
+      // It is given once for each of them.
+      const former = key === 'websockets_origin' ? (to[key] as unknown[] | undefined) : undefined
+      to[key] = former ? [...former, ...(value as unknown[])] : value
       places.set(key, place)
     }
     if (key in listenerKeys) {

@@ -10,6 +10,7 @@ import { z } from 'zod'
 import {
   type AccessGiven,
   accessShape,
+  isLoopback,
   type ListenerOptions,
   listenerSchema,
   listenerShape,
@@ -156,8 +157,7 @@ const unsupported: ReadonlySet<string> = new Set(
   plugin_load plugin_use port psk_file psk_hint queue_qos0_messages remote_clientid remote_password
   remote_username restart_timeout retain_expiry_interval round_robin set_tcp_nodelay socket_domain
   start_type threshold tls_engine tls_engine_kpass_sha1 tls_keyform topic try_private
-  upgrade_outgoing_qos user websockets_headers_size websockets_log_level
-  websockets_origin`.split(/\s+/),
+  upgrade_outgoing_qos user websockets_headers_size websockets_log_level`.split(/\s+/),
 )
 
 const replaced: Readonly<Record<string, string>> = {
@@ -350,10 +350,6 @@ function withNames(listeners: readonly ResolvedListener[]): ResolvedListener[] {
     counts.set(name, number)
     return { ...listener, name: number === 1 ? name : `${name}-${number}` }
   })
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host)
 }
 
 const hourSeconds = 3_600

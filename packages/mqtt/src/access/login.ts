@@ -42,6 +42,8 @@ export interface LoginDesk {
   readonly throttle: LoginThrottle
   readonly checks: PasswordChecks
   readonly clock: Clock
+  /** Comes back after so long, or when the broker stops. */
+  wait(delayMs: number): Promise<void>
 }
 
 /**
@@ -94,7 +96,7 @@ async function checkPassword(request: LoginRequest, desk: LoginDesk): Promise<Ve
     if (leftMs > 0) {
       const done = throttle.wait(address)
       if (!done) return decided(Reason.serverBusy)
-      await new Promise<void>((resolve) => clock.setTimer(resolve, leftMs))
+      await desk.wait(leftMs)
       done()
       waitedMs += leftMs
     }

@@ -76,6 +76,8 @@ export class AccessControl implements LoginDesk {
   #reloading: Promise<void> | undefined
   #timer: TimerHandle | undefined
   #isClosed = false
+  /** Logins that wait, with what lets them go on. */
+  readonly #waits = new Map<TimerHandle, () => void>()
   reloadCount = 0
   failureCount = 0
   /** Why the files of now are not in force. */
@@ -115,6 +117,21 @@ export class AccessControl implements LoginDesk {
   close(): void {
     this.#isClosed = true
     if (this.#timer) this.clock.clearTimer(this.#timer)
+    for (const [timer, goOn] of this.#waits) {
+      this.clock.clearTimer(timer)
+      goOn()
+    }
+    this.#waits.clear()
+  }
+
+  wait(delayMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.clock.setTimer(() => {
+        this.#waits.delete(timer)
+        resolve()
+      }, delayMs)
+      this.#waits.set(timer, resolve)
+    })
   }
 
   /** What a TLS listener serves. */

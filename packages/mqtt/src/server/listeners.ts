@@ -5,7 +5,7 @@ import net from 'node:net'
 import tls from 'node:tls'
 import { formatListen, type ListenAddress, listenTcp } from '@khlong/core'
 import type { WebSocketServer } from 'ws'
-import type { ResolvedListener } from '../listener-options.ts'
+import { isLoopback, type ResolvedListener } from '../listener-options.ts'
 
 /** A listener of the broker that is open. */
 export interface OpenListener {
@@ -44,7 +44,7 @@ export async function openListener(
   const { server, end } =
     listener.protocol === 'mqtt'
       ? mqttServer(secure, events)
-      : await webSocketServer(secure, messageBytesMax, events)
+      : await webSocketServer(listener, secure, messageBytesMax, events)
   server.on('tlsClientError', (error: Error) => events.onTlsFailure(error))
   // Sockets of all kinds, those in a handshake too: nothing may hold the end up.
   const sockets = new Set<Socket>()
@@ -101,6 +101,7 @@ function mqttServer(secure: tls.TlsOptions | undefined, events: ListenerEvents):
 
 /** MQTT over WebSocket, at any path, for the subprotocol `mqtt`. */
 async function webSocketServer(
+  listener: ResolvedListener,
   secure: tls.TlsOptions | undefined,
   messageBytesMax: number,
   events: ListenerEvents,
@@ -118,6 +119,10 @@ async function webSocketServer(
     server,
     maxPayload: messageBytesMax,
     perMessageDeflate: false,
+    verifyClient: ({ origin }, done) => {
+      const isAllowed = mayConnect(origin, listener)
+      done(isAllowed, 403, isAllowed ? undefined : 'web page not in websockets_origin')
+    },
     // Clients of MQTT 3.1 name it mqttv3.1. [MQTT-6.0.0-3]
     handleProtocols: (offered) =>
       ['mqtt', 'mqttv3.1'].find((protocol) => offered.has(protocol)) ?? false,
@@ -133,4 +138,17 @@ async function webSocketServer(
       server.closeIdleConnections()
     },
   }
+}
+
+/**
+ * Whether a web page may connect. Programs send no origin. Where nothing but the loopback address
+ * keeps strangers out, a page of another host must not use the browser of this one to come in.
+ */
+function mayConnect(origin: string | undefined, listener: ResolvedListener): boolean {
+  const { websockets_origin: allowed, access, address } = listener
+  if (origin === undefined) return true
+  if (allowed) return allowed.includes('*') || allowed.includes(origin)
+  if (!isLoopback(address.host) || !access.allow_anonymous) return true
+  const host = URL.parse(origin)?.hostname.replace(/^\[|\]$/g, '')
+  return host !== undefined && isLoopback(host)
 }

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import path from 'node:path'
 import { type TestContext, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { eventually, temporaryFolder } from '@khlong/core/testing'
 import { peer } from '../../../../tools/peers.ts'
@@ -122,3 +124,36 @@ test('mosquitto_sub reads the $SYS tree', async (t) => {
   const lines = await received(broker, 10, '-v', '-t', '$SYS/broker/#')
   assert.ok(lines.some((line) => line.startsWith('$SYS/broker/clients/connected ')))
 })
+
+for (const version of ['tlsv1.2', 'tlsv1.3'])
+  test(`mosquitto clients log in over TLS (${version}), with a certificate and with a password`, async (t) => {
+    const folder = await temporaryFolder(t)
+    const passwords = path.join(folder, 'passwd')
+    await run('mosquitto_passwd', ['-c', '-b', passwords, 'dev', 'secret'])
+    const certificate = (name: string): string =>
+      fileURLToPath(new URL(`../vectors/tls/${name}`, import.meta.url))
+    const tls = { certfile: certificate('server.crt'), keyfile: certificate('server.key') }
+    const trust = { cafile: certificate('ca.crt'), require_certificate: true }
+    const broker = await startBroker(t, {
+      password_file: passwords,
+      listeners: [
+        { listen: 0, ...tls },
+        { listen: 0, ...tls, ...trust, use_identity_as_username: true },
+      ],
+    })
+    const secure = ['--cafile', certificate('ca.crt'), '--tls-version', version, '-V', '5']
+    const at = (name: string): string[] => ['-p', String(portOf(broker, name)), ...secure]
+    const own = ['--cert', certificate('alice.crt'), '--key', certificate('alice.key')]
+    const sub = run(peer('mosquitto_sub'), [...at('mqtts-2'), ...own, '-t', 't', '-C', '1'], {
+      timeout: 5_000,
+    })
+    await subscribed(broker, 1)
+    const message = ['-t', 't', '-m', 'x', '-q', '1']
+    const pub = (...args: string[]): Promise<unknown> =>
+      run(peer('mosquitto_pub'), [...args, ...message], { timeout: 5_000 })
+    await assert.rejects(pub(...at('mqtts'), '-u', 'dev', '-P', 'wrong'))
+    await assert.rejects(pub(...at('mqtts-2')))
+    await pub(...at('mqtts'), '-u', 'dev', '-P', 'secret')
+    assert.equal((await sub).stdout.trim(), 'x')
+    assert.equal(broker.vitals().facts.refused, 1)
+  })

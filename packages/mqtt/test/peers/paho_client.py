@@ -1,4 +1,4 @@
-"""Says and hears what the test asks for: paho_client.py TRANSPORT PORT VERSION."""
+"""Says and hears what the test asks for: paho_client.py TRANSPORT PORT VERSION [CERTIFICATES]."""
 import json
 import sys
 import threading
@@ -26,6 +26,9 @@ def on_message(client, userdata, message):
 client = mqtt.Client(
     mqtt.CallbackAPIVersion.VERSION2, client_id="paho", transport=transport, protocol=protocol
 )
+if len(sys.argv) > 4:
+    folder = sys.argv[4]
+    client.tls_set(f"{folder}/ca.crt", f"{folder}/alice.crt", f"{folder}/alice.key")
 client.on_message = on_message
 client.on_subscribe = lambda *_: subscribed.set()
 client.connect("127.0.0.1", port, keepalive=10)

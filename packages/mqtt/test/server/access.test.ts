@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { FakeClock, temporaryFolder } from '@khlong/core/testing'
+import { generate, type Packet } from 'mqtt-packet'
+import { WebSocket } from 'ws'
 import { withPassword } from '../../src/access/password-file.ts'
 import { hashPassword } from '../../src/access/stored-password.ts'
 import type { MqttBroker, MqttOptions } from '../../src/index.ts'
@@ -273,7 +276,7 @@ test('a flood of logins does not hold up the messages of others', async (t) => {
   await broker.reload()
   const { client } = await login(t, broker, 'dev1')
   await client.subscribe('devices/dev1/#', 1)
-  const flood = Array.from({ length: 60 }, (_, index) =>
+  const flood = Array.from({ length: 30 }, (_, index) =>
     login(t, broker, 'slow', { password: 'wrong', id: `f${index}` }),
   )
   let slowestMs = 0
@@ -287,4 +290,81 @@ test('a flood of logins does not hold up the messages of others', async (t) => {
   const reasons = await Promise.all(flood)
   assert.ok(reasons.every(({ reason }) => reason === 0x87))
   assert.ok(slowestMs < 500, `a message took ${slowestMs} ms`)
+})
+
+test('what a client sends behind its CONNECT waits for the login, and goes with it', async (t) => {
+  const { broker } = await guarded(t)
+  const packets = (password: string): Buffer =>
+    Buffer.concat(
+      [
+        { cmd: 'connect', clientId: 'c', clean: true, username: 'dev1', password },
+        { cmd: 'subscribe', messageId: 1, subscriptions: [{ topic: 'devices/dev1/x', qos: 0 }] },
+        {
+          cmd: 'publish',
+          topic: 'devices/dev1/x',
+          payload: 'x',
+          qos: 0,
+          dup: false,
+          retain: false,
+        },
+      ].map((packet) => generate(packet as Packet)),
+    )
+  const seen = async (password: string): Promise<unknown[]> => {
+    const client = new RawClient(portOf(broker))
+    t.after(() => client.end())
+    client.socket.write(packets(password))
+    const got: unknown[] = []
+    for (let count = 0; count < 3; count++) got.push((await client.next())?.cmd)
+    return got
+  }
+  assert.deepEqual(await seen('dev1-secret'), ['connack', 'suback', 'publish'])
+  assert.deepEqual(await seen('wrong'), ['connack', undefined, undefined])
+  // Who leaves before the answer is not missed.
+  const hasty = new RawClient(portOf(broker))
+  hasty.socket.end(packets('dev1-secret'))
+  await hasty.end()
+  assert.equal((await login(t, broker, 'dev2')).reason, 0)
+})
+
+test('a broker that stops does not wait for logins that wait', async (t) => {
+  const { broker } = await guarded(t)
+  for (let attempt = 0; attempt < 3; attempt++)
+    await login(t, broker, 'dev1', { password: 'wrong' })
+  const waiting = login(t, broker, 'dev1')
+  await broker.stop({ deadlineMs: 50 })
+  assert.equal((await waiting).reason, undefined)
+})
+
+test('a web page of another host does not come in by the browser of this one', async (t) => {
+  const status = async (broker: MqttBroker, origin: string | undefined): Promise<string> => {
+    const url = `ws://127.0.0.1:${portOf(broker, 'websocket')}`
+    const webSocket = new WebSocket(url, 'mqtt', origin === undefined ? {} : { origin })
+    webSocket.on('error', () => {})
+    const opened = once(webSocket, 'open').then(() => 'open')
+    const refused = once(webSocket, 'unexpected-response').then(
+      ([, { statusCode }]) => `${statusCode}`,
+    )
+    const answer = await Promise.race([opened, refused])
+    webSocket.terminate()
+    return answer
+  }
+  const local = await startBroker(t)
+  const listed = await startBroker(t, { websockets_origin: ['https://good.example'] })
+  const { broker: shut } = await guarded(t)
+  const answers = await Promise.all(
+    [undefined, 'http://localhost:3000', 'http://[::1]', 'https://good.example', 'null'].map(
+      async (origin) => [
+        await status(local, origin),
+        await status(listed, origin),
+        await status(shut, origin),
+      ],
+    ),
+  )
+  assert.deepEqual(answers, [
+    ['open', 'open', 'open'],
+    ['open', '403', 'open'],
+    ['open', '403', 'open'],
+    ['403', 'open', 'open'],
+    ['403', '403', 'open'],
+  ])
 })
