@@ -36,8 +36,10 @@ export interface DeliveryResult {
    * and their acknowledgement was not yet in the broker's journal. Their records say so in a header.
    */
   readonly redelivered: number
-  /** Those that neither explains, and documents that Kafka has no record for. */
+  /** Those that are in Kafka twice, and neither explains it. */
   readonly unexplainedDuplicates: number
+  /** Documents that Kafka has no record for: a frame's document was written twice. */
+  readonly writtenTwice: number
   readonly startMsMax: number
 }
 
@@ -103,7 +105,12 @@ function explainDuplicates(
   sends: ReadonlyMap<string, number>,
 ): Pick<
   DeliveryResult,
-  'documents' | 'duplicates' | 'sentAgain' | 'redelivered' | 'unexplainedDuplicates'
+  | 'documents'
+  | 'duplicates'
+  | 'sentAgain'
+  | 'redelivered'
+  | 'unexplainedDuplicates'
+  | 'writtenTwice'
 > {
   const result = {
     documents: 0,
@@ -111,6 +118,7 @@ function explainDuplicates(
     sentAgain: 0,
     redelivered: 0,
     unexplainedDuplicates: 0,
+    writtenTwice: 0,
   }
   for (const [frame, count] of documents) {
     result.documents += count
@@ -123,7 +131,8 @@ function explainDuplicates(
     const sentAgain = Math.min(left, (sends.get(frame) ?? 1) - 1)
     result.redelivered += redelivered
     result.sentAgain += sentAgain
-    result.unexplainedDuplicates += left - sentAgain + afterKafka
+    result.unexplainedDuplicates += left - sentAgain
+    result.writtenTwice += afterKafka
   }
   return result
 }

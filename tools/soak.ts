@@ -12,17 +12,18 @@ const soaks: Record<string, () => Promise<boolean>> = {
     })
     const minutes = ((performance.now() - startMs) / 60_000).toFixed(1)
     process.stdout.write(`delivery: ${deliveryLine(result)}, in ${minutes} minutes\n`)
-    return result.missing.length === 0 && result.unexplainedDuplicates === 0
+    const { missing, unexplainedDuplicates, writtenTwice } = result
+    return missing.length === 0 && unexplainedDuplicates === 0 && writtenTwice === 0
   },
 }
 
 function deliveryLine(result: DeliveryResult): string {
   const { seed, kills, sent, acknowledged, missing, documents, startMsMax } = result
-  const { duplicates, sentAgain, redelivered, unexplainedDuplicates } = result
+  const { duplicates, sentAgain, redelivered, unexplainedDuplicates, writtenTwice } = result
   return (
     `${kills} kills (seed ${seed}), ${sent} frames sent, ${acknowledged} acknowledged, ${missing.length} missing; ` +
     `${documents} documents, ${duplicates} of them duplicates (${sentAgain} sent again by sensors, ${redelivered} by the broker, ` +
-    `${unexplainedDuplicates} unexplained); slowest start ${(startMsMax / 1_000).toFixed(1)} s`
+    `${unexplainedDuplicates} unexplained, ${writtenTwice} written twice); slowest start ${(startMsMax / 1_000).toFixed(1)} s`
   )
 }
 

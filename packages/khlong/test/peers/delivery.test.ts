@@ -13,4 +13,5 @@ test('nothing acknowledged is lost when the whole process is killed under load',
   assert.ok(result.acknowledged > 1_000, `only ${result.acknowledged} frames were acknowledged`)
   assert.deepEqual(result.missing, [], `seed ${seed}`)
   assert.equal(result.unexplainedDuplicates, 0, `seed ${seed}`)
+  assert.equal(result.writtenTwice, 0, `seed ${seed}`)
 })
