@@ -59,6 +59,10 @@ const schema = z.strictObject({
   'log.message.timestamp.type': z.enum(['CreateTime', 'LogAppendTime']).default('CreateTime'),
   'log.message.timestamp.before.max.ms': count.default(forEverMs),
   'log.message.timestamp.after.max.ms': count.default(3_600_000),
+  'log.flush.interval.messages': positive.default(forEverMs),
+  'log.flush.interval.ms': count.default(forEverMs),
+  /** Kafka's default is never, with which `flush.ms` says nothing. */
+  'log.flush.scheduler.interval.ms': positive.default(1_000),
   'log.flush.offset.checkpoint.interval.ms': positive.default(60_000),
   'compression.type': z.literal('producer').default('producer'),
   'min.insync.replicas': z.literal(1).default(1),
@@ -135,6 +139,10 @@ export interface ResolvedKafkaOptions {
   readonly 'log.message.timestamp.type': 'CreateTime' | 'LogAppendTime'
   readonly 'log.message.timestamp.before.max.ms': number
   readonly 'log.message.timestamp.after.max.ms': number
+  readonly 'log.flush.interval.messages': number
+  readonly 'log.flush.interval.ms': number
+  /** Kafka's default is never, with which `flush.ms` says nothing. */
+  readonly 'log.flush.scheduler.interval.ms': number
   readonly 'log.flush.offset.checkpoint.interval.ms': number
   readonly 'compression.type': 'producer'
   readonly 'min.insync.replicas': number
@@ -173,7 +181,6 @@ const unsupported: readonly (readonly [RegExp, string])[] = [
   [/^(ssl|sasl|security|listener|authorizer|principal)\./, 'not supported yet'],
   [/^transaction\./, 'not supported yet'],
   [/^(quota|client\.quota|alter\.config|replica|remote\.log|inter\.broker)/, 'not supported yet'],
-  [/^log\.flush\.(interval|scheduler)/, 'not supported yet; `ack.flush` says what is flushed'],
   [/^(num\.(io|network|recovery)|background\.threads|queued\.|socket\.)/, 'not supported yet'],
 ]
 

@@ -1,9 +1,9 @@
-import type { Logger } from '@khlong/core'
+import type { Clock, Logger } from '@khlong/core'
 import type { CommitJournal, JournalEntry } from './commit-journal.ts'
 import type { PartitionLog } from './partition-log.ts'
 import type { PendingBatch } from './pending-batch.ts'
 
-/** `all`: acknowledgements wait for the flush; `leader`: those of acks=1 do not; `none`: no flush at all. */
+/** `all`: acknowledgements wait for the flush; `leader`: those of acks=1 do not; `none`: only what `flush.messages` and `flush.ms` ask for. */
 export type FlushMode = 'all' | 'leader' | 'none'
 
 /** Rounds that touch no more partitions flush their files; more of them share the journal. */
@@ -45,6 +45,7 @@ export interface CommitterOptions {
   /** Bytes of the journal after which the other file is used. */
   readonly journalBytesMax: number
   readonly logger: Logger
+  readonly clock: Clock
   /** The disk refused to flush: nothing can be promised any more. */
   readonly onFailure: (error: unknown) => void
 }
@@ -150,6 +151,8 @@ export class Committer {
     if (this.#isFailed || written.length + ordered.length === 0) return
     if (this.#options.mode === 'none') {
       this.#writeInOrder(round, ordered, written)
+      const due = written.filter(({ log }) => log.isFlushDue(this.#options.clock.nowMs()))
+      if (due.length > 0) await Promise.all(due.map(({ log }) => log.flush()))
       return
     }
     let byteCount = 0

@@ -15,6 +15,9 @@ export interface LogConfig {
   readonly maxCompactionLagMs: number
   readonly minCleanableDirtyRatio: number
   readonly maxMessageBytes: number
+  /** Without `ack.flush`: how many records may be unflushed, and for how long. */
+  readonly flushMessages: number
+  readonly flushMs: number
   readonly isLogAppendTime: boolean
   readonly timestampBeforeMaxMs: number
   readonly timestampAfterMaxMs: number

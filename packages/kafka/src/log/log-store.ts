@@ -64,6 +64,7 @@ export class LogStore {
       journal: this.#journal,
       journalBytesMax: options.journalBytesMax,
       logger: options.logger,
+      clock: options.clock,
       onFailure: options.onFailure,
     })
   }
@@ -154,6 +155,13 @@ export class LogStore {
     for (const log of this.logs.values())
       if (log.recoveryPoint < log.writtenOffset) await log.checkpoint()
     this.saveCheckpoints()
+  }
+
+  /** Flushes the partitions whose `flush.ms` is over; with `ack.flush` nothing waits for it. */
+  async flushDue(): Promise<void> {
+    const { clock, flushMode } = this.#options
+    if (flushMode !== 'none') return
+    for (const log of this.logs.values()) if (log.isFlushDue(clock.nowMs())) await log.flush()
   }
 
   /** Applies retention to every partition. */

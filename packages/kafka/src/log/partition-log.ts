@@ -20,6 +20,7 @@ import { recoverSegments } from './recovery.ts'
 import { Segment, segmentName } from './segment.ts'
 import { readSegments } from './segment-read.ts'
 import { readTail, Tail, type TailCache } from './tail-cache.ts'
+import { Unflushed } from './unflushed.ts'
 
 // Invariants: logStartOffset <= highWatermark <= writtenOffset <= logEndOffset. Batches between
 // writtenOffset and logEndOffset are in memory (pending, or taken by a commit), in order; segments cover
@@ -78,7 +79,7 @@ export class PartitionLog {
   #plan: SegmentPlan = { baseOffset: 0, byteCount: 0, firstTimestamp: undefined }
   /** Batches of the journal that could not be written when the files were read again. */
   #owed: PendingBatch[] = []
-  readonly #unflushed = new Set<Segment>()
+  readonly #unflushed = new Unflushed()
   #failure: unknown
   #isClosed = false
 
@@ -150,11 +151,12 @@ export class PartitionLog {
     this.highWatermark = Math.min(highWatermark, this.logEndOffset)
     this.producers.transactions.settle(this.highWatermark)
     this.recoveryPoint = Math.min(recoveryPoint, this.logEndOffset)
+    this.#unflushed.reset(this.recoveryPoint, this.#services.clock.nowMs())
     const { baseOffset, byteCount, firstTimestamp } = this.#active
     this.#plan = { baseOffset, byteCount, firstTimestamp }
     for (const segment of this.segments)
       if (segment === this.#active || this.endOf(segment) > this.recoveryPoint)
-        this.#unflushed.add(segment)
+        this.#unflushed.add(segment, this.writtenOffset, this.#services.clock.nowMs())
     this.#failure = undefined
   }
 
@@ -314,7 +316,7 @@ export class PartitionLog {
       run.map((batch) => batch.bytes),
       segment.byteCount,
     )
-    this.#unflushed.add(segment)
+    this.#unflushed.add(segment, this.writtenOffset, this.#services.clock.nowMs())
     for (const { header, bytes, ended } of run) {
       segment.note(header, segment.byteCount, this.config.indexIntervalBytes)
       if (ended?.isAborted) segment.transactionIndex.append(ended)
@@ -346,14 +348,18 @@ export class PartitionLog {
   /** Flushes every segment that was written since the last flush. */
   async flush(): Promise<void> {
     if (this.#isClosed) return
-    const segments = [...this.#unflushed]
-    this.#unflushed.clear()
-    try {
-      for (const segment of segments) if (this.segments.includes(segment)) await segment.flush()
-    } catch (error) {
-      for (const segment of segments) this.#unflushed.add(segment)
-      throw error
-    }
+    const isThere = (segment: Segment): boolean => this.segments.includes(segment)
+    await this.#unflushed.flush(this.writtenOffset, isThere, () => this.#services.clock.nowMs())
+  }
+
+  /** Everything below was in the segments at their last flush. */
+  get flushedOffset(): number {
+    return this.#unflushed.flushedOffset
+  }
+
+  /** Whether `flush.messages` or `flush.ms` ask for a flush. */
+  isFlushDue(nowMs: number): boolean {
+    return this.#unflushed.isDue(this.writtenOffset, this.config, nowMs)
   }
 
   /** Flushes segments and indexes, and moves the recovery point to what was written before. */

@@ -238,6 +238,7 @@ export class KafkaBroker extends PartBase {
         log.producers.expire(nowMs - options['producer.id.expiration.ms'])
       logs.retain(nowMs)
     })
+    every(options['log.flush.scheduler.interval.ms'], 'a flush', () => logs.flushDue())
     every(options['log.flush.offset.checkpoint.interval.ms'], 'a checkpoint', () =>
       logs.checkpoint(),
     )

@@ -189,3 +189,27 @@ test('batches that are too large, damaged, miscounted or of the future are refus
   assert.equal(log.logEndOffset, 0)
   await store.close()
 })
+
+test('without flushes at each acknowledgement, flush.messages and flush.ms are followed', async (t) => {
+  const store = await open(await temporaryFolder(t), {
+    flushMode: 'none',
+    config: { flushMessages: 3, flushMs: 500 },
+  })
+  const log = store.create({ topic: 't', partition: 0, topicId })
+  const flushed: number[] = []
+  for (const values of [['a'], ['b'], ['c', 'd'], ['e']]) {
+    await append(store, log, batch(values))
+    flushed.push(log.flushedOffset)
+  }
+  assert.deepEqual(flushed, [0, 0, 4, 4])
+  await store.flushDue()
+  assert.equal(log.flushedOffset, 4)
+  clock.advance(500)
+  await store.flushDue()
+  assert.equal(log.flushedOffset, 5)
+  clock.advance(10_000)
+  await append(store, log, batch(['f']))
+  await store.flushDue()
+  assert.equal(log.flushedOffset, 5)
+  await store.close()
+})
