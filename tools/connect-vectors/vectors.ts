@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { peer, reference } from '../peers.ts'
-import { transformCases } from './cases.ts'
+import { converterCases } from './converter-cases.ts'
+import { transformCases } from './transform-cases.ts'
 
 // Runs Java's Connect and writes what it does to packages/connect/test/vectors. Needs Java and the
 // reference Kafka.
@@ -26,13 +27,18 @@ const vectors = here('../../packages/connect/test/vectors')
 run('WorkerProtocol.java', `${vectors}/worker-protocol.json`)
 
 const folder = mkdtempSync(path.join(tmpdir(), 'connect-vectors-'))
-const cases = path.join(folder, 'cases.json')
-writeFileSync(cases, JSON.stringify(transformCases))
-const results = path.join(folder, 'results.json')
-run('Transforms.java', cases, results)
-// A line for each case, so that a change of one is seen as one.
-const lines = (JSON.parse(readFileSync(results, 'utf8')) as unknown[]).map((item) =>
-  JSON.stringify(item),
-)
-writeFileSync(`${vectors}/transforms.json`, `[\n${lines.join(',\n')}\n]\n`)
+for (const [program, name, cases] of [
+  ['Transforms.java', 'transforms.json', transformCases],
+  ['Converters.java', 'converters.json', converterCases],
+] as const) {
+  const asked = path.join(folder, `asked-${name}`)
+  const answered = path.join(folder, name)
+  writeFileSync(asked, JSON.stringify(cases))
+  run(program, asked, answered)
+  // A line for each case, so that a change of one is seen as one.
+  const lines = (JSON.parse(readFileSync(answered, 'utf8')) as unknown[]).map((item) =>
+    JSON.stringify(item),
+  )
+  writeFileSync(`${vectors}/${name}`, `[\n${lines.join(',\n')}\n]\n`)
+}
 rmSync(folder, { recursive: true })

@@ -135,7 +135,7 @@ describe('converters', () => {
     assert.equal(parseText('7').schema?.type, 'int8')
     assert.equal(parseText('70000').schema?.type, 'int32')
     assert.equal(parseText('true').value, true)
-    assert.equal(parseText('1.5').schema?.type, 'float64')
+    assert.equal(parseText('1.5').schema?.type, 'float32')
     assert.equal(parseText('iot/frames').value, 'iot/frames')
     assert.equal(parseText('null').value, null)
     const header = { key: 'k', schema: undefined, value: { a: 1 } }

@@ -176,7 +176,10 @@ function toJson(schema: Schema | undefined, value: ConnectValue): unknown {
       : value.getTime()
   if (Array.isArray(value)) return value.map((item: ConnectValue) => toJson(schema?.items, item))
   if (schema?.type === 'map' && schema.keys?.type !== 'string')
-    return Object.entries(value).map(([key, item]) => [key, toJson(schema.values, item)])
+    return Object.entries(value).map(([key, item]) => [
+      keyToJson(schema.keys, key),
+      toJson(schema.values, item),
+    ])
   const result: Record<string, unknown> = {}
   if (schema?.fields) {
     const struct = value as Record<string, ConnectValue>
@@ -190,6 +193,13 @@ function toJson(schema: Schema | undefined, value: ConnectValue): unknown {
   }
   for (const [key, item] of Object.entries(value)) result[key] = toJson(schema?.values, item)
   return result
+}
+
+/** A key of a map, which is held as text, as what its schema says. */
+function keyToJson(schema: Schema | undefined, key: string): unknown {
+  if (schema?.type === 'boolean') return key === 'true'
+  if (schema?.type === 'int64') return rawJson(key)
+  return schema && /^(int|float)/.test(schema.type) ? Number(key) : key
 }
 
 function isOfType(schema: Schema, value: ConnectValue): boolean {

@@ -8,6 +8,7 @@ import {
   optionalStringSchema,
   type Schema,
   type SchemaType,
+  shortFloat,
 } from '../data/schema.ts'
 import { ConnectError, dataError } from '../errors.ts'
 import type { Converter, ConverterPlugin } from './converter.ts'
@@ -44,22 +45,52 @@ export const stringConverter: ConverterPlugin = {
         schema: optionalStringSchema,
         value: bytes === null ? null : viewOf(bytes).toString(encoding),
       }),
-      fromConnect: (_schema, value) =>
-        value === null ? null : Buffer.from(javaText(value), encoding),
+      fromConnect: (schema, value) =>
+        value === null
+          ? null
+          : Buffer.from(
+              value instanceof Date ? javaDateText(value) : javaText(value, schema),
+              encoding,
+            ),
     }
   },
 }
 
-/** How Java's `toString` writes a value; maps are `{a=1, b=2}`. */
-export function javaText(value: ConnectValue): string {
+/** How Java's `toString` writes a value: maps are `{a=1, b=2}`, structs `Struct{a=1,b=2}`. */
+export function javaText(value: ConnectValue, schema?: Schema): string {
+  if (typeof value === 'number' && (schema?.type === 'float64' || schema?.type === 'float32'))
+    return javaDecimalText(schema.type === 'float32' ? shortFloat(value) : value)
   if (value instanceof Uint8Array) return viewOf(value).toString('base64')
   if (value instanceof Date) return value.toISOString()
-  if (Array.isArray(value)) return `[${value.map(javaText).join(', ')}]`
-  if (isObject(value))
-    return `{${Object.entries(value)
-      .map(([key, item]) => `${key}=${javaText(item)}`)
-      .join(', ')}}`
-  return String(value)
+  if (Array.isArray(value))
+    return `[${value.map((item: ConnectValue) => javaText(item, schema?.items)).join(', ')}]`
+  if (!isObject(value)) return String(value)
+  if (schema?.fields) {
+    const filled = schema.fields.filter(({ name }) => (value[name] ?? null) !== null)
+    return `Struct{${filled
+      .map((field) => `${field.name}=${javaText(value[field.name]!, field.schema)}`)
+      .join(',')}}`
+  }
+  return `{${Object.entries(value)
+    .map(([key, item]) => `${key}=${javaText(item, schema?.values)}`)
+    .join(', ')}}`
+}
+
+/** How Java writes a double or a float: `12.0`, `1.5E300`. */
+function javaDecimalText(value: number): string {
+  if (!Number.isFinite(value)) return String(value)
+  const size = Math.abs(value)
+  if (size === 0 || (size >= 1e-3 && size < 1e7))
+    return Number.isInteger(value) ? `${Object.is(value, -0) ? '-0' : value}.0` : String(value)
+  const [digits = '', exponent = ''] = value.toExponential().split('e')
+  return `${digits.includes('.') ? digits : `${digits}.0`}E${Number(exponent)}`
+}
+
+/** How Java's `Date` writes itself, in UTC: `Sat Jan 31 08:00:00 UTC 2026`. */
+function javaDateText(value: Date): string {
+  const [, weekday, day, month, year, time] =
+    /^(\w+), (\d+) (\w+) (\d+) ([\d:]+)/.exec(value.toUTCString()) ?? []
+  return `${weekday} ${month} ${day} ${time} UTC ${year}`
 }
 
 const noOptions = new ConfigSpec({}, 'Converter')
@@ -138,7 +169,10 @@ const primitives: Readonly<Record<string, Primitive>> = {
   Boolean: {
     type: 'boolean',
     byteCount: 1,
-    read: (bytes) => bytes[0] !== 0,
+    read(bytes) {
+      if (bytes[0]! > 1) throw dataError(`Failed to deserialize to Boolean: ${bytes[0]}`)
+      return bytes[0] === 1
+    },
     write: (bytes, value) => {
       bytes[0] = value ? 1 : 0
     },
@@ -166,7 +200,11 @@ function primitiveConverter(name: string, primitive: Primitive): Converter {
         )
       return { schema, value: primitive.read(viewOf(bytes)) }
     },
-    fromConnect(_schema, value) {
+    fromConnect(given, value) {
+      // Java looks at the schema of a boolean, and else at the class of the value.
+      const isOther = given !== undefined && given.type !== primitive.type
+      if (isOther && (value !== null || primitive.type === 'boolean'))
+        throw dataError(`Invalid schema type for ${name}Converter: ${given.type.toUpperCase()}`)
       if (value === null) return null
       if (!primitive.accepts(value))
         throw dataError(`Failed to serialize to ${name}: it is a ${javaTypeOf(value)}`)

@@ -4,7 +4,6 @@ import { string } from '../../config/fields.ts'
 import { ConfigSpec } from '../../config/spec.ts'
 import { javaText } from '../../converters/simple.ts'
 import type { SinkRecord } from '../../data/record.ts'
-import { isObject } from '../../data/schema.ts'
 import type { SinkPlugin, SinkTask } from '../../plugin.ts'
 
 const spec = new ConfigSpec(
@@ -70,5 +69,5 @@ class FileSinkTask implements SinkTask {
 function line(record: SinkRecord): string {
   const { value } = record
   if (value instanceof Uint8Array) return Buffer.from(value).toString()
-  return isObject(value) && record.valueSchema ? `Struct${javaText(value)}` : javaText(value)
+  return javaText(value, record.valueSchema)
 }
