@@ -118,13 +118,13 @@ export class MqttBroker extends PartBase {
     const counters = state?.counters
     const queued = state?.delivery.queuedCount ?? 0
     const full = state ? [...state.sessions.values()].filter((one) => one.waiters.size > 0) : []
-    const note = this.#log?.isDiskFull
+    const hold = this.#log?.isDiskFull
       ? 'the disk is full; publishers wait'
-      : this.#access?.problem !== undefined
-        ? `old rules stay in force: ${this.#access.problem}`
-        : full.length > 0
-          ? `publishers wait for the full queue of ${full[0]!.clientId}`
-          : undefined
+      : full.length > 0
+        ? `publishers wait for the full queue of ${full[0]!.clientId}`
+        : undefined
+    const problem = this.#access?.problem
+    const note = hold ?? (problem && `old rules stay in force: ${problem}`)
     return {
       recordsIn: counters?.publishReceived ?? 0,
       recordsOut: counters?.publishSent ?? 0,
@@ -137,7 +137,7 @@ export class MqttBroker extends PartBase {
         ...(counters && counters.loginsRefused > 0 ? { refused: counters.loginsRefused } : {}),
         ...(counters && counters.publishDenied > 0 ? { denied: counters.publishDenied } : {}),
       },
-      items: [...this.#listenerItems(note), ...this.#topicItems()],
+      items: [...this.#listenerItems(hold !== undefined, note), ...this.#topicItems()],
     }
   }
 
@@ -188,12 +188,12 @@ export class MqttBroker extends PartBase {
     }
   }
 
-  #listenerItems(note: string | undefined): VitalItem[] {
+  #listenerItems(isHeld: boolean, note: string | undefined): VitalItem[] {
     const counters = this.#state?.counters
     return Object.entries(this.addresses).map(([name, address]) => ({
       kind: 'listener',
       name: `${name} ${address}`,
-      state: note ? 'paused' : 'running',
+      state: isHeld ? 'paused' : 'running',
       recordsIn: counters?.publishReceived ?? 0,
       recordsOut: counters?.publishSent ?? 0,
       ...(note ? { note } : {}),

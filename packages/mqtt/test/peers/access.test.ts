@@ -2,16 +2,16 @@ import assert from 'node:assert/strict'
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import net from 'node:net'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import tls from 'node:tls'
 import { fileURLToPath } from 'node:url'
-import { temporaryFolder } from '@khlong/core/testing'
+import { SeededRandom, temporaryFolder } from '@khlong/core/testing'
 import { peer } from '../../../../tools/peers.ts'
-import { MqttBroker } from '../../src/index.ts'
+import { hashPassword, MqttBroker, withPassword } from '../../src/index.ts'
 import { RawClient } from '../helpers.ts'
 import { type AccessCase, type AskedBroker, observe } from './access-cases.ts'
 
@@ -58,6 +58,13 @@ async function writeUsers(folder: string): Promise<void> {
     const hash = user === 'carol' ? 'sha512' : 'sha512-pbkdf2'
     execFileSync('mosquitto_passwd', ['-H', hash, '-b', file, user, `${user}-secret`])
   }
+  // What we hash is as good to Mosquitto as its own.
+  const own = withPassword(
+    await readFile(file, 'utf8'),
+    'alice',
+    await hashPassword('alice-secret'),
+  )
+  await writeFile(file, own)
   await writeFile(path.join(folder, 'acl'), acl)
 }
 
@@ -416,4 +423,87 @@ test('a changed file counts after a reload, for those who are connected too', as
   }
   t.diagnostic(JSON.stringify(seen.mosquitto))
   assert.deepEqual(seen.ours, seen.mosquitto)
+})
+
+/** What a user may write and read of `topics`, as the broker shows it. */
+async function rightsOf(
+  broker: AskedBroker,
+  user: string,
+  clientId: string,
+  topics: readonly string[],
+): Promise<string[]> {
+  const enter = async (id: string, name: string): Promise<RawClient> => {
+    const client = broker.connect(0, 5, undefined)
+    const connack = await client.connect(id, { username: name, password: `${name}-secret` })
+    assert.equal(connack.reasonCode, 0)
+    return client
+  }
+  const admin = await enter('watcher', 'admin')
+  const client = await enter(clientId, user)
+  const rights: string[] = []
+  for (const topic of topics) {
+    client.publish(topic, 'x', { qos: 1, messageId: 1 })
+    if ((await client.next())?.reasonCode !== 0x87) rights.push(`write ${topic}`)
+  }
+  for (const topic of topics) await client.subscribe(topic, 0)
+  for (const topic of topics) {
+    admin.publish(topic, 'x', { qos: 1, messageId: 1 })
+    await admin.next()
+  }
+  client.send({ cmd: 'pingreq' })
+  for (;;) {
+    const packet = await client.next()
+    assert.ok(packet)
+    if (packet.cmd === 'pingresp') break
+    rights.push(`read ${packet.topic}`)
+  }
+  await client.end()
+  await admin.end()
+  return rights
+}
+
+test('any rules mean what they mean to Mosquitto', async (t) => {
+  const seed = Number(process.env.KHLONG_SEED ?? Date.now() % 1_000_000)
+  t.diagnostic(`seed ${seed}`)
+  const random = new SeededRandom(seed)
+  const pick = <Value>(from: readonly Value[]): Value =>
+    from[Math.floor(random.next() * from.length)]!
+  const { ours, mosquitto, folder, reload } = await both(
+    t,
+    'listener %1 127.0.0.1\npassword_file %f/passwd\nacl_file %f/acl\n',
+  )
+  const levels = ['a', 'b', '%c', '%u', '+', '', 'x y', '$s']
+  const filter = (): string => {
+    const parts = Array.from({ length: 1 + Math.floor(random.next() * 3) }, () => pick(levels))
+    if (random.next() < 0.3) parts.push('#')
+    return parts.join('/')
+  }
+  const topics = new Set<string>()
+  while (topics.size < 25) {
+    const named = ['a', 'b', 'alice', 'client', 'x y', '', 'c/d', '$s']
+    const parts = Array.from({ length: 1 + Math.floor(random.next() * 3) }, () => pick(named))
+    const topic = parts.join('/')
+    if (topic !== '') topics.add(topic)
+  }
+  for (let round = 0; round < 12; round++) {
+    const lines = Array.from({ length: 2 + Math.floor(random.next() * 10) }, () => {
+      if (random.next() < 0.2) return `user ${pick(['alice', 'carol'])}`
+      const what = `${pick(['topic', 'topic', 'pattern'])} ${pick(['read', 'write', 'readwrite', 'deny'])}`
+      const written = filter()
+      return written.trim() === '' ? '# nothing' : `${what} ${written}`
+    })
+    const rules = `user admin\ntopic readwrite #\ntopic readwrite $s/#\ntopic readwrite $s\nuser alice\n${lines.join('\n')}\n`
+    await writeFile(path.join(folder, 'acl'), rules)
+    await reload.ours!()
+    await reload.mosquitto!()
+    for (const [user, clientId] of [
+      ['alice', pick(['client', 'c/d', 'a+'])],
+      ['carol', 'client'],
+    ] as const) {
+      const names = [...topics]
+      const theirs = await rightsOf(mosquitto, user, clientId, names)
+      const own = await rightsOf(ours, user, clientId, names)
+      assert.deepEqual(own, theirs, `${user} as ${clientId} by\n${rules}`)
+    }
+  }
 })

@@ -139,7 +139,9 @@ test('a broken file is refused with its line, and the old rules stay', async (t)
     message: /acl:2: expected read/,
   })
   await until(clock, () => /reload_failures_total 2/.test(broker.metrics()))
-  assert.match(broker.vitals().items[0]?.note ?? '', /old rules stay in force: .*acl:2/)
+  const [listener] = broker.vitals().items
+  assert.equal(listener?.state, 'running')
+  assert.match(listener.note ?? '', /old rules stay in force: .*acl:2/)
   client.publish('devices/dev1/x', 'x', { qos: 1, messageId: 1 })
   assert.equal((await client.next())?.reasonCode, 0x10)
   await writeFile(aclFile, acl)
