@@ -2,6 +2,8 @@ import { Access, type AclRule, type AclRules } from './acl-file.ts'
 
 /** Topics whose answers one client's rights remember. */
 const rememberedMax = 256
+/** Longer topics are thought about each time: nobody may fill the memory with them. */
+const rememberedLengthMax = 256
 
 /**
  * What one client may read and write by an access file.
@@ -46,8 +48,10 @@ export class TopicRights {
     const allowed =
       (this.#decide(levels, Access.read) ? Access.read : 0) |
       (this.#decide(levels, Access.write) ? Access.write : 0)
-    if (this.#remembered.size >= rememberedMax) this.#remembered.clear()
-    this.#remembered.set(topic, allowed)
+    if (topic.length <= rememberedLengthMax) {
+      if (this.#remembered.size >= rememberedMax) this.#remembered.clear()
+      this.#remembered.set(topic, allowed)
+    }
     return allowed
   }
 

@@ -47,7 +47,8 @@ export function admit(
     throw new ProtocolError(Reason.protocolError, 'a maximum of 0')
   const properties: NonNullable<IConnackPacket['properties']> = {}
   const clientId = packet.clientId || admitWithoutId(version, isClean, listener, newClientId)
-  const { clientid_prefixes: prefix } = options
+  // The pipeline's own clients are named by their connectors.
+  const prefix = listener.isInternal ? undefined : options.clientid_prefixes
   if (prefix !== undefined && !clientId.startsWith(prefix))
     throw new ProtocolError(Reason.notAuthorized, 'a client id without the prefix')
   if (packet.clientId === '') properties.assignedClientIdentifier = clientId

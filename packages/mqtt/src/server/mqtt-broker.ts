@@ -300,7 +300,14 @@ export class MqttBroker extends PartBase {
       newClientId: () => listener().auto_id_prefix + systemRandom.bytes(16).toString('hex'),
       login: (request) => access.login(request),
       isStillWelcome: (verdict) => access.isStillWelcome(verdict, listener()),
-      accessOf: (identity, clientId) => access.accessOf(identity, clientId),
+      accessOf: (identity, clientId) => {
+        // Who comes back has the rights that are remembered; reloads keep them up to date.
+        const session = state.sessions.get(clientId)
+        const isSame =
+          session?.identity?.realm === identity.realm &&
+          session.identity.username === identity.username
+        return (isSame ? session.access : undefined) ?? access.accessOf(identity, clientId)
+      },
       refused: (refusal) => {
         const nowMs = this.clock.nowMs()
         const said = this.#refusals?.add(refusal, listener().name, nowMs)

@@ -112,7 +112,7 @@ export class BrokerState {
   allow(session: Session, access: TopicAccess | undefined): void {
     const { access: former } = session
     session.access = access
-    if (former === undefined && access === undefined) return
+    if (former === access) return
     if (session.subscriptions.size > 0) this.subscriptions.forgetMatches()
     if (access) this.delivery.dropUnreadable(session, access)
   }

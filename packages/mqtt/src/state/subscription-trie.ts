@@ -63,6 +63,8 @@ const newNode = (parent: Node | undefined, level: string): Node => ({
 })
 
 const cacheTopicsMax = 2_000
+/** Longer topics are looked up each time: nobody may fill the memory with them. */
+const cacheTopicLengthMax = 1_024
 
 /** All subscriptions by the levels of their filters. Matches of recent topics are remembered. */
 export class SubscriptionTrie {
@@ -163,9 +165,11 @@ export class SubscriptionTrie {
     }
     walk(this.#root, 0)
     const targets = [...direct.values()].map(combine)
-    if (this.#cache.size >= cacheTopicsMax) this.#cache.clear()
     const matches = { targets, groups }
-    this.#cache.set(topic, matches)
+    if (topic.length <= cacheTopicLengthMax) {
+      if (this.#cache.size >= cacheTopicsMax) this.#cache.clear()
+      this.#cache.set(topic, matches)
+    }
     return matches
   }
 

@@ -81,10 +81,12 @@ test('with a password file nobody comes in without a password, also on loopback'
 
 test('the pipeline’s own clients come in from this machine whatever the files say', async (t) => {
   const internal = { username: 'khlong-internal', password: 'made-anew-for-this-run' }
-  const { broker } = await guarded(t, { internal, 'internal.listen': 0 })
+  const settings = { internal, 'internal.listen': 0, clientid_prefixes: 'k' }
+  const { broker } = await guarded(t, settings)
   const { password } = internal
   for (const at of ['internal', 'mqtt']) {
-    const { client, reason } = await login(t, broker, internal.username, { password, at })
+    const id = at === 'internal' ? 'source-0' : 'k-0'
+    const { client, reason } = await login(t, broker, internal.username, { password, at, id })
     assert.equal(reason, 0)
     client.publish('anything', 'x', { qos: 1, messageId: 1 })
     assert.equal((await client.next())?.reasonCode, 0x10)

@@ -88,3 +88,21 @@ test('a giant topic ends its connection at most', async (t) => {
   const suback = await other.subscribe('+/'.repeat(30_000), 1)
   assert.deepEqual(suback.granted, [0x8f])
 })
+
+test('thousands of giant topics leave no more behind than they are worth', async (t) => {
+  const broker = await startBroker(t, { persistence: false })
+  const client = await rawClient(t, broker, 'c', { version: 5 })
+  const topic = 'x'.repeat(60_000)
+  const memory = (): number => {
+    const { heapUsed, external } = process.memoryUsage()
+    return heapUsed + external
+  }
+  const before = memory()
+  for (let round = 0; round < 20; round++) {
+    for (let index = 0; index < 100; index++) client.publish(`${round}-${index}${topic}`, 'x')
+    await client.settled()
+  }
+  // 2,000 topics of 60 KB would be 120 MB.
+  const grownBytes = memory() - before
+  assert.ok(grownBytes < 60e6, `${grownBytes} bytes more`)
+})
