@@ -1,5 +1,6 @@
 import { checkSettings, SettingsError, type SettingsSource } from '@khlong/core'
 import { z } from 'zod'
+import { type CompressionSetting, compressionTypes } from './log/recompress.ts'
 
 const count = z.number().int().min(0)
 const positive = z.number().int().min(1)
@@ -64,7 +65,7 @@ const schema = z.strictObject({
   /** Kafka's default is never, with which `flush.ms` says nothing. */
   'log.flush.scheduler.interval.ms': positive.default(1_000),
   'log.flush.offset.checkpoint.interval.ms': positive.default(60_000),
-  'compression.type': z.literal('producer').default('producer'),
+  'compression.type': z.enum(compressionTypes).default('producer'),
   'min.insync.replicas': z.literal(1).default(1),
   'producer.id.expiration.ms': positive.default(86_400_000),
   /** Kafka's default is 50: folders that one broker has no use for. */
@@ -144,7 +145,7 @@ export interface ResolvedKafkaOptions {
   /** Kafka's default is never, with which `flush.ms` says nothing. */
   readonly 'log.flush.scheduler.interval.ms': number
   readonly 'log.flush.offset.checkpoint.interval.ms': number
-  readonly 'compression.type': 'producer'
+  readonly 'compression.type': CompressionSetting
   readonly 'min.insync.replicas': number
   readonly 'producer.id.expiration.ms': number
   /** Kafka's default is 50: folders that one broker has no use for. */

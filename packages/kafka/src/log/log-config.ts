@@ -1,3 +1,5 @@
+import type { CompressionType } from '@khlong/kafka-protocol/records'
+
 /** The topic settings that a partition's log obeys; they may change while it is open. */
 export interface LogConfig {
   readonly segmentBytes: number
@@ -18,6 +20,8 @@ export interface LogConfig {
   /** Without `ack.flush`: how many records may be unflushed, and for how long. */
   readonly flushMessages: number
   readonly flushMs: number
+  /** What batches are stored with; undefined where they stay as they come. */
+  readonly compression: CompressionType | undefined
   readonly isLogAppendTime: boolean
   readonly timestampBeforeMaxMs: number
   readonly timestampAfterMaxMs: number

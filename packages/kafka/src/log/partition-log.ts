@@ -16,6 +16,7 @@ import type { LogConfig } from './log-config.ts'
 import { type Marker, markerBatch } from './marker.ts'
 import { isRollDue, type PendingBatch, type SegmentPlan } from './pending-batch.ts'
 import { ProducerState } from './producer-state.ts'
+import { recompress } from './recompress.ts'
 import { recoverSegments } from './recovery.ts'
 import { Segment, segmentName } from './segment.ts'
 import { readSegments } from './segment-read.ts'
@@ -173,8 +174,14 @@ export class PartitionLog {
   ): AppendResult {
     this.assertWritable()
     const nowMs = this.#services.clock.nowMs()
-    const header = checkProduced(records, this.config, origin, nowMs)
+    let batch = records
+    let header = checkProduced(batch, this.config, origin, nowMs)
     verify?.(header)
+    const { compression } = this.config
+    if (compression !== undefined && compression !== header.compression && origin === 'client') {
+      batch = recompress(batch, header, compression)
+      header = readBatchHeader(batch)
+    }
     const { recordCount } = header
     if (header.producerId >= 0n && !header.isControl) {
       const earlier = this.producers.check(header)
@@ -191,7 +198,7 @@ export class PartitionLog {
     }
     const baseOffset = this.logEndOffset
     const isLogAppendTime = this.config.isLogAppendTime
-    stampBatch(records, header, {
+    stampBatch(batch, header, {
       baseOffset,
       leaderEpoch: this.leaderEpoch,
       ...(isLogAppendTime ? { logAppendTimeMs: nowMs } : {}),
@@ -204,7 +211,7 @@ export class PartitionLog {
         lastOffset,
         maxTimestamp: isLogAppendTime ? nowMs : header.maxTimestamp,
       },
-      records,
+      batch,
     )
     const logAppendTimeMs = isLogAppendTime ? nowMs : -1
     return { baseOffset, lastOffset, logAppendTimeMs, recordCount, isDuplicate: false }

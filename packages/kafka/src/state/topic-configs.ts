@@ -1,5 +1,6 @@
 import { KafkaError } from '../errors.ts'
 import type { LogConfig } from '../log/log-config.ts'
+import { type CompressionSetting, compressionOf, compressionTypes } from '../log/recompress.ts'
 import type { ResolvedKafkaOptions } from '../options.ts'
 
 /** Values of a topic's own settings by name, as text, the way they lie in ZooKeeper. */
@@ -51,8 +52,8 @@ const topicConfigs: Readonly<Record<string, TopicConfig>> = {
   'compression.type': {
     type: ConfigType.string,
     brokerKey: 'compression.type',
-    fallback: () => 'producer',
-    problem: only('producer'),
+    fallback: (o) => o['compression.type'],
+    problem: oneOf(...compressionTypes),
   },
   'delete.retention.ms': {
     type: ConfigType.long,
@@ -223,6 +224,7 @@ export function resolveLogConfig(
     minCompactionLagMs: number('min.compaction.lag.ms'),
     maxCompactionLagMs: number('max.compaction.lag.ms'),
     minCleanableDirtyRatio: number('min.cleanable.dirty.ratio'),
+    compression: compressionOf(text('compression.type') as CompressionSetting),
     flushMessages: number('flush.messages'),
     flushMs: number('flush.ms'),
     maxMessageBytes: number('max.message.bytes'),

@@ -3,7 +3,13 @@ import { cpSync, readFileSync, statSync, truncateSync, writeFileSync } from 'nod
 import path from 'node:path'
 import { test } from 'node:test'
 import { SeededRandom, temporaryFolder } from '@khlong/core/testing'
-import { BatchBuilder, Compression } from '@khlong/kafka-protocol/records'
+import {
+  BatchBuilder,
+  batchHeaders,
+  Compression,
+  checkBatch,
+  decodeRecordsOf,
+} from '@khlong/kafka-protocol/records'
 import { append, clock, offsetsFrom, open, range, topicId } from './store.ts'
 
 function batch(values: readonly string[], options: { timestamp?: number } = {}): Buffer {
@@ -213,3 +219,35 @@ test('without flushes at each acknowledgement, flush.messages and flush.ms are f
   assert.equal(log.flushedOffset, 5)
   await store.close()
 })
+
+for (const from of [Compression.none, Compression.lz4])
+  for (const to of [Compression.none, Compression.gzip, Compression.snappy, Compression.zstd])
+    test(`a topic's compression.type is followed, from ${from} to ${to}`, async (t) => {
+      const store = await open(await temporaryFolder(t), { config: { compression: to } })
+      const log = store.create({ topic: 't', partition: 0, topicId })
+      const builder = new BatchBuilder({
+        compression: from,
+        producerId: 3n,
+        producerEpoch: 1,
+        baseSequence: 0,
+      })
+      const headers = [['h', 'v']] as const
+      builder.append('a', 'x'.repeat(500), headers, 1_000)
+      builder.append(null, null, [], 2_000)
+      const sent = builder.build()
+      const again = Buffer.from(sent)
+      await append(store, log, sent)
+      assert.equal(log.append(again).isDuplicate, true)
+      const bytes = Buffer.concat(await log.read(0, 10_000, true))
+      const [header] = [...batchHeaders(bytes)]
+      assert.equal(header?.compression, to)
+      checkBatch(bytes, header!)
+      const [first, second] = decodeRecordsOf(bytes, header!)
+      assert.deepEqual(
+        [String(first?.key), first?.value?.byteLength, first?.timestamp],
+        ['a', 500, 1_000],
+      )
+      assert.equal(String(first?.headers.entries[0]?.[1]), 'v')
+      assert.deepEqual([second?.key, second?.value, second?.timestamp], [null, null, 2_000])
+      await store.close()
+    })
