@@ -100,12 +100,18 @@ export class TransactionalClient {
   async produce(
     topic: string,
     batches: readonly (readonly [partition: number, values: readonly string[]])[],
-    options: { version?: number; isTransactional?: boolean; transactionalId?: string | null } = {},
+    options: {
+      version?: number
+      isTransactional?: boolean
+      transactionalId?: string | null
+      time?: number
+    } = {},
   ): Promise<number[]> {
     const { version = 9, isTransactional = true, transactionalId = this.transactionalId } = options
+    const { time = Date.now() } = options
     const partitionData = batches.map(([index, values]) => ({
       index,
-      records: this.#batch(`${topic}-${index}`, values, isTransactional),
+      records: this.#batch(`${topic}-${index}`, values, isTransactional, time),
     }))
     const reader = await this.wire.send(ApiKey.produce, version, (writer) =>
       encodeProduceRequest(
@@ -177,13 +183,13 @@ export class TransactionalClient {
     return { producerId: this.producerId, producerEpoch: this.producerEpoch }
   }
 
-  #batch(key: string, values: readonly string[], isTransactional: boolean): Buffer {
+  #batch(key: string, values: readonly string[], isTransactional: boolean, time: number): Buffer {
     const builder = new BatchBuilder({
       ...this.#producer,
       baseSequence: this.sequences.get(key) ?? 0,
       isTransactional,
     })
-    for (const value of values) builder.append(null, value, [], Date.now())
+    for (const value of values) builder.append(null, value, [], time)
     return builder.build()
   }
 }

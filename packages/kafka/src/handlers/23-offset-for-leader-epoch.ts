@@ -15,23 +15,26 @@ export const offsetForLeaderEpoch: Handler = defineHandler({
   encode: encodeOffsetForLeaderEpochResponse,
   handle(request, context) {
     return {
-      topics: request.topics.map(({ topic: name, partitions }) => ({
+      topics: request.topics.map(({ topic: name, partitions: wanted }) => ({
         topic: name,
-        partitions: partitions.map(({ partition, currentLeaderEpoch, leaderEpoch }) => {
+        partitions: wanted.map(({ partition, currentLeaderEpoch, leaderEpoch }) => {
           if (!mayTopic(context, AclOperation.describe, name))
             return { partition, errorCode: ErrorCode.topicAuthorizationFailed }
-          const log = context.broker.topics.get(name)?.partitions[partition]
-          if (!log) return { partition, errorCode: ErrorCode.unknownTopicOrPartition }
+          const partitions = context.broker.topics.get(name)?.partitions
+          if (!partitions || partition < 0 || partition >= partitions.length)
+            return { partition, errorCode: ErrorCode.unknownTopicOrPartition }
+          const log = partitions[partition]
+          if (!log) return { partition, errorCode: ErrorCode.kafkaStorageError }
           const errorCode = epochError(log, currentLeaderEpoch)
           if (errorCode !== ErrorCode.none) return { partition, errorCode }
           // The epoch asked for, or the greatest one before it, ends where the next begins.
           const epochs =
             log.leaderEpochs.length > 0 ? log.leaderEpochs : [{ epoch: 0, startOffset: 0 }]
           const index = epochs.findLastIndex(({ epoch }) => epoch <= leaderEpoch)
-          const found = epochs[index]
-          if (!found || leaderEpoch > log.leaderEpoch) return { partition }
+          if (leaderEpoch < 0 || leaderEpoch > log.leaderEpoch) return { partition }
           const endOffset = epochs[index + 1]?.startOffset ?? log.logEndOffset
-          return { partition, leaderEpoch: found.epoch, endOffset }
+          // One before the first that is known ends where that begins.
+          return { partition, leaderEpoch: epochs[index]?.epoch ?? leaderEpoch, endOffset }
         }),
       })),
     }
