@@ -100,7 +100,10 @@ export class Recovery {
   finish(state: BrokerState, nowMs: number): void {
     for (const { session, subscriptions, entries, sentUpTo } of this.#sessions.values()) {
       if (!session) continue
-      if (session.disconnectedAtMs === 0) session.disconnectedAtMs = nowMs
+      // The broker was killed under it. What was sent is noted a moment later only, so each of its
+      // messages may have left [MQTT-3.3.1-1].
+      const wasConnected = session.disconnectedAtMs === 0
+      if (wasConnected) session.disconnectedAtMs = nowMs
       state.sessions.set(session.clientId, session)
       for (const fields of subscriptions.values()) {
         const subscription: Subscription = { ...fields, session }
@@ -111,7 +114,7 @@ export class Recovery {
       for (const [id, fields] of [...entries].sort(([a], [b]) => a - b)) {
         const message = this.#messages.get(id)
         if (!message) continue
-        const isDuplicate = fields.isDuplicate || id <= sentUpTo
+        const isDuplicate = wasConnected || fields.isDuplicate || id <= sentUpTo
         state.delivery.adopt(session, { ...fields, isDuplicate, message, sendAfter: 0 })
       }
       count(session)

@@ -37,6 +37,33 @@ test('sessions, subscriptions, queues and retained messages are there after a re
   await after.log.close()
 })
 
+test('what a killed broker may have sent comes again as a duplicate, and nothing else does', async () => {
+  const folder = new FakeFolder()
+  const before = await Journaled.open(folder)
+  const { session, client } = before.connect('connected', {
+    expirySeconds: neverExpires,
+    sendQuota: 1,
+  })
+  const away = before.connect('away', { expirySeconds: neverExpires }).session
+  before.subscribe(session, 'a')
+  before.subscribe(away, 'a')
+  before.state.detach(away, undefined, before.nowMs)
+  const publisher = before.connect('p').session
+  before.publish(publisher, 'a', 'first')
+  assert.ok(await before.durable(before.publish(publisher, 'a', 'sent just now')))
+  // With the first one's acknowledgement the second leaves; the journal is told of it later.
+  before.state.delivery.acknowledged(session, client.got[0]!.packetId, before.nowMs)
+  assert.deepEqual(client.texts, ['first', 'sent just now'])
+  const after = await Journaled.open(folder.afterPowerLoss(0))
+  const seen = (clientId: string): boolean[] =>
+    after
+      .connect(clientId, { expirySeconds: neverExpires })
+      .client.got.map(({ isDuplicate }) => isDuplicate)
+  assert.deepEqual(seen('connected'), [true, true])
+  assert.deepEqual(seen('away'), [false, false])
+  await after.log.close()
+})
+
 test('a QoS 2 identifier that was not released is still known after a restart', async () => {
   const folder = new FakeFolder()
   const before = await Journaled.open(folder)

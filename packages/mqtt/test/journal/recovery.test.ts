@@ -23,8 +23,10 @@ function rememberedSession(session: Session) {
     text: entry.message.payload.toString(),
     isReceived: entry.state === 'received',
     packetId: entry.qos === 2 ? entry.packetId : 0,
-    // Whether a QoS 2 message left once its identifier was durable, nobody knows after a restart.
-    mayBeDuplicate: entry.isDuplicate || (entry.qos === 2 && entry.packetId > 0),
+    // Whether a QoS 2 message left once its identifier was durable, nobody knows after a restart,
+    // nor what had left to a client that was connected.
+    mayBeDuplicate:
+      session.client !== undefined || entry.isDuplicate || (entry.qos === 2 && entry.packetId > 0),
   }))
   return {
     clientId: session.clientId,
