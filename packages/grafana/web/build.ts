@@ -77,7 +77,15 @@ async function hashInputs(): Promise<string> {
       digest.update(`${path.relative(packageFolder, file).replaceAll('\\', '/')}\0`)
       digest.update(await readFile(file))
     }
-  for (const name of ['vite', 'react', 'react-dom', 'uplot', '@vitejs/plugin-react'])
+  for (const name of [
+    'vite',
+    'react',
+    'react-dom',
+    'uplot',
+    'qrcode',
+    'mqtt',
+    '@vitejs/plugin-react',
+  ])
     digest.update(await versionOf(name))
   return digest.digest('hex')
 }

@@ -7,10 +7,15 @@ import type { DataSource, DataSourceStore } from '../state/data-source-store.ts'
 export function dataSourceRoutes(app: FastifyInstance, sources: DataSourceStore): void {
   app.get('/api/datasources', async () => sources.list())
 
-  app.post<{ Body: Partial<DataSource> | null }>('/api/datasources', async (request) => {
-    const datasource = await sources.add(request.body ?? {})
-    return { id: datasource.id, name: datasource.name, message: 'Datasource added', datasource }
-  })
+  // As in Grafana an administrator's: whoever names an address makes this server ask it.
+  app.post<{ Body: Partial<DataSource> | null }>(
+    '/api/datasources',
+    { config: { role: 'administrator' } },
+    async (request) => {
+      const datasource = await sources.add(request.body ?? {})
+      return { id: datasource.id, name: datasource.name, message: 'Datasource added', datasource }
+    },
+  )
 
   app.get<{ Params: { uid: string } }>('/api/datasources/uid/:uid', async (request) =>
     found(sources.byUid(request.params.uid)),

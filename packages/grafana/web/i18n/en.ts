@@ -1,4 +1,5 @@
 import { enPeople } from './en-people.ts'
+import { enPhone } from './en-phone.ts'
 
 const enPlaces = {
   // shell
@@ -455,7 +456,11 @@ const enPlaces = {
 } as const
 
 /** English texts. `{name}` is filled in; a key that is missing in another language is a type error. */
-export const en: typeof enPlaces & typeof enPeople = { ...enPlaces, ...enPeople }
+export const en: typeof enPlaces & typeof enPeople & typeof enPhone = {
+  ...enPlaces,
+  ...enPeople,
+  ...enPhone,
+}
 
 export type TextKey = keyof typeof en
 

@@ -1,5 +1,6 @@
 import type { Texts } from './en.ts'
 import { thPeople } from './th-people.ts'
+import { thPhone } from './th-phone.ts'
 
 /**
  * คำภาษาไทย — Thai texts. Glossary: technical words that a Thai engineer says in English stay so
@@ -8,6 +9,7 @@ import { thPeople } from './th-people.ts'
  */
 export const th: Texts = {
   ...thPeople,
+  ...thPhone,
   skipToContent: 'ข้ามไปยังเนื้อหา',
   mainNavigation: 'หน้าต่าง ๆ',
   dashboards: 'แดชบอร์ด',

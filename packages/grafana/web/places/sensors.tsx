@@ -25,6 +25,7 @@ import { useTitle } from '../ui/place-title.ts'
 import { SendOwn } from '../ui/send-own.tsx'
 import { Sparkline } from '../ui/sparkline.tsx'
 import { type Level, StateMark } from '../ui/state-mark.tsx'
+import { UsePhone } from '../ui/use-phone.tsx'
 
 const measures = [
   { name: 'temperature', unit: 'celsius', decimals: 1 },
@@ -188,6 +189,12 @@ export function SensorsPlace({ rest }: { rest: string[] }) {
               <h2>{text('sendYourOwn')}</h2>
             </header>
             <SendOwn />
+          </section>
+          <section className="panel pad">
+            <header>
+              <h2>{text('phoneUse')}</h2>
+            </header>
+            <UsePhone />
           </section>
         </aside>
       </div>

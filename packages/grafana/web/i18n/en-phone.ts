@@ -1,0 +1,36 @@
+/** English texts of the phone as a sensor. */
+export const enPhone = {
+  phoneTitle: 'Phone as a sensor',
+  phoneUse: 'Use a phone',
+  phoneCode: 'Code that opens the phone’s page',
+  phoneHint:
+    'Point the phone’s camera here: the page makes it a sensor, with sliders and what it feels.',
+  phoneHereOnly:
+    'This address is for this computer only. A phone gets in when Khlong listens to the network; open this page by the computer’s name or number then.',
+  phoneName: 'Name of the sensor',
+  phoneNoMqtt: 'The broker has no WebSocket listener, which browsers need.',
+  phoneNoLink: 'Which sensor is this phone?',
+  phoneNoLinkHint:
+    'Open the console on a computer, go to Sensors, and point the camera at the code there.',
+  phoneStart: 'Send frames',
+  phoneStop: 'Stop',
+  phoneOff: 'Not sending',
+  phoneConnecting: 'Connecting…',
+  phoneConnected: 'Sending each second',
+  phoneRefused: 'Refused',
+  phoneSent: 'Sent',
+  phoneArrived: 'Arrived',
+  phoneWaiting: 'On the way',
+  phoneSkipped: '{count} frames were left out: too many wait for the network.',
+  phoneSliders: 'Set by hand',
+  phoneSenses: 'What the phone feels',
+  phoneConsent: 'Each is sent only while it is on, and the browser may ask once more.',
+  phoneHttps: 'Browsers show these to pages with HTTPS only. The sliders work without.',
+  senseMotion: 'Motion, in m/s²',
+  senseLight: 'Light, in lux',
+  senseBattery: 'Battery, in percent',
+  senseLocation: 'Location',
+  senseHttps: 'needs HTTPS',
+  senseMissing: 'not in this browser',
+  senseRefused: 'was refused',
+} as const

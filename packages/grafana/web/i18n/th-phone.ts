@@ -1,0 +1,36 @@
+import type { enPhone } from './en-phone.ts'
+
+/** Thai texts of the phone as a sensor. */
+export const thPhone: Record<keyof typeof enPhone, string> = {
+  phoneTitle: 'โทรศัพท์เป็นเซนเซอร์',
+  phoneUse: 'ใช้โทรศัพท์',
+  phoneCode: 'โค้ดที่เปิดหน้าของโทรศัพท์',
+  phoneHint: 'ส่องกล้องโทรศัพท์ที่นี่ หน้านี้ทำให้โทรศัพท์เป็นเซนเซอร์ มีแถบเลื่อนและสิ่งที่โทรศัพท์รับรู้',
+  phoneHereOnly:
+    'ที่อยู่นี้ใช้ได้เฉพาะเครื่องนี้ โทรศัพท์เข้าได้เมื่อ Khlong เปิดให้เครือข่าย แล้วเปิดหน้านี้ด้วยชื่อหรือหมายเลขของเครื่อง',
+  phoneName: 'ชื่อเซนเซอร์',
+  phoneNoMqtt: 'broker ไม่ได้เปิด WebSocket ซึ่งเบราว์เซอร์ต้องใช้',
+  phoneNoLink: 'โทรศัพท์นี้เป็นเซนเซอร์ตัวไหน?',
+  phoneNoLinkHint: 'เปิดคอนโซลบนคอมพิวเตอร์ ไปที่เซนเซอร์ แล้วส่องกล้องที่โค้ด',
+  phoneStart: 'ส่งเฟรม',
+  phoneStop: 'หยุด',
+  phoneOff: 'ยังไม่ส่ง',
+  phoneConnecting: 'กำลังเชื่อมต่อ…',
+  phoneConnected: 'ส่งทุกวินาที',
+  phoneRefused: 'ถูกปฏิเสธ',
+  phoneSent: 'ส่งแล้ว',
+  phoneArrived: 'ถึงแล้ว',
+  phoneWaiting: 'ระหว่างทาง',
+  phoneSkipped: 'ข้ามไป {count} เฟรม เพราะรอเครือข่ายมากเกินไป',
+  phoneSliders: 'ตั้งเอง',
+  phoneSenses: 'สิ่งที่โทรศัพท์รับรู้',
+  phoneConsent: 'แต่ละอย่างส่งเฉพาะเมื่อเปิด และเบราว์เซอร์อาจถามอีกครั้ง',
+  phoneHttps: 'เบราว์เซอร์ให้สิ่งเหล่านี้เฉพาะหน้า HTTPS แถบเลื่อนใช้ได้โดยไม่ต้องมี',
+  senseMotion: 'การเคลื่อนไหว (m/s²)',
+  senseLight: 'แสง (lux)',
+  senseBattery: 'แบตเตอรี่ (%)',
+  senseLocation: 'ตำแหน่ง',
+  senseHttps: 'ต้องใช้ HTTPS',
+  senseMissing: 'เบราว์เซอร์นี้ไม่มี',
+  senseRefused: 'ถูกปฏิเสธ',
+}

@@ -1,0 +1,44 @@
+import { useState } from 'react'
+import { type PhoneLink, phoneHash } from '../../src/model/phone-link.ts'
+import { useText } from '../i18n/index.ts'
+import { useSetup } from '../lib/setup.ts'
+import { CopyLine } from './copy.tsx'
+import { ownSensor } from './frame-command.ts'
+import { QrCode } from './qr-code.tsx'
+
+/** A code that opens the phone's page: with it the phone is a sensor. */
+export function UsePhone() {
+  const text = useText()
+  const setup = useSetup()
+  const [id] = useState(() => `phone-${Math.random().toString(36).slice(2, 7)}`)
+  const [name, setName] = useState(id)
+  const port = portOf(setup?.mqttWebsocket)
+  if (!setup?.mqtt || port === undefined) return <p className="face-hint">{text('phoneNoMqtt')}</p>
+  const link: PhoneLink = {
+    id,
+    name: name.trim() || id,
+    place: ownSensor.place,
+    topic: setup.mqtt.topic,
+    port,
+  }
+  const address = `${location.origin}/phone${phoneHash(link)}`
+  const isHereOnly = /^(?:localhost|127\.|\[::1\])/.test(location.hostname)
+  return (
+    <div className="use-phone">
+      <QrCode value={address} label={text('phoneCode')} />
+      <div className="stack">
+        <p className="face-hint">{text(isHereOnly ? 'phoneHereOnly' : 'phoneHint')}</p>
+        <label>
+          <span>{text('phoneName')}</span>
+          <input value={name} maxLength={60} onChange={(event) => setName(event.target.value)} />
+        </label>
+        <CopyLine command={address} />
+      </div>
+    </div>
+  )
+}
+
+function portOf(url: string | null | undefined): number | undefined {
+  if (!url || !URL.canParse(url)) return undefined
+  return Number(new URL(url).port) || undefined
+}
