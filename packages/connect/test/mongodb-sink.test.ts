@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import net from 'node:net'
 import { describe, type TestContext, test } from 'node:test'
-import { temporaryFolder } from '@khlong/core/testing'
+import { eventually, temporaryFolder } from '@khlong/core/testing'
 import { MongodbServer } from '@khlong/mongodb'
 import { Double, Long, MongoClient } from 'mongodb'
 import { mapUriHosts } from '../src/connectors/mongodb/uri.ts'
@@ -46,6 +48,50 @@ async function start(t: TestContext): Promise<Started> {
         await new Promise((resolve) => setTimeout(resolve, 5))
       await started.call('PUT', `/connectors/${name}/stop`)
     },
+  }
+}
+
+/** Stands between a driver and a server, and cuts connections that write. */
+class Cutter {
+  readonly address: string
+  cutsWrites = 0
+
+  private constructor(address: string) {
+    this.address = address
+  }
+
+  static async start(t: TestContext, server: string): Promise<Cutter> {
+    const { hostname, port } = new URL(`tcp://${server}`)
+    let cutter: Cutter | undefined
+    const sockets = new Set<net.Socket>()
+    const listener = net.createServer((near) => {
+      const far = net.connect(Number(port), hostname)
+      for (const socket of [near, far]) {
+        sockets.add(socket)
+        socket.on('error', () => {})
+        socket.on('close', () => {
+          near.destroy()
+          far.destroy()
+        })
+      }
+      far.pipe(near)
+      near.on('data', (bytes) => {
+        const isWrite = bytes.includes('insert\0') || bytes.includes('update\0')
+        if (!isWrite || cutter!.cutsWrites === 0) far.write(bytes)
+        else {
+          cutter!.cutsWrites--
+          near.destroy()
+        }
+      })
+    })
+    listener.listen(0, '127.0.0.1')
+    await once(listener, 'listening')
+    stopsOf(t).push(async () => {
+      for (const socket of sockets) socket.destroy()
+      listener.close()
+    })
+    cutter = new Cutter(`127.0.0.1:${(listener.address() as net.AddressInfo).port}`)
+    return cutter
   }
 }
 
@@ -181,6 +227,24 @@ describe('the MongoDB sink', () => {
       await new Promise((resolve) => setTimeout(resolve, 5))
     assert.equal(worker.vitals().items[0]?.state, 'running')
     assert.equal(worker.vitals().items[0]?.note, undefined)
+  })
+
+  test('a server that goes while it writes is waited for', async (t) => {
+    const { client, sink, kafka, worker, uri } = await start(t)
+    const cutter = await Cutter.start(t, new URL(uri).host)
+    await sink('s', {
+      'connection.uri': `mongodb://${cutter.address}/?serverSelectionTimeoutMS=1000`,
+      collection: 'c',
+    })
+    kafka.put('frames', '{"n":1}')
+    await eventually(() => assert.equal(worker.vitals().items[0]?.recordsOut, 1))
+    cutter.cutsWrites = 3
+    kafka.put('frames', '{"n":2}')
+    await eventually(() => {
+      assert.equal(worker.vitals().items[0]?.recordsOut, 2, worker.vitals().items[0]?.note)
+    })
+    assert.equal(cutter.cutsWrites, 0)
+    assert.equal(await client.db('iot').collection('c').countDocuments({ n: 2 }), 1)
   })
 
   test('options of the Java connector that are not supported are refused by name', async (t) => {

@@ -280,6 +280,10 @@ function documentOf(value: ConnectValue): ConnectValue {
 }
 
 const lasting = new Set([13, 18, 8000])
+/** What a server answers that stops, steps down, or is overtaken by others: the same may work later. */
+const passing = new Set([
+  6, 7, 24, 64, 89, 91, 112, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436,
+])
 
 /** A server that is away is tried again; one that refuses the login fails the task. */
 function asConnectError(error: unknown): ConnectError {
@@ -291,9 +295,17 @@ function asConnectError(error: unknown): ConnectError {
     name === 'MongoInvalidArgumentError' ||
     name === 'MongoMissingCredentialsError'
   const isAway = /Network|ServerSelection|NotPrimary|Timeout|PoolCleared|NotConnected|Retryable/i
+  // What broke a bulk write comes under the name of the bulk write, with the fields that a network
+  // error or a failed selection of a server has.
+  const isWrapped =
+    name === 'MongoBulkWriteError' &&
+    code === undefined &&
+    ['beforeHandshake', 'reason'].some((field) => field in (error as object))
   const mayPass =
     !isLasting &&
-    (isAway.test(name) ||
+    (isWrapped ||
+      (code !== undefined && passing.has(code)) ||
+      isAway.test(name) ||
       (error as { hasErrorLabel?: (label: string) => boolean }).hasErrorLabel?.(
         'RetryableWriteError',
       ) === true)
