@@ -26,7 +26,7 @@ import type { ConnectionHost } from './connection-host.ts'
 import { type Entrance, enter } from './entrance.ts'
 import { graceMs, Liveness } from './liveness.ts'
 import { Publisher, type PublisherPort } from './publisher.ts'
-import { connectBytesMax } from './strangers.ts'
+import { connectBytesMax, Stranger } from './strangers.ts'
 import type { Transport } from './transport.ts'
 
 /** Output beyond this is not added to: queued messages wait, QoS 0 is dropped. */
@@ -48,6 +48,7 @@ export class Connection implements ClientPort, PublisherPort {
   readonly #host: ConnectionHost
   readonly #transport: Transport
   readonly #peer: Peer
+  readonly #stranger: Stranger
   readonly #framer: PacketFramer
   readonly #writer = new Writer(512)
   readonly #answers = new Answers((answer) => this.#send(answer))
@@ -55,8 +56,6 @@ export class Connection implements ClientPort, PublisherPort {
   readonly #connectedAtMs: number
   #admission: Admission | undefined
   #verdict: Verdict | undefined
-  /** What came before the login, in bytes; -1 after it. */
-  #strangerBytes = 0
   #session: Session | undefined
   #will: Will | undefined
   #publisher: Publisher | undefined
@@ -74,7 +73,7 @@ export class Connection implements ClientPort, PublisherPort {
     // Who has not said yet who it is gets little room.
     const { max_packet_size: packetBytesMax } = host.options
     this.#framer = new PacketFramer(Math.min(packetBytesMax, connectBytesMax))
-    host.strangers.came()
+    this.#stranger = new Stranger(host.strangers)
     this.#connectedAtMs = host.clock.nowMs()
     this.#liveness = new Liveness(transport, host.clock.monotonicMs())
   }
@@ -99,14 +98,21 @@ export class Connection implements ClientPort, PublisherPort {
     this.#process()
   }
 
+  /** Bytes gather for a message of a client: of one that has not logged in only so many may. */
+  onRaw(byteCount: number): boolean {
+    if (this.#session !== undefined || this.#isClosed) return false
+    if (this.#stranger.take(byteCount)) return true
+    this.#end()
+    this.#transport.destroy()
+    return false
+  }
+
   /** Whether a chunk of a client that has not logged in may be kept. */
   #isStranger(chunk: Buffer): boolean {
-    const isConnect = this.#strangerBytes > 0 || chunk.length === 0 || chunk[0] === 0x10
-    this.#strangerBytes += chunk.length
-    if (isConnect && this.#host.strangers.take(chunk.length)) return true
-    if (!isConnect) this.#host.strangers.take(chunk.length)
-    this.#end()
-    return false
+    const isConnect = this.#stranger.begins(chunk)
+    if (!isConnect) this.#end()
+    else if (!this.#transport.isFramed) return this.onRaw(chunk.length)
+    return isConnect
   }
 
   onClose(): void {
@@ -199,10 +205,9 @@ export class Connection implements ClientPort, PublisherPort {
     const { admission, verdict } = entrance
     const { clientId, version } = admission
     const { identity } = verdict
-    const { state, strangers, options } = this.#host
+    const { state, options } = this.#host
     const nowMs = this.#nowMs
-    strangers.left(this.#strangerBytes)
-    this.#strangerBytes = -1
+    this.#stranger.left()
     this.#framer.allow(options.max_packet_size)
     state.sessions.get(clientId)?.client?.close(Reason.sessionTakenOver)
     const access = this.#host.accessOf(identity, clientId)
@@ -464,7 +469,7 @@ export class Connection implements ClientPort, PublisherPort {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#closedAtMs = this.#host.clock.monotonicMs()
-    if (this.#strangerBytes >= 0) this.#host.strangers.left(this.#strangerBytes)
+    this.#stranger.left()
     this.#answers.clear()
     this.#publisher?.close()
     this.#host.waiting.delete(this)

@@ -137,6 +137,7 @@ export class Doors {
     let connection: Connection | undefined
     const transport = open({
       onData: (chunk) => connection?.onData(chunk),
+      onRaw: (byteCount) => connection?.onRaw(byteCount) ?? true,
       onDrain: () => connection?.onDrain(),
       onClose: () => {
         connection?.onClose()

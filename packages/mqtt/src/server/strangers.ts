@@ -32,3 +32,36 @@ export class Strangers {
     this.#bytes -= bytes
   }
 }
+
+/** One client until it has logged in or is gone. */
+export class Stranger {
+  readonly #strangers: Strangers
+  #bytes = 0
+  #hasBegun = false
+  #isKnown = false
+
+  constructor(strangers: Strangers) {
+    this.#strangers = strangers
+    strangers.came()
+  }
+
+  /** Whether it begins, or has begun, as a CONNECT does. */
+  begins(chunk: Buffer): boolean {
+    if (this.#hasBegun || chunk.length === 0) return true
+    this.#hasBegun = true
+    return chunk[0] === 0x10
+  }
+
+  /** Whether it may send so many bytes more. */
+  take(byteCount: number): boolean {
+    this.#bytes += byteCount
+    return this.#strangers.take(byteCount) && this.#bytes <= 2 * connectBytesMax
+  }
+
+  /** It has logged in, or is gone. */
+  left(): void {
+    if (this.#isKnown) return
+    this.#isKnown = true
+    this.#strangers.left(this.#bytes)
+  }
+}

@@ -3,6 +3,8 @@ import type { WebSocket } from 'ws'
 
 /** Bytes to and from one client, whatever carries them. */
 export interface Transport {
+  /** Whether bytes gather in it before they come as data: those are told by `onRaw`. */
+  readonly isFramed: boolean
   readonly remoteAddress: string
   /** Bytes that were written and have not left the process. */
   readonly bufferedBytes: number
@@ -20,6 +22,8 @@ export interface Transport {
 /** What a transport tells its connection. */
 export interface TransportEvents {
   onData(chunk: Buffer): void
+  /** So many bytes have come of what may become data; gives whether it wants to know of more. */
+  onRaw(byteCount: number): boolean
   /** What was buffered has left. */
   onDrain(): void
   onClose(): void
@@ -34,6 +38,7 @@ export function tcpTransport(socket: Socket, events: TransportEvents): Transport
   socket.on('drain', () => events.onDrain())
   socket.on('close', () => events.onClose())
   return {
+    isFramed: false,
     remoteAddress,
     get bufferedBytes() {
       return socket.writableLength
@@ -64,14 +69,20 @@ export function webSocketTransport(
     if (isBinary) events.onData(data as Buffer)
     else webSocket.close(1003)
   })
+  const onRaw = (chunk: Buffer): void => {
+    if (!events.onRaw(chunk.length)) socket.off('data', onRaw)
+  }
+  socket.on('data', onRaw)
   const onDrain = (): void => events.onDrain()
   socket.on('drain', onDrain)
   webSocket.on('error', () => webSocket.terminate())
   webSocket.on('close', () => {
     socket.off('drain', onDrain)
+    socket.off('data', onRaw)
     events.onClose()
   })
   return {
+    isFramed: true,
     remoteAddress,
     get bufferedBytes() {
       return webSocket.bufferedAmount

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import net from 'node:net'
 import { type TestContext, test } from 'node:test'
 import { FakeClock } from '@khlong/core/testing'
+import { WebSocket } from 'ws'
 import type { MqttBroker } from '../../src/index.ts'
 import { portOf, rawClient, startBroker } from '../helpers.ts'
 
@@ -77,6 +78,18 @@ test('all halves of CONNECT together are held to 16 MiB', async (t) => {
   await enough.promise
   const client = await rawClient(t, broker, 'someone')
   await client.settled()
+})
+
+test('a WebSocket of a client that has not logged in gathers no large message', async (t) => {
+  const broker = await startBroker(t)
+  const url = `ws://127.0.0.1:${portOf(broker, 'websocket')}`
+  const webSocket = new WebSocket(url, 'mqtt')
+  webSocket.on('error', () => {})
+  await once(webSocket, 'open')
+  const ended = once(webSocket, 'close')
+  // Half of a message of two megabytes: fragments that never end.
+  for (let part = 0; part < 10; part++) webSocket.send(Buffer.alloc(100_000), { fin: false })
+  await ended
 })
 
 test('a giant topic ends its connection at most', async (t) => {

@@ -170,6 +170,7 @@ test('who is revoked goes when the list is read, the others come again', async (
   const settings: MqttOptions = { ...mutual, crlfile: file('crl-empty.pem'), allow_anonymous: true }
   const broker = await startBroker(t, { listen: 0, ...settings }, { clock })
   const bob = await secureClient(t, broker, { certificate: 'bob' })
+  const resumed = once(bob.socket, 'session') as Promise<[Buffer]>
   assert.equal(await reasonOf(bob), 0)
   await copyFile(vector('crl.pem'), file('crl-empty.pem'))
   const deadline = Date.now() + 5_000
@@ -179,6 +180,10 @@ test('who is revoked goes when the list is read, the others come again', async (
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
   assert.equal((await bob.next())?.reasonCode, 0x98)
+  // A session of TLS from before is no way around it.
+  const [session] = await resumed
+  const back = await secureClient(t, broker, { certificate: 'bob', session })
+  assert.equal(await reasonOf(back), undefined)
   assert.equal(await reasonOf(await secureClient(t, broker, { certificate: 'bob' })), undefined)
   assert.equal(await reasonOf(await secureClient(t, broker, { certificate: 'alice' })), 0)
 })
