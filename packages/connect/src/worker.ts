@@ -215,7 +215,7 @@ export class ConnectWorker extends PartBase {
     if (options.connectors !== undefined) {
       const target: ConnectorTarget = {
         has: (name) => herder.names().includes(name),
-        put: (name, config) => putOnLeader(herder, name, config),
+        put: (name, config) => putOnLeader(herder, name, config, options['access.token']),
       }
       this.#problems = await applyConnectorFiles(
         options.connectors,
@@ -288,14 +288,26 @@ export class ConnectWorker extends PartBase {
 }
 
 /** Makes or changes a connector where that is decided: here, or at another worker. */
-async function putOnLeader(herder: Herder, name: string, config: ConfigMap): Promise<void> {
+async function putOnLeader(
+  herder: Herder,
+  name: string,
+  config: ConfigMap,
+  token: string | undefined,
+): Promise<void> {
   const leader = await herder.leader()
   if (leader === undefined) {
     await herder.put(name, config)
     return
   }
   const url = `/connectors/${encodeURIComponent(name)}/config`
-  const { status, text } = await forward(leader, { method: 'PUT', url, body: config })
+  // Off loopback workers of one group know each other by the same access.token.
+  const authorization = token === undefined ? undefined : `Bearer ${token}`
+  const { status, text } = await forward(leader, {
+    method: 'PUT',
+    url,
+    body: config,
+    authorization,
+  })
   if (status >= 400) throw new ConnectError('CONNECT_BAD_REQUEST', text)
 }
 
