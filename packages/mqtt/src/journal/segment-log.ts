@@ -53,7 +53,7 @@ export type RecordVisitor = (
 
 const segmentName = (sequence: number): string => `${String(sequence).padStart(8, '0')}.journal`
 /** Records that nobody waits for are written after this time. */
-const writeDelayMs = 100
+const writeDelayMs = 10
 const retryDelayMs = 1_000
 
 /**
