@@ -1,5 +1,6 @@
 import { CodedError } from '@khlong/core'
 import type { Command } from 'commander'
+import { authorizationHeaders } from './credentials.ts'
 
 const urlOption = ['--url <url>', 'the worker', 'http://127.0.0.1:8083'] as const
 
@@ -45,7 +46,7 @@ export function addConnectCommands(command: Command): void {
 }
 
 async function ask(url: string, method: string, path: string): Promise<unknown> {
-  const response = await fetch(`${url}${path}`, { method })
+  const response = await fetch(`${url}${path}`, { method, headers: authorizationHeaders() })
   const text = await response.text()
   if (!response.ok)
     throw new CodedError('CONNECT_REFUSED', `${method} ${path}: ${response.status} ${text}`)

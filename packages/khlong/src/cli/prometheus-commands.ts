@@ -1,5 +1,6 @@
 import { CodedError } from '@khlong/core'
 import type { Command } from 'commander'
+import { authorizationHeaders } from './credentials.ts'
 
 interface Answer {
   status: string
@@ -19,7 +20,9 @@ export function addPrometheusCommands(program: Command): void {
     .option('--url <url>', 'the Prometheus', 'http://127.0.0.1:9090')
     .option('--json', 'print the API’s own answer')
     .action(async (expression: string, { url, json }: { url: string; json?: boolean }) => {
-      const response = await fetch(`${url}/api/v1/query?query=${encodeURIComponent(expression)}`)
+      const response = await fetch(`${url}/api/v1/query?query=${encodeURIComponent(expression)}`, {
+        headers: authorizationHeaders(),
+      })
       const answer = (await response.json()) as Answer
       if (answer.status !== 'success' || !answer.data)
         throw new CodedError('PROMQL_REFUSED', answer.error ?? `status ${response.status}`)
