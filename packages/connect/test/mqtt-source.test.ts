@@ -213,6 +213,29 @@ describe('the MQTT source', () => {
     assert.deepEqual(connection.waiting, [])
   })
 
+  test('several tasks share a subscription, each under an id of its own', async (t) => {
+    const { broker, kafka, worker, call } = await startSource(t, {
+      'mqtt.shared.group': 'readers',
+      'tasks.max': 2,
+    })
+    const connections = [await broker.accept(), await broker.accept()]
+    for (const connection of connections)
+      assert.deepEqual(await broker.acceptSubscription(connection), ['$share/readers/iot-frames'])
+    assert.deepEqual(connections.map(({ connect }) => connect.clientId).sort(), [
+      'khlong-mqtt-source-0',
+      'khlong-mqtt-source-1',
+    ])
+    await worker.settled()
+    for (const [index, connection] of connections.entries()) {
+      connection.publish(1, frame(index))
+      assert.equal((await connection.next('puback')).messageId, 1)
+    }
+    const records = await kafka.waitFor('iot-frames', 2)
+    assert.deepEqual(records.map(({ key }) => textOf(key)).sort(), ['0', '1'])
+    const tasks = (await call('GET', '/connectors/mqtt-source/tasks')).body as unknown[]
+    assert.equal(tasks.length, 2)
+  })
+
   test('records that Kafka does not take now are written again until it does', async (t) => {
     const { broker, kafka, worker } = await startSource(t)
     const connection = await broker.accept()

@@ -119,7 +119,7 @@ export function clientOptions(
     host,
     port: mappedPort ?? defaultPorts[url.protocol]!,
     ...(isSecure ? { tls: tlsOptions(values, url.hostname) } : {}),
-    clientId: values['mqtt.client.id'] || `khlong-${context.connector}-${context.task}`,
+    clientId: clientIdOf(values['mqtt.client.id'], context),
     isClean: values['mqtt.clean.session.enabled'],
     keepAliveSeconds: values['mqtt.keepalive.interval.seconds'],
     connectTimeoutMs: values['mqtt.connect.timeout.seconds'] * 1_000,
@@ -157,4 +157,13 @@ function pem(option: string, path: string): string {
     'CONNECT_NOT_SUPPORTED',
     `${option}: ${path} is a Java key store, which is not supported yet; give a PEM file (keytool -exportcert -rfc)`,
   )
+}
+
+/** The same for a task whenever it runs: the broker knows its session by it. */
+export function clientIdOf(
+  written: string,
+  { connector, task }: Pick<TaskContext, 'connector' | 'task'>,
+): string {
+  if (written === '') return `khlong-${connector}-${task}`
+  return task === 0 ? written : `${written}-${task}`
 }

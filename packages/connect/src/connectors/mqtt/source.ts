@@ -14,7 +14,13 @@ import {
 import { ConnectError } from '../../errors.ts'
 import type { SourcePlugin, SourceTask, SourceTaskContext } from '../../plugin.ts'
 import type { MqttClient } from './client.ts'
-import { clientOptions, connectionFields, licenceFields, licencePrefixes } from './connection.ts'
+import {
+  clientIdOf,
+  clientOptions,
+  connectionFields,
+  licenceFields,
+  licencePrefixes,
+} from './connection.ts'
 import { MqttLink } from './link.ts'
 import type { Publish } from './packet-reader.ts'
 
@@ -29,6 +35,10 @@ const fields = {
   'mqtt.key.field': string(
     'Ours: the field of a JSON payload whose text becomes the record key. Without it the key is the MQTT topic.',
     { default: '' },
+  ),
+  'mqtt.shared.group': string(
+    'Ours: several tasks (tasks.max) read the topics together, by a shared subscription of this group. Messages of one sensor then come by any task, and not in their order.',
+    { default: '', check: (text) => (/[/+#]/.test(text) ? 'no /, + or # in it' : undefined) },
   ),
   'mqtt.retained.skip': boolean(
     'Ours: whether retained copies that a new subscription replays are skipped.',
@@ -68,6 +78,7 @@ export const mqttSource: SourcePlugin = {
   prefixes: licencePrefixes,
   describe: (config) => spec.parse(config)['mqtt.topics'].map((topic) => `mqtt:${topic}`),
   topics: (config) => [spec.parse(config)['kafka.topic']],
+  taskCount: (config, tasksMax) => (spec.parse(config)['mqtt.shared.group'] === '' ? 1 : tasksMax),
   createTask: (config, context) => new MqttSourceTask(config, context),
 }
 
@@ -93,7 +104,7 @@ class MqttSourceTask implements SourceTask {
   readonly #options: ConfigValues<typeof fields>
   readonly #context: SourceTaskContext
   readonly #link: MqttLink
-  readonly #subscribed: ConnectValue
+  readonly #subscribed: { readonly topics: string[]; readonly qos: number }
   #records: SourceRecord[] = []
   #pending: Pending[] = []
   #pendingBytes = 0
@@ -110,7 +121,7 @@ class MqttSourceTask implements SourceTask {
     this.#options = spec.parse(config)
     this.#context = context
     this.#subscribed = {
-      topics: [...this.#options['mqtt.topics']].sort(),
+      topics: subscribedTopics(this.#options),
       qos: this.#options['mqtt.qos'],
     }
     this.#link = new MqttLink(
@@ -200,9 +211,10 @@ class MqttSourceTask implements SourceTask {
   }
 
   async #subscribe(client: MqttClient, connack: IConnackPacket): Promise<void> {
-    const topics = this.#options['mqtt.topics']
+    const { topics } = this.#subscribed
     const qos = this.#options['mqtt.qos'] as 0 | 1 | 2
-    const place = { client: this.#clientId, broker: 'mqtt' }
+    const clientId = clientIdOf(this.#options['mqtt.client.id'], this.#context)
+    const place = { client: clientId, broker: 'mqtt' }
     const before = this.#context.readOffset(place)
     if (!connack.sessionPresent) this.#received.clear()
     const isSame = JSON.stringify(before ?? null) === JSON.stringify(this.#subscribed)
@@ -217,19 +229,13 @@ class MqttSourceTask implements SourceTask {
           `the MQTT broker refuses the subscription to ${refused.join(', ')}`,
         )
       if (!isSame && !this.#options['mqtt.clean.session.enabled'])
-        await this.#context.writeOffset(place, this.#subscribed as { topics: string[] })
+        await this.#context.writeOffset(place, this.#subscribed)
     }
   }
 
   #setReady(isReady: boolean): void {
     this.#isReady = isReady
     this.#context.onReadyChange()
-  }
-
-  get #clientId(): string {
-    return (
-      this.#options['mqtt.client.id'] || `khlong-${this.#context.connector}-${this.#context.task}`
-    )
   }
 
   #onPublish(client: MqttClient, packet: Publish): void {
@@ -337,6 +343,12 @@ function keyOf(payload: Buffer, field: string): string {
     'CONNECT_DATA',
     `the message has no text or number in its field ${field}, which is to be the record key`,
   )
+}
+
+function subscribedTopics(options: ConfigValues<typeof fields>): string[] {
+  const group = options['mqtt.shared.group']
+  const topics = [...options['mqtt.topics']].sort()
+  return group === '' ? topics : topics.map((topic) => `$share/${group}/${topic}`)
 }
 
 function topicsOf(offset: { readonly [key: string]: ConnectValue } | undefined): string[] {
