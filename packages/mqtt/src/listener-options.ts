@@ -35,6 +35,7 @@ export interface ListenerGiven {
   readonly use_subject_as_username: boolean
   readonly use_username_as_clientid: boolean
   readonly websockets_origin: readonly string[] | undefined
+  readonly listener_allow_anonymous: boolean | undefined
 }
 
 type Shape<Values> = { readonly [Key in keyof Values]: z.ZodType<Values[Key]> }
@@ -84,6 +85,8 @@ export const listenerShape: Shape<ListenerGiven> = {
       z.array(z.string().regex(/^(?:\*|https?:\/\/[^/]+)$/, 'expected https://HOST or *')),
     )
     .optional(),
+  /** `allow_anonymous` of this listener alone, whatever is said for all. */
+  listener_allow_anonymous: z.boolean().optional(),
 }
 
 /** A listener of `listeners`; `listen` is `PORT` or `HOST:PORT`. */
@@ -123,6 +126,7 @@ export interface ListenerOptions extends AccessOptions {
   use_subject_as_username?: boolean
   use_username_as_clientid?: boolean
   websockets_origin?: string | readonly string[]
+  listener_allow_anonymous?: boolean
 }
 
 /** Files and rules of a listener that speaks TLS; paths are absolute. */
@@ -244,7 +248,8 @@ export function resolveListener(own: ListenerGiven, context: ListenerContext): R
       realm: context.realm,
       password_file: absolute(access.password_file),
       acl_file: absolute(access.acl_file),
-      allow_anonymous: access.allow_anonymous ?? context.isAnonymousAllowed,
+      allow_anonymous:
+        own.listener_allow_anonymous ?? access.allow_anonymous ?? context.isAnonymousAllowed,
     },
     max_connections: own.max_connections,
     max_topic_alias: own.max_topic_alias,

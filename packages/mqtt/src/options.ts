@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import {
   type CodedError,
   checkSettings,
@@ -7,6 +8,8 @@ import {
   type SettingsSource,
 } from '@khlong/core'
 import { z } from 'zod'
+import { parseAclFile } from './access/acl-file.ts'
+import { parsePasswordFile } from './access/password-file.ts'
 import {
   type AccessGiven,
   accessShape,
@@ -150,7 +153,7 @@ const unsupported: ReadonlySet<string> = new Set(
   bridge_protocol_version bridge_psk bridge_require_ocsp bridge_tls_version cleansession connection
   connection_messages enable_control_api enable_proxy_protocol global_max_clients
   global_max_connections global_plugin http_dir idle_timeout include_dir keepalive_interval listener
-  listener_allow_anonymous local_cleansession local_clientid local_password local_username log_dest
+  local_cleansession local_clientid local_password local_username log_dest
   log_facility log_timestamp log_timestamp_format log_type max_inflight_bytes max_topic_alias_broker
   memory_limit message_size_limit mount_point notification_topic notifications
   notifications_local_only packet_buffer_size persistence_file persistence_location pid_file plugin
@@ -172,8 +175,8 @@ type Checked = Readonly<z.infer<typeof schema>>
 type Refuse = (key: string, what: string) => SettingsError
 
 /**
- * Checks options and fills in their defaults. Reads the file of `config_file`, not those that are
- * named in it.
+ * Checks options and fills in their defaults. Reads the file of `config_file`, and tries the files of
+ * users and rules where they are there already; those of TLS are tried at the start.
  *
  * @throws SettingsError `SETTINGS_INVALID` with file, line and key.
  */
@@ -206,6 +209,7 @@ export function resolveMqttOptions(
       ? conf.listeners.map((listener) => confListener(listener, options, conf))
       : publicListeners(options, given, conf, refuse)),
   ]
+  tryFiles(listeners)
   return Object.freeze({
     ...options,
     listeners: withNames(listeners),
@@ -213,6 +217,24 @@ export function resolveMqttOptions(
     files: conf?.files ?? [],
     setAside: conf?.setAside ?? [],
   })
+}
+
+/** Says at once what a start would say of files that are there; they may also be made before it. */
+function tryFiles(listeners: readonly ResolvedListener[]): void {
+  const files = new Map<string, (text: string, file: string) => unknown>()
+  for (const { access } of listeners) {
+    if (access.password_file !== undefined) files.set(access.password_file, parsePasswordFile)
+    if (access.acl_file !== undefined) files.set(access.acl_file, parseAclFile)
+  }
+  for (const [file, parse] of files) {
+    let text: string
+    try {
+      text = readFileSync(file, 'utf8')
+    } catch {
+      continue
+    }
+    parse(text, file)
+  }
 }
 
 function settingsError(
@@ -277,7 +299,8 @@ function publicListeners(
     const isLocal = isLoopback(address.host)
     const isCertified = own.use_identity_as_username || own.use_subject_as_username
     const isGuarded = access.password_file !== undefined || isCertified
-    if (!isLocal && !isGuarded && access.allow_anonymous === undefined)
+    const isSaid = (own.listener_allow_anonymous ?? access.allow_anonymous) !== undefined
+    if (!isLocal && !isGuarded && !isSaid)
       throw refuseHere(
         where,
         `listening on ${address.host} without authentication needs a password_file, client certificates, or allow_anonymous: true; listen on 127.0.0.1 to stay private`,

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import path from 'node:path'
 import { test } from 'node:test'
+import { temporaryFolder } from '@khlong/core/testing'
 import { MqttBroker, resolveMqttOptions } from '../../src/index.ts'
 
 const data = '/nowhere'
@@ -65,6 +68,17 @@ test('anonymous clients come in on loopback where there is no other way to log i
   assert.equal(allowed({ password_file: 'p', allow_anonymous: true }), true)
   assert.equal(allowed({ listen: '0.0.0.0:1883', password_file: 'p' }), false)
   assert.equal(allowed({ listen: '0.0.0.0:1883', allow_anonymous: false }), false)
+  const mixed = resolveMqttOptions({
+    data,
+    password_file: 'p',
+    listen: 1883,
+    listener_allow_anonymous: true,
+    listeners: [{ listen: '0.0.0.0:1884' }],
+  })
+  assert.deepEqual(
+    mixed.listeners.map(({ access }) => access.allow_anonymous),
+    [true, false],
+  )
 })
 
 test('listeners have settings of their own, access settings only where they may', () => {
@@ -91,6 +105,18 @@ test('listeners have settings of their own, access settings only where they may'
     () => resolveMqttOptions({ data, listeners: [{ listen: 1, max_qoss: 1 }] }),
     /listeners\.0\.max_qoss: unknown setting/,
   )
+})
+
+test('a broken file of users or rules is said before anything starts, a missing one at the start', async (t) => {
+  const file = path.join(await temporaryFolder(t), 'file')
+  for (const key of ['password_file', 'acl_file']) {
+    assert.ok(resolveMqttOptions({ data, [key]: `${file}-missing` }))
+    await writeFile(file, '# first\nwrong\n')
+    assert.throws(() => resolveMqttOptions({ data, [key]: file }), {
+      code: 'SETTINGS_INVALID',
+      message: /file:2: expected/,
+    })
+  }
 })
 
 test('credentials of internal clients are long, and never a half of them', () => {
