@@ -38,7 +38,7 @@ export interface TransactionCoordinatorOptions {
   readonly logger: Logger
   readonly committer: Committer
   readonly topic: CoordinatorTopic
-  readonly producerIds: ProducerIds
+  readonly producerIds: Pick<ProducerIds, 'next'>
   readonly timeoutMsMax: number
   readonly expirationMs: number
   /** The log of a partition; undefined where it is offline, null where there is no such partition. */
@@ -259,7 +259,21 @@ export class TransactionCoordinator {
         ends.push(this.#abortFenced(transaction))
       }
     }
+    for (const log of this.#options.logs()) if (log.isOwing) this.#writeOwed(log)
     await Promise.all(ends)
+  }
+
+  /** Markers that the journal holds and their log could not take: nobody else may come to write to it. */
+  #writeOwed(log: PartitionLog): void {
+    try {
+      log.assertWritable()
+      this.#options.committer.enqueue(log)
+    } catch (error) {
+      this.#options.logger.warn(
+        { log: log.name, err: describeError(error) },
+        'a log is not writable',
+      )
+    }
   }
 
   /** Forgets the ids that nobody used for the time of `transactional.id.expiration.ms`. */

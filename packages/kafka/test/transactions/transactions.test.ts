@@ -318,3 +318,30 @@ test('who reads committed records is told the last stable offset as the latest',
   assert.deepEqual([await latest(0), await latest(1)], [3, 3])
   wire.close()
 })
+
+test('a transactional id that nobody uses is forgotten, and its producer is not known any more', async (t) => {
+  const { broker, address, data } = await startBroker(t, {
+    'transactional.id.expiration.ms': 1,
+    'transaction.remove.expired.transaction.cleanup.interval.ms': 20,
+  })
+  const wire = await Wire.open(address)
+  await createTopic(wire, 'out', 1)
+  const used = new TransactionalClient(wire, 'used')
+  await used.init()
+  await used.add('out', [0])
+  const unused = new TransactionalClient(wire, 'unused')
+  await unused.init()
+  const deadline = Date.now() + 5_000
+  const gone = [ErrorCode.invalidProducerIdMapping]
+  while ((await unused.end(true)) !== gone[0]) assert.ok(Date.now() < deadline)
+  assert.deepEqual(await unused.add('out', [0]), gone)
+  assert.deepEqual(await used.produce('out', [[0, ['a']]]), [0])
+  wire.close()
+  await broker.stop()
+  const again = await Wire.open((await startBroker(t, { data })).address)
+  const later = new TransactionalClient(again, 'unused')
+  later.producerId = unused.producerId
+  later.producerEpoch = unused.producerEpoch
+  assert.equal(await later.end(true), gone[0])
+  again.close()
+})
