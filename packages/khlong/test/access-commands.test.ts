@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
+import { userInfo } from 'node:os'
 import path from 'node:path'
 import { text } from 'node:stream/consumers'
 import test from 'node:test'
@@ -14,7 +15,7 @@ async function khlong(
   args: string[],
   input = '',
 ): Promise<{ code: number; out: string; err: string }> {
-  const child = spawn(process.execPath, [main, ...args], { env: { ...process.env, USER: 'root' } })
+  const child = spawn(process.execPath, [main, ...args])
   child.stdin.end(input)
   const code = new Promise<number>((resolve) => child.once('close', resolve))
   const [out, err] = await Promise.all([text(child.stdout), text(child.stderr)])
@@ -57,9 +58,9 @@ test('users and tokens are looked after on the command line, also beside a runni
   assert.deepEqual(
     entries.map(({ who, kind, action, target, detail }) => [who, kind, action, target, detail]),
     [
-      ['root', 'command line', 'token.create', 'ci', 'editor, 1 d'],
-      ['root', 'command line', 'user.add', 'vera', 'viewer'],
-      ['root', 'command line', 'user.add', 'ada', 'administrator'],
+      [userInfo().username, 'command line', 'token.create', 'ci', 'editor, 1 d'],
+      [userInfo().username, 'command line', 'user.add', 'vera', 'viewer'],
+      [userInfo().username, 'command line', 'user.add', 'ada', 'administrator'],
     ],
   )
   const log = await readFile(path.join(folder, 'audit-cli.jsonl'), 'utf8')

@@ -1,3 +1,4 @@
+import { userInfo } from 'node:os'
 import path from 'node:path'
 import { AccessStore, AuditLog, isRole, type Role } from '@khlong/core/access'
 import type { Command } from 'commander'
@@ -34,7 +35,7 @@ export async function withUsers<Result>(
   try {
     return await use(store, (action, target, detail) =>
       audit.add({
-        who: process.env.USER ?? process.env.USERNAME ?? '',
+        who: systemUser(),
         kind: 'command line',
         from: '',
         action,
@@ -46,6 +47,15 @@ export async function withUsers<Result>(
   } finally {
     await audit.flush()
     await store.close()
+  }
+}
+
+/** Whose account of the computer this is; empty where it has no name. */
+export function systemUser(): string {
+  try {
+    return userInfo().username
+  } catch {
+    return ''
   }
 }
 

@@ -5,6 +5,7 @@ import {
   addAccessOptions,
   momentText,
   roleFlag,
+  systemUser,
   withUsers,
 } from './access-folder.ts'
 
@@ -34,7 +35,7 @@ export function addTokenCommands(program: Command): void {
         const text = await store.createToken({
           name,
           role,
-          createdBy: process.env.USER ?? process.env.USERNAME ?? 'command line',
+          createdBy: systemUser() || 'command line',
           expiresMs: days === 0 ? null : Date.now() + days * dayMs,
         })
         note('token.create', name, days === 0 ? role : `${role}, ${days} d`)
