@@ -58,7 +58,7 @@ max_qos 1
   const access = {
     realm: '',
     password_file: path.join(folder, 'passwd'),
-    acl_file: '/etc/mosquitto/acl',
+    acl_file: path.resolve('/etc/mosquitto/acl'),
     allow_anonymous: false,
   }
   assert.deepEqual(mqtt.access, access)

@@ -24,13 +24,18 @@ export function tagged(tag: number, ...contents: Buffer[]): Buffer {
   return Buffer.concat([Buffer.from([tag, 0x80 | bytes.length, ...bytes]), content])
 }
 
+/** Values in their order. */
 export const sequence = (...items: Buffer[]): Buffer => tagged(Tag.sequence, ...items)
+/** Values of which the order says nothing; one is enough here. */
 export const set = (...items: Buffer[]): Buffer => tagged(Tag.set, ...items)
+/** Bytes. */
 export const octetString = (bytes: Buffer): Buffer => tagged(Tag.octetString, bytes)
+/** Text. */
 export const utf8 = (text: string): Buffer => tagged(Tag.utf8, Buffer.from(text))
+/** True or false. */
 export const boolean = (value: boolean): Buffer =>
   tagged(Tag.boolean, Buffer.from([value ? 0xff : 0]))
-/** With all bits of the last byte used. */
+/** Bits, with all of the last byte used. */
 export const bitString = (bytes: Buffer): Buffer => tagged(Tag.bitString, Buffer.from([0]), bytes)
 /** Bits by their numbers, as in KeyUsage; the first is 0. */
 export function namedBits(...bits: number[]): Buffer {
@@ -59,6 +64,7 @@ const hexOf = (value: number): string => {
   return hex.length % 2 === 0 ? hex : `0${hex}`
 }
 
+/** An object identifier, as `2.5.4.3`. */
 export function oid(dotted: string): Buffer {
   const [first = 0, second = 0, ...rest] = dotted.split('.').map(Number)
   const bytes = [first * 40 + second]
