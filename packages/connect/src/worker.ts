@@ -81,6 +81,7 @@ export class ConnectWorker extends PartBase {
     registerMetrics(this.#registry, () => ({
       connectors: this.#connectors.map(({ name, state }) => ({ name, state })),
       tasks: this.#connectors.flatMap(tasksOf),
+      group: this.#herder?.group ?? { epoch: -1, rebalances: 0, isRebalancing: false },
     }))
   }
 

@@ -252,6 +252,11 @@ describe('a worker', () => {
     while (!worker.metrics().includes('sink_record_send_total{connector="f",task="0"} 2'))
       await new Promise((resolve) => setImmediate(resolve))
     assert.match(worker.metrics(), /kafka_connect_worker_connector_count 1\n/)
+    assert.match(worker.metrics(), /kafka_connect_worker_rebalance_rebalancing 0\n/)
+    assert.match(
+      worker.metrics(),
+      /kafka_connect_worker_rebalance_completed_rebalances_total [1-9]\n/,
+    )
     assert.match(
       worker.metrics(),
       /kafka_connect_connector_status\{connector="f",status="running"\} 1\n/,

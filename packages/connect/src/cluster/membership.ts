@@ -48,6 +48,7 @@ export class Membership {
   /** What was configured when this worker joined its last round. */
   #joinedFor = ''
   #isJoining = true
+  #completedRounds = 0
   #delayTimer: TimerHandle | undefined
 
   constructor(options: MembershipOptions) {
@@ -98,6 +99,13 @@ export class Membership {
   }
   get generation(): number {
     return this.#generation
+  }
+  /** Rounds of the group that this worker took part in. */
+  get completedRounds(): number {
+    return this.#completedRounds
+  }
+  get isJoining(): boolean {
+    return this.#isJoining
   }
   /** Whether all that is configured was shared out, as far as this worker knows. */
   get isSettled(): boolean {
@@ -181,6 +189,7 @@ export class Membership {
     for (const piece of revoked) this.#work.delete(pieceKey(piece))
     for (const piece of assigned) this.#work.set(pieceKey(piece), piece)
     this.#isJoining = false
+    this.#completedRounds++
     await apply()
     if (this.#delayTimer) clock.clearTimer(this.#delayTimer)
     this.#delayTimer = delayMs > 0 ? clock.setTimer(() => this.#rejoin(), delayMs) : undefined

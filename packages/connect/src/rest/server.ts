@@ -83,10 +83,11 @@ export class RestServer {
       method,
       url: path,
       handler: async (request, reply) => {
-        if (!this.#context)
-          return reply
-            .status(503)
-            .send({ error_code: 503, message: 'Worker is still starting up.' })
+        if (!this.#context) {
+          const message = 'Worker is still starting up.'
+          const body = path === '/health' ? { status: 'starting' } : { error_code: 503 }
+          return reply.status(503).send({ ...body, message })
+        }
         const asked: RestRequest = {
           params: request.params as Record<string, string>,
           query: request.query as Record<string, string | string[] | undefined>,

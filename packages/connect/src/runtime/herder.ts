@@ -13,6 +13,7 @@ import type {
 } from '../storage/config-store.ts'
 import type { StoredStatus } from '../storage/status-store.ts'
 import { Connector, type ConnectorShare } from './connector.ts'
+import type { GroupView } from './metrics.ts'
 import type { TaskEnvironment } from './task.ts'
 import { type ConfigInfos, requireValid, validateConfig } from './validation.ts'
 
@@ -151,6 +152,12 @@ export class Herder {
   /** Whether all that is stored was shared out, and this worker's share runs. */
   get isSettled(): boolean {
     return this.#membership.isSettled && !this.#pass && this.#needlessTasks().length === 0
+  }
+
+  /** What the metrics tell of the group of workers. */
+  get group(): GroupView {
+    const { generation, completedRounds, isJoining } = this.#membership
+    return { epoch: generation, rebalances: completedRounds, isRebalancing: isJoining }
   }
 
   /** Calls `watcher` after each change of a state; gives what ends it. */

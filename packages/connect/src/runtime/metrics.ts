@@ -57,12 +57,21 @@ export interface TaskView {
   readonly counters: TaskCounters
 }
 
+/** What the metrics need to know of the group of workers. */
+export interface GroupView {
+  /** The group's round; -1 before the first. */
+  readonly epoch: number
+  readonly rebalances: number
+  readonly isRebalancing: boolean
+}
+
 /** Fills the worker's metrics, named as the JMX exporter names those of Java's workers. */
 export function registerMetrics(
   registry: MetricsRegistry,
   view: () => {
     connectors: readonly { name: string; state: string }[]
     tasks: readonly TaskView[]
+    group: GroupView
   },
 ): void {
   const gauge = (name: string, help: string) =>
@@ -71,6 +80,15 @@ export function registerMetrics(
     registry.counter({ name: `kafka_connect_${name}`, help })
   const connectorCount = gauge('worker_connector_count', 'Connectors that run in this worker.')
   const taskCount = gauge('worker_task_count', 'Tasks that run in this worker.')
+  const epoch = gauge('worker_rebalance_epoch', 'The round of the group of workers.')
+  const rebalances = counter(
+    'worker_rebalance_completed_rebalances_total',
+    'Rounds of the group that this worker took part in.',
+  )
+  const rebalancing = gauge(
+    'worker_rebalance_rebalancing',
+    '1 while the workers agree on their shares.',
+  )
   const connectorStatus = gauge('connector_status', '1 for the state that a connector is in.')
   const taskStatus = gauge('connector_task_status', '1 for the state that a task is in.')
   const polled = counter(
@@ -92,7 +110,10 @@ export function registerMetrics(
   const errors = counter('task_error_total_record_errors_total', 'Records in error.')
   const retries = counter('task_error_total_retries_total', 'Operations that were tried again.')
   registry.onRender(() => {
-    const { connectors, tasks } = view()
+    const { connectors, tasks, group } = view()
+    epoch.set(group.epoch)
+    rebalances.series().value = group.rebalances
+    rebalancing.set(group.isRebalancing ? 1 : 0)
     for (const family of [
       connectorStatus,
       taskStatus,
