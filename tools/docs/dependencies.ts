@@ -10,6 +10,7 @@ export const permissiveLicences: readonly string[] = [
   'BSD-3-Clause',
   'ISC',
   'MIT',
+  'MIT-0',
 ]
 
 /** Packages that are installed for users, those that others bring along too, whose licence is not permissive. */

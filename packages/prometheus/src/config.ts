@@ -1,19 +1,20 @@
 import { globSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import path from 'node:path'
-import { checkSettings, SettingsError } from '@khlong/core'
-import { isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
 import { parseDuration } from './duration.ts'
 import { parseQuery } from './promql/parser.ts'
+import { templateProblem } from './rules/template.ts'
+import { readYaml } from './yaml-file.ts'
 
 /** A duration in the file, milliseconds in memory. */
-const duration = z.union([z.string(), z.literal(0)]).transform((text, context) => {
-  const milliseconds = parseDuration(String(text))
-  if (milliseconds !== undefined) return milliseconds
-  context.addIssue({ code: 'custom', message: `not a valid duration: ${JSON.stringify(text)}` })
-  return z.NEVER
-})
+export const duration: z.ZodType<number, string | 0> = z
+  .union([z.string(), z.literal(0)])
+  .transform((text, context) => {
+    const milliseconds = parseDuration(String(text))
+    if (milliseconds !== undefined) return milliseconds
+    context.addIssue({ code: 'custom', message: `not a valid duration: ${JSON.stringify(text)}` })
+    return z.NEVER
+  })
 
 const labelSet = z.record(z.string(), z.coerce.string())
 
@@ -92,6 +93,27 @@ const scrapeConfig = z.strictObject({
     .default(64 << 20),
 })
 
+const alertmanagerConfig = z.strictObject({
+  scheme: z.enum(['http', 'https']).default('http'),
+  path_prefix: z.string().default('/'),
+  timeout: duration.default(10_000),
+  api_version: z.literal('v2', { error: 'only v2 is supported' }).default('v2'),
+  basic_auth: basicAuth.optional(),
+  authorization: z
+    .strictObject({ type: z.string().default('Bearer'), credentials: z.string() })
+    .optional(),
+  static_configs: scrapeConfig.shape.static_configs,
+  file_sd_configs: scrapeConfig.shape.file_sd_configs,
+  http_sd_configs: scrapeConfig.shape.http_sd_configs,
+  relabel_configs: z.array(relabelConfig).default([]),
+  alert_relabel_configs: z.array(relabelConfig).default([]),
+})
+
+const alertingConfig = z.strictObject({
+  alert_relabel_configs: z.array(relabelConfig).default([]),
+  alertmanagers: z.array(alertmanagerConfig).default([]),
+})
+
 const configSchema = z.strictObject({
   global: z
     .strictObject({
@@ -103,6 +125,7 @@ const configSchema = z.strictObject({
     .prefault({}),
   rule_files: z.array(z.string()).default([]),
   scrape_configs: z.array(scrapeConfig).default([]),
+  alerting: alertingConfig.prefault({}),
 })
 
 const expression = z.coerce.string().superRefine((text, context) => {
@@ -125,6 +148,13 @@ const rule = z
   })
   .refine(({ record, alert }) => (record === undefined) !== (alert === undefined), {
     error: 'a rule has either record or alert',
+  })
+  .superRefine(({ labels, annotations }, context) => {
+    for (const [key, texts] of Object.entries({ labels, annotations }))
+      for (const [name, text] of Object.entries(texts)) {
+        const message = templateProblem(text)
+        if (message !== undefined) context.addIssue({ code: 'custom', path: [key, name], message })
+      }
   })
 
 const rulesSchema = z.strictObject({
@@ -207,6 +237,26 @@ export interface GlobalConfig {
   readonly external_labels: Readonly<Record<string, string>>
 }
 
+/** One entry of `alerting.alertmanagers`; durations in milliseconds. */
+export interface AlertmanagerTargetConfig
+  extends Pick<
+    ScrapeConfig,
+    'scheme' | 'basic_auth' | 'authorization' | 'relabel_configs' | DiscoveryKeys
+  > {
+  readonly path_prefix: string
+  readonly timeout: number
+  readonly alert_relabel_configs: readonly RelabelConfig[]
+}
+
+/** The keys by which targets are found. */
+export type DiscoveryKeys = 'static_configs' | 'file_sd_configs' | 'http_sd_configs'
+
+/** `alerting` of the configuration file. */
+export interface AlertingConfig {
+  readonly alert_relabel_configs: readonly RelabelConfig[]
+  readonly alertmanagers: readonly AlertmanagerTargetConfig[]
+}
+
 /** A group of rules with the file that it comes from. */
 export interface RuleGroupConfig {
   readonly file: string
@@ -223,6 +273,7 @@ export interface PrometheusConfig {
   readonly global: GlobalConfig
   readonly scrapes: readonly ScrapeConfig[]
   readonly ruleGroups: readonly RuleGroupConfig[]
+  readonly alerting: AlertingConfig
   /** The file as it stands, for `/api/v1/status/config`. */
   readonly yaml: string
   /** Relative paths in the file start here. */
@@ -231,7 +282,6 @@ export interface PrometheusConfig {
 
 /** Sections of Prometheus's file that are known and not here yet. */
 const missingSections = new Set([
-  'alerting',
   'remote_write',
   'remote_read',
   'storage',
@@ -263,45 +313,12 @@ export async function readConfig(file: string): Promise<PrometheusConfig> {
           queryOffsetMs: query_offset,
         })
     }
-  return { global: value.global, scrapes: value.scrape_configs, ruleGroups, yaml: text, folder }
-}
-
-async function readYaml<Schema extends z.ZodType>(
-  file: string,
-  schema: Schema,
-  missing: (key: string) => string | undefined,
-): Promise<{ value: z.infer<Schema>; text: string }> {
-  const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    throw new SettingsError(`cannot read ${file}: ${(error as Error).message}`, { file })
-  })
-  const lineCounter = new LineCounter()
-  const document = parseDocument(text, { lineCounter, prettyErrors: false })
-  const problem = document.errors[0]
-  if (problem) {
-    const { line } = lineCounter.linePos(problem.pos[0])
-    throw new SettingsError(`${file}:${line}: ${problem.message}`, { file, line })
+  return {
+    global: value.global,
+    scrapes: value.scrape_configs,
+    ruleGroups,
+    alerting: value.alerting,
+    yaml: text,
+    folder,
   }
-  const line = (steps: readonly PropertyKey[]): number | undefined => {
-    let node: unknown = document.contents
-    let found: number | undefined
-    for (const step of steps) {
-      let position: number | undefined
-      if (isMap(node)) {
-        const pair = node.items.find(({ key }) => isScalar(key) && key.value === step)
-        position = isScalar(pair?.key) ? pair.key.range?.[0] : undefined
-        node = pair?.value
-      } else if (isSeq(node)) {
-        node = node.items[Number(step)]
-        position = (node as { range?: [number, number, number] } | undefined)?.range?.[0]
-      }
-      if (position !== undefined) found = lineCounter.linePos(position).line
-    }
-    return found
-  }
-  const written = (document.toJS() ?? {}) as Record<string, unknown>
-  for (const key of Object.keys(written)) {
-    const why = missing(key)
-    if (why) throw new SettingsError(`${file}:${line([key])}: ${key}: ${why}`, { file, key })
-  }
-  return { value: checkSettings(schema, written, { name: file, line }) as z.infer<Schema>, text }
 }

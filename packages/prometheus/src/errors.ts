@@ -8,6 +8,12 @@ export type PrometheusErrorCode =
   | 'PROMETHEUS_QUERY_TIMEOUT'
   | 'PROMETHEUS_BAD_REQUEST'
   | 'PROMETHEUS_STORAGE_DAMAGED'
+  | 'PROMETHEUS_TEMPLATE_INVALID'
+  | 'PROMETHEUS_TEMPLATE_FAILED'
+  | 'ALERTMANAGER_BAD_REQUEST'
+  | 'ALERTMANAGER_NOT_FOUND'
+  | 'ALERTMANAGER_FULL'
+  | 'ALERTMANAGER_NOTIFY_FAILED'
 
 /** What the Prometheus part refuses. */
 export class PrometheusError extends CodedError {
@@ -26,4 +32,10 @@ export const httpErrors: Readonly<Record<PrometheusErrorCode, { status: number; 
   PROMETHEUS_QUERY_TIMEOUT: { status: 503, type: 'timeout' },
   PROMETHEUS_BAD_REQUEST: { status: 400, type: 'bad_data' },
   PROMETHEUS_STORAGE_DAMAGED: { status: 500, type: 'internal' },
+  PROMETHEUS_TEMPLATE_INVALID: { status: 400, type: 'bad_data' },
+  PROMETHEUS_TEMPLATE_FAILED: { status: 422, type: 'execution' },
+  ALERTMANAGER_BAD_REQUEST: { status: 400, type: 'bad_data' },
+  ALERTMANAGER_NOT_FOUND: { status: 404, type: 'not_found' },
+  ALERTMANAGER_FULL: { status: 503, type: 'unavailable' },
+  ALERTMANAGER_NOTIFY_FAILED: { status: 502, type: 'unavailable' },
 }

@@ -1,3 +1,9 @@
+export {
+  type AlertmanagerOptions,
+  type ResolvedAlertmanagerOptions,
+  resolveAlertmanagerOptions,
+} from './alertmanager/options.ts'
+export { AlertmanagerServer } from './alertmanager/server/alertmanager-server.ts'
 export { PrometheusError, type PrometheusErrorCode } from './errors.ts'
 export {
   type PrometheusOptions,

@@ -31,6 +31,18 @@ const schema = z.strictObject({
   'query.max-samples': z.number().int().positive().default(10_000_000),
   /** Whether `POST /-/reload` reads the configuration again. */
   'web.enable-lifecycle': z.boolean().default(true),
+  /** `alertmanager.yml`; with one an Alertmanager runs beside, which `prometheus.yml` calls `alertmanager`. */
+  'alertmanager.config.file': z.string().optional(),
+  /** PORT or HOST:PORT of that Alertmanager's API. */
+  'alertmanager.listen': z.union([z.number(), z.string()]).default(9093),
+  /** An Alertmanager elsewhere instead, as the host `alertmanager` of the configuration. */
+  'alertmanager.url': z.url().optional(),
+  /** Alerts that wait to be sent (`--alertmanager.notification-queue-capacity`). */
+  'alertmanager.notification-queue-capacity': z.number().int().positive().default(10_000),
+  /** How soon a firing alert is said again (`--rules.alert.resend-delay`). */
+  'rules.alert.resend-delay': duration.default('1m'),
+  /** What links in alerts begin with; by default the address that it listens on. */
+  'web.external-url': z.url().optional(),
   ...accessSettings,
 })
 
@@ -51,6 +63,12 @@ export interface ResolvedPrometheusOptions extends AccessSettings {
   readonly 'query.timeout': string
   readonly 'query.max-samples': number
   readonly 'web.enable-lifecycle': boolean
+  readonly 'alertmanager.config.file'?: string | undefined
+  readonly 'alertmanager.listen': number | string
+  readonly 'alertmanager.url'?: string | undefined
+  readonly 'alertmanager.notification-queue-capacity': number
+  readonly 'rules.alert.resend-delay': string
+  readonly 'web.external-url'?: string | undefined
 }
 
 /** Checks settings and fills in defaults. @throws SettingsError `SETTINGS_INVALID` */

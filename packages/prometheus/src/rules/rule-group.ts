@@ -5,17 +5,21 @@ import type { Engine } from '../promql/engine.ts'
 import { parseQuery } from '../promql/parser.ts'
 import { executionError, type Sample } from '../promql/value.ts'
 import type { NewSample } from '../storage/samples.ts'
-import { fillTemplate } from './template.ts'
+import { type Alert, type AlertContext, type PastAlert, updateAlerts } from './alert.ts'
 
-/** One alert of an alerting rule. */
-export interface Alert {
-  readonly labels: Labels
-  readonly annotations: Readonly<Record<string, string>>
-  state: 'pending' | 'firing'
-  readonly activeAtMs: number
-  firedAtMs: number | undefined
-  keepFiringSinceMs: number | undefined
-  value: number
+/** After a start an alert takes up its past this long; then what comes is new. */
+const restoreWithinMs = 5 * 60_000
+
+/** What the evaluation of a group needs of the server. */
+export interface EvaluationContext {
+  readonly engine: Engine
+  readonly externalLabels: Readonly<Record<string, string>>
+  readonly externalUrl: string
+  store(samples: readonly NewSample[]): Promise<void>
+  /** Alerts of a name before this start, by the key of their labels. */
+  pastAlerts(name: string, nowMs: number): Promise<ReadonlyMap<string, PastAlert>>
+  /** Tells Alertmanagers what has changed. */
+  notify(group: RuleGroup, rule: Rule, nowMs: number): void
 }
 
 /** A rule with the outcome of its last evaluation. */
@@ -30,6 +34,7 @@ export class Rule {
   lastError = ''
   lastEvaluationMs = 0
   evaluationSeconds = 0
+  past: ReadonlyMap<string, PastAlert> | undefined
 
   constructor(config: RuleConfig, groupLabels: Readonly<Record<string, string>>) {
     this.config = config
@@ -42,9 +47,21 @@ export class Rule {
     let state: 'inactive' | 'pending' = 'inactive'
     for (const alert of this.alerts.values()) {
       if (alert.state === 'firing') return 'firing'
-      state = 'pending'
+      if (alert.state === 'pending') state = 'pending'
     }
     return state
+  }
+
+  /** Alerts that are pending or firing. */
+  get activeAlerts(): Alert[] {
+    return [...this.alerts.values()].filter(({ state }) => state !== 'inactive')
+  }
+
+  /** Goes on where the same rule was before the configuration was read again. */
+  takeOver(before: Rule): void {
+    for (const [key, alert] of before.alerts) this.alerts.set(key, alert)
+    this.series = before.series
+    this.past = before.past
   }
 }
 
@@ -55,6 +72,7 @@ export class RuleGroup {
   readonly intervalMs: number
   lastEvaluationMs = 0
   evaluationSeconds = 0
+  #firstMs: number | undefined
 
   constructor(config: RuleGroupConfig, defaultIntervalMs: number) {
     this.config = config
@@ -62,11 +80,19 @@ export class RuleGroup {
     this.rules = config.rules.map((rule) => new Rule(rule, config.labels))
   }
 
-  async evaluate(
-    engine: Engine,
-    nowMs: number,
-    store: (samples: readonly NewSample[]) => Promise<void>,
-  ): Promise<void> {
+  /** Rules that did not change keep their alerts. */
+  takeOver(before: RuleGroup): void {
+    this.#firstMs = before.#firstMs
+    const known = new Map(before.rules.map((rule) => [JSON.stringify(rule.config), rule]))
+    for (const rule of this.rules) {
+      const same = known.get(JSON.stringify(rule.config))
+      if (same) rule.takeOver(same)
+    }
+  }
+
+  async evaluate(context: EvaluationContext, nowMs: number): Promise<void> {
+    const { engine, store } = context
+    this.#firstMs ??= nowMs
     const groupStartMs = performance.now()
     for (const rule of this.rules) {
       const startMs = performance.now()
@@ -79,9 +105,10 @@ export class RuleGroup {
           )
         const samples =
           rule.config.record === undefined
-            ? updateAlerts(rule, vector, timeMs)
+            ? await this.#alert(context, rule, vector, timeMs, nowMs)
             : record(rule, rule.config.record, vector, timeMs)
         await store([...samples, ...endGone(rule, samples, timeMs)])
+        if (rule.config.alert !== undefined) context.notify(this, rule, nowMs)
         rule.health = 'ok'
         rule.lastError = ''
       } catch (error) {
@@ -93,6 +120,23 @@ export class RuleGroup {
     }
     this.lastEvaluationMs = nowMs
     this.evaluationSeconds = (performance.now() - groupStartMs) / 1_000
+  }
+
+  async #alert(
+    context: EvaluationContext,
+    rule: Rule,
+    vector: readonly Sample[],
+    timeMs: number,
+    nowMs: number,
+  ): Promise<NewSample[]> {
+    rule.past ??= await context.pastAlerts(rule.config.alert!, nowMs)
+    if (nowMs - this.#firstMs! > restoreWithinMs) rule.past = new Map()
+    const alerting: AlertContext = {
+      externalLabels: context.externalLabels,
+      externalUrl: context.externalUrl,
+      query: (expression) => evaluateVector(context.engine, parseQuery(expression), timeMs),
+    }
+    return updateAlerts(rule, vector, timeMs, alerting, rule.past)
   }
 }
 
@@ -113,67 +157,6 @@ function record(rule: Rule, name: string, vector: readonly Sample[], timeMs: num
     timeMs,
     value,
   }))
-}
-
-/**
- * Moves each alert along pending → firing → gone, and gives the samples of `ALERTS` and
- * `ALERTS_FOR_STATE`.
- */
-function updateAlerts(rule: Rule, vector: readonly Sample[], timeMs: number): NewSample[] {
-  const active = new Set<string>()
-  for (const { labels, value } of vector) {
-    const data = { labels: labels.toRecord(), value }
-    const fill = (texts: Readonly<Record<string, string>>): Record<string, string> =>
-      Object.fromEntries(
-        Object.entries(texts).map(([name, text]) => [name, fillTemplate(text, data)]),
-      )
-    const alertLabels = labels
-      .withoutName()
-      .with({ ...fill(rule.labels), alertname: rule.config.alert! })
-    if (active.has(alertLabels.key))
-      throw executionError(
-        'vector contains metrics with the same labelset after applying alert labels',
-      )
-    active.add(alertLabels.key)
-    const known = rule.alerts.get(alertLabels.key)
-    rule.alerts.set(alertLabels.key, {
-      labels: alertLabels,
-      annotations: fill(rule.config.annotations),
-      state: known?.state ?? 'pending',
-      activeAtMs: known?.activeAtMs ?? timeMs,
-      firedAtMs: known?.firedAtMs,
-      keepFiringSinceMs: undefined,
-      value,
-    })
-  }
-  const samples: NewSample[] = []
-  for (const [key, alert] of rule.alerts) {
-    if (!active.has(key)) {
-      const { keep_firing_for: keepMs } = rule.config
-      alert.keepFiringSinceMs ??= timeMs
-      if (alert.state === 'pending' || timeMs - alert.keepFiringSinceMs >= keepMs) {
-        rule.alerts.delete(key)
-        continue
-      }
-    }
-    if (alert.state === 'pending' && timeMs - alert.activeAtMs >= rule.config.for) {
-      alert.state = 'firing'
-      alert.firedAtMs = timeMs
-    }
-    samples.push(
-      {
-        labels: alert.labels.with({ __name__: 'ALERTS', alertstate: alert.state }),
-        timeMs,
-        value: 1,
-      },
-      {
-        labels: alert.labels.with({ __name__: 'ALERTS_FOR_STATE' }),
-        timeMs,
-        value: alert.activeAtMs / 1_000,
-      },
-    )
-  }
-  return samples
 }
 
 function endGone(rule: Rule, samples: readonly NewSample[], timeMs: number): NewSample[] {

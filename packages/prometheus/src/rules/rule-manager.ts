@@ -1,12 +1,23 @@
 import type { Clock, Logger, TimerHandle } from '@khlong/core'
 import type { PrometheusConfig } from '../config.ts'
+import { Matcher } from '../labels.ts'
 import type { Engine } from '../promql/engine.ts'
-import type { NewSample } from '../storage/samples.ts'
+import type { NewSample, SeriesSamples } from '../storage/samples.ts'
+import type { PastAlert } from './alert.ts'
+import type { Rule } from './rule-group.ts'
 import { RuleGroup } from './rule-group.ts'
+
+/** An alert whose last sample is older than this has no past that counts. */
+const outageToleranceMs = 60 * 60_000
 
 export interface RuleManagerOptions {
   engine: Engine
   store(samples: readonly NewSample[]): Promise<void>
+  /** Samples that are stored, for alerts that go on after a restart. */
+  select(matchers: readonly Matcher[], minMs: number, maxMs: number): Promise<SeriesSamples[]>
+  /** Tells Alertmanagers what has changed. */
+  notify(group: RuleGroup, rule: Rule, nowMs: number): void
+  externalUrl(): string
   clock: Clock
   logger: Logger
 }
@@ -15,6 +26,7 @@ export interface RuleManagerOptions {
 export class RuleManager {
   readonly #options: RuleManagerOptions
   readonly #timers = new Map<RuleGroup, TimerHandle>()
+  #externalLabels: Readonly<Record<string, string>> = {}
   #groups: RuleGroup[] = []
   #evaluating: Set<Promise<void>> = new Set()
   #stopped = false
@@ -30,9 +42,14 @@ export class RuleManager {
   apply(config: PrometheusConfig): void {
     for (const timer of this.#timers.values()) this.#options.clock.clearTimer(timer)
     this.#timers.clear()
-    this.#groups = config.ruleGroups.map(
-      (group) => new RuleGroup(group, config.global.evaluation_interval),
-    )
+    this.#externalLabels = config.global.external_labels
+    const before = new Map(this.#groups.map((group) => [groupKey(group), group]))
+    this.#groups = config.ruleGroups.map((groupConfig) => {
+      const group = new RuleGroup(groupConfig, config.global.evaluation_interval)
+      const known = before.get(groupKey(group))
+      if (known) group.takeOver(known)
+      return group
+    })
     for (const group of this.#groups) this.#schedule(group, Math.min(group.intervalMs, 1_000))
   }
 
@@ -50,13 +67,43 @@ export class RuleManager {
   }
 
   #evaluate(group: RuleGroup): void {
-    const { engine, store, clock } = this.#options
+    const { engine, store, notify, externalUrl, clock } = this.#options
     const startMs = clock.nowMs()
-    const evaluation = group.evaluate(engine, startMs, store).finally(() => {
+    const context = {
+      engine,
+      store,
+      notify,
+      externalLabels: this.#externalLabels,
+      externalUrl: externalUrl(),
+      pastAlerts: (name: string, nowMs: number) => this.#pastAlerts(name, nowMs),
+    }
+    const evaluation = group.evaluate(context, startMs).finally(() => {
       this.#evaluating.delete(evaluation)
       if (this.#stopped || !this.#groups.includes(group)) return
       this.#schedule(group, Math.max(1, startMs + group.intervalMs - clock.nowMs()))
     })
     this.#evaluating.add(evaluation)
   }
+
+  async #pastAlerts(name: string, nowMs: number): Promise<Map<string, PastAlert>> {
+    const found = await this.#options.select(
+      [new Matcher('=', '__name__', 'ALERTS_FOR_STATE'), new Matcher('=', 'alertname', name)],
+      nowMs - outageToleranceMs,
+      nowMs,
+    )
+    const past = new Map<string, PastAlert>()
+    for (const { labels, samples } of found) {
+      const last = samples.timesMs.length - 1
+      if (last < 0 || samples.stale[last] === 1) continue
+      past.set(labels.withoutName().key, {
+        activeAtMs: samples.values[last]! * 1_000,
+        lastMs: samples.timesMs[last]!,
+      })
+    }
+    return past
+  }
+}
+
+function groupKey({ config }: RuleGroup): string {
+  return `${config.file}\u0001${config.name}`
 }

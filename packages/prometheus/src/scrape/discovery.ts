@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { parse } from 'yaml'
 import { z } from 'zod'
-import type { ScrapeConfig } from '../config.ts'
+import type { DiscoveryKeys, ScrapeConfig } from '../config.ts'
 
 const targetGroups = z.array(
   z.object({
@@ -29,7 +29,7 @@ export type DiscoveredTarget = Readonly<Record<string, string>>
  * @throws where one source cannot be read; the caller goes on with what it knew before
  */
 export async function discoverTargets(
-  config: ScrapeConfig,
+  config: Pick<ScrapeConfig, DiscoveryKeys>,
   options: DiscoveryOptions,
 ): Promise<DiscoveredTarget[]> {
   const groups: TargetGroup[] = [...config.static_configs]

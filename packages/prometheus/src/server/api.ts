@@ -16,6 +16,8 @@ export interface ApiContext {
   engine: Engine
   scrapes: ScrapeManager
   rules: RuleManager
+  /** Where alerts are sent to. */
+  alertmanagers(): readonly string[]
   /** The configuration file's text. */
   configText(): string
   flags: Readonly<Record<string, string>>
@@ -106,7 +108,10 @@ export function addApi(server: FastifyInstance, context: ApiContext): void {
   route('alerts', () => ({
     alerts: context.rules.groups.flatMap((group) => group.rules.flatMap(alertsAnswer)),
   }))
-  route('alertmanagers', () => ({ activeAlertmanagers: [], droppedAlertmanagers: [] }))
+  route('alertmanagers', () => ({
+    activeAlertmanagers: context.alertmanagers().map((url) => ({ url })),
+    droppedAlertmanagers: [],
+  }))
   route('query_exemplars', () => [])
   route('status/buildinfo', () => ({
     version: context.version,
@@ -266,7 +271,7 @@ function ruleAnswer(rule: Rule): unknown {
 }
 
 function alertsAnswer(rule: Rule): unknown[] {
-  return [...rule.alerts.values()].map((alert) => ({
+  return rule.activeAlerts.map((alert) => ({
     labels: alert.labels.toRecord(),
     annotations: alert.annotations,
     state: alert.state,

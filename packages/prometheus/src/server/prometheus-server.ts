@@ -1,4 +1,5 @@
 import type { AddressInfo } from 'node:net'
+import path from 'node:path'
 import {
   type DataFolder,
   formatListen,
@@ -13,15 +14,20 @@ import {
 import { guardServer, openAccess, type PartAccess } from '@khlong/core/access'
 import fastify, { type FastifyInstance } from 'fastify'
 import packageJson from '../../package.json' with { type: 'json' }
+import { AlertmanagerServer } from '../alertmanager/server/alertmanager-server.ts'
 import { type PrometheusConfig, readConfig } from '../config.ts'
 import { parseDuration } from '../duration.ts'
+import { AlertSender, type OutgoingAlert } from '../notifier/alert-sender.ts'
 import {
   type PrometheusOptions,
   type ResolvedPrometheusOptions,
   resolvePrometheusOptions,
 } from '../options.ts'
 import { Engine } from '../promql/engine.ts'
+import { takeAlertsToSend } from '../rules/alert.ts'
+import type { Rule, RuleGroup } from '../rules/rule-group.ts'
 import { RuleManager } from '../rules/rule-manager.ts'
+import { graphLink } from '../rules/template.ts'
 import { ScrapeManager } from '../scrape/scrape-manager.ts'
 import type { NewSample } from '../storage/samples.ts'
 import { Tsdb } from '../storage/tsdb.ts'
@@ -42,6 +48,7 @@ const noConfig: PrometheusConfig = {
   },
   scrapes: [],
   ruleGroups: [],
+  alerting: { alert_relabel_configs: [], alertmanagers: [] },
   yaml: '',
   folder: '.',
 }
@@ -57,6 +64,8 @@ export class PrometheusServer extends PartBase {
   #tsdb: Tsdb | undefined
   #scrapes: ScrapeManager | undefined
   #rules: RuleManager | undefined
+  #sender: AlertSender | undefined
+  readonly #alertmanager: AlertmanagerServer | undefined
   #server: FastifyInstance | undefined
   #access: PartAccess | undefined
   #config: PrometheusConfig = noConfig
@@ -70,11 +79,13 @@ export class PrometheusServer extends PartBase {
     super(context)
     this.#context = context
     this.#options = resolvePrometheusOptions(options)
+    this.#alertmanager = this.#makeAlertmanager()
     this.#addMetrics()
   }
 
   get addresses(): Readonly<Record<string, string>> {
-    return this.#addresses
+    const alertmanager = this.#alertmanager?.addresses.http
+    return alertmanager === undefined ? this.#addresses : { ...this.#addresses, alertmanager }
   }
 
   vitals(): Vitals {
@@ -86,6 +97,7 @@ export class PrometheusServer extends PartBase {
         series: this.#tsdb?.head.seriesCount ?? 0,
         targets: active.length,
         down: active.filter(({ target }) => target.health.health === 'down').length,
+        ...(this.#alertmanager ? { firing: this.#alertmanager.vitals().facts.firing ?? 0 } : {}),
       },
       items: [...new Set(active.map(({ job }) => job))].map((job) => {
         const down = active.filter(
@@ -105,7 +117,7 @@ export class PrometheusServer extends PartBase {
   }
 
   metrics(): string {
-    return this.#metrics.render()
+    return this.#metrics.render() + (this.#alertmanager?.metrics() ?? '')
   }
 
   /** Reads the configuration again. @throws SettingsError; what ran before goes on */
@@ -115,7 +127,9 @@ export class PrometheusServer extends PartBase {
     const config = await readConfig(file)
     this.#config = config
     this.#rules?.apply(config)
+    await this.#sender?.apply(config)
     await this.#scrapes?.apply(config)
+    await this.#alertmanager?.reload()
   }
 
   protected override async onStart(): Promise<void> {
@@ -141,7 +155,24 @@ export class PrometheusServer extends PartBase {
     })
     const store = (samples: readonly NewSample[]): Promise<void> => this.#store(samples)
     const { clock, logger } = this
-    this.#rules = new RuleManager({ engine, store, clock, logger })
+    this.#rules = new RuleManager({
+      engine,
+      store,
+      select: (matchers, minMs, maxMs) => tsdb.select(matchers, minMs, maxMs),
+      notify: (group, rule, nowMs) => this.#notify(group, rule, nowMs),
+      externalUrl: () => this.#externalUrl,
+      clock,
+      logger,
+    })
+    this.#sender = new AlertSender({
+      hosts: () => this.#alertingHosts(),
+      discoveryFolder: options['discovery.dir'],
+      capacity: options['alertmanager.notification-queue-capacity'],
+      tokenFor: (address) =>
+        address === this.#alertmanager?.addresses.http ? options['access.token'] : undefined,
+      clock,
+      logger,
+    })
     this.#scrapes = new ScrapeManager({
       store,
       hosts: options.hosts,
@@ -150,24 +181,76 @@ export class PrometheusServer extends PartBase {
       logger,
     })
     await this.#listen(engine)
+    await this.#alertmanager?.start()
+    await this.#sender.apply(this.#config)
     this.#rules.apply(this.#config)
     await this.#scrapes.apply(this.#config)
     this.#every(flushEveryMs, () => tsdb.flush())
     this.#every(maintainEveryMs, () => tsdb.maintain())
   }
 
-  protected override async onStop(): Promise<void> {
+  protected override async onStop(deadlineMs: number): Promise<void> {
     for (const timer of this.#timers) this.clock.clearTimer(timer)
     this.#timers = []
     await this.#server?.close()
     await this.#access?.close()
     await this.#scrapes?.stop()
     await this.#rules?.stop()
+    await this.#sender?.stop()
+    await this.#alertmanager?.stop({ deadlineMs })
     await this.#tsdb?.close()
     await this.#folder?.release()
     this.#server = this.#scrapes = this.#rules = this.#tsdb = this.#folder = undefined
-    this.#access = undefined
+    this.#access = this.#sender = undefined
     this.#addresses = {}
+  }
+
+  #makeAlertmanager(): AlertmanagerServer | undefined {
+    const options = this.#options
+    const file = options['alertmanager.config.file']
+    if (file === undefined || options['alertmanager.url'] !== undefined) return undefined
+    return new AlertmanagerServer(
+      {
+        listen: options['alertmanager.listen'],
+        data: path.join(options.data, 'alertmanager'),
+        'config.file': file,
+        access: options.access,
+        'access.required': options['access.required'],
+        'access.token': options['access.token'],
+        allow_anonymous: options.allow_anonymous,
+      },
+      this.#context,
+    )
+  }
+
+  get #externalUrl(): string {
+    return (this.#options['web.external-url'] ?? `http://${this.#addresses.http}`).replace(
+      /\/$/,
+      '',
+    )
+  }
+
+  /** The host `alertmanager` of the configuration is the one beside, or the one elsewhere. */
+  #alertingHosts(): Readonly<Record<string, string>> {
+    const own = this.#options['alertmanager.url'] ?? this.#alertmanager?.addresses.http
+    return own === undefined
+      ? this.#options.hosts
+      : { alertmanager: reachable(own), ...this.#options.hosts }
+  }
+
+  #notify(group: RuleGroup, rule: Rule, nowMs: number): void {
+    const resendMs = parseDuration(this.#options['rules.alert.resend-delay'])!
+    const validMs = 4 * Math.max(group.intervalMs, resendMs)
+    const alerts = takeAlertsToSend(rule, nowMs, resendMs).map(
+      (alert): OutgoingAlert => ({
+        labels: alert.labels.toRecord(),
+        annotations: alert.annotations,
+        startsAt: new Date(alert.firedAtMs ?? alert.activeAtMs).toISOString(),
+        endsAt: new Date(alert.resolvedAtMs ?? nowMs + validMs).toISOString(),
+        generatorURL: this.#externalUrl + graphLink(rule.config.expr, 1),
+      }),
+    )
+    this.#sender?.send(alerts)
   }
 
   async #store(samples: readonly NewSample[]): Promise<void> {
@@ -210,6 +293,7 @@ export class PrometheusServer extends PartBase {
       engine: engine,
       scrapes: this.#scrapes!,
       rules: this.#rules!,
+      alertmanagers: () => this.#sender?.urls ?? [],
       configText: () => this.#config.yaml,
       flags: Object.fromEntries(
         Object.entries(options)
@@ -245,9 +329,9 @@ export class PrometheusServer extends PartBase {
         }
       },
     })
-    for (const path of ['/api/v1/write', '/api/v1/read', '/api/v1/otlp/v1/metrics', '/federate'])
-      server.all(path, async (_request, reply) =>
-        reply.code(404).send(`${path} is not supported yet\n`),
+    for (const route of ['/api/v1/write', '/api/v1/read', '/api/v1/otlp/v1/metrics', '/federate'])
+      server.all(route, async (_request, reply) =>
+        reply.code(404).send(`${route} is not supported yet\n`),
       )
     await server.listen({ host, port })
     const bound = server.server.address() as AddressInfo
@@ -295,6 +379,36 @@ export class PrometheusServer extends PartBase {
       'Scrapes that failed.',
       () => this.#scrapes?.scrapeFailures ?? 0,
     )
+    counter(
+      'prometheus_notifications_sent_total',
+      'Alerts sent to Alertmanagers.',
+      () => this.#sender?.sent ?? 0,
+    )
+    counter(
+      'prometheus_notifications_errors_total',
+      'Alerts that an Alertmanager did not take.',
+      () => this.#sender?.failed ?? 0,
+    )
+    counter(
+      'prometheus_notifications_dropped_total',
+      'Alerts that no Alertmanager took.',
+      () => this.#sender?.dropped ?? 0,
+    )
+    gauge(
+      'prometheus_notifications_queue_length',
+      'Alerts that wait to be sent.',
+      () => this.#sender?.queueLength ?? 0,
+    )
+    gauge(
+      'prometheus_notifications_alertmanagers_discovered',
+      'Alertmanagers that alerts go to.',
+      () => this.#sender?.urls.length ?? 0,
+    )
     counter('prometheus_http_requests_total', 'Queries answered.', () => this.#samplesQueried)
   }
+}
+
+/** A wildcard address as this machine reaches it. */
+function reachable(address: string): string {
+  return address.replace(/^(0\.0\.0\.0|\[::\]):/, '127.0.0.1:')
 }
