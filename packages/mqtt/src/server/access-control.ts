@@ -15,7 +15,6 @@ import { PasswordChecks } from '../access/password-checks.ts'
 import { type Identity, internalRealm, type TopicAccess } from '../access/topic-access.ts'
 import type { ResolvedListener } from '../listener-options.ts'
 import type { ResolvedMqttOptions } from '../options.ts'
-import { readTlsContext } from './tls-context.ts'
 
 /** How often the files are looked at. Looking finds changes everywhere; notifications do not. */
 const lookMs = 1_000
@@ -226,6 +225,7 @@ export class AccessControl implements LoginDesk {
       const { capath } = settings
       // A certificate that is added changes the folder.
       if (capath) looks.set(capath, await lookAt(capath).catch(() => 'missing'))
+      const { readTlsContext } = await import('./tls-context.ts')
       const context = await readTlsContext(settings, read)
       contexts.set(name, context)
       const { ca, crl } = context

@@ -1,8 +1,7 @@
 import http from 'node:http'
-import https from 'node:https'
 import type { Socket } from 'node:net'
 import net from 'node:net'
-import tls from 'node:tls'
+import type tls from 'node:tls'
 import { formatListen, type ListenAddress, listenTcp } from '@khlong/core'
 import type { WebSocketServer } from 'ws'
 import { isLoopback, type ResolvedListener } from '../listener-options.ts'
@@ -41,9 +40,9 @@ export async function openListener(
       rejectUnauthorized: listener.tls.require_certificate,
       handshakeTimeout: handshakeMs,
     }
-  const { server, end } =
+  const { server, end, renew } =
     listener.protocol === 'mqtt'
-      ? mqttServer(secure, events)
+      ? await mqttServer(secure, events)
       : await webSocketServer(listener, secure, messageBytesMax, events)
   server.on('tlsClientError', (error: Error) => events.onTlsFailure(error))
   // Sockets of all kinds, those in a handshake too: nothing may hold the end up.
@@ -55,10 +54,7 @@ export async function openListener(
   const bound = await listenTcp(server, listener.address)
   return {
     address: displayed(bound),
-    renew: (fresh) => {
-      if (server instanceof tls.Server || server instanceof https.Server)
-        server.setSecureContext(fresh)
-    },
+    renew,
     close: async (deadlineMs) => {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()))
       end()
@@ -78,9 +74,14 @@ interface Served {
   readonly server: net.Server
   /** Ends each connection after what is written. */
   end(): void
+  renew(context: tls.SecureContextOptions): void
 }
 
-function mqttServer(secure: tls.TlsOptions | undefined, events: ListenerEvents): Served {
+// TLS costs megabytes, and is loaded where it is spoken.
+async function mqttServer(
+  secure: tls.TlsOptions | undefined,
+  events: ListenerEvents,
+): Promise<Served> {
   const clients = new Set<Socket>()
   const onClient = (socket: Socket): void => {
     clients.add(socket)
@@ -88,11 +89,12 @@ function mqttServer(secure: tls.TlsOptions | undefined, events: ListenerEvents):
     socket.once('close', () => clients.delete(socket))
     events.onSocket(socket)
   }
-  const server = secure
-    ? tls.createServer({ ...secure, noDelay: true }, onClient)
-    : net.createServer({ noDelay: true }, onClient)
+  const secureServer = secure
+    ? (await import('node:tls')).createServer({ ...secure, noDelay: true }, onClient)
+    : undefined
   return {
-    server,
+    server: secureServer ?? net.createServer({ noDelay: true }, onClient),
+    renew: (context) => secureServer?.setSecureContext(context),
     end: () => {
       for (const socket of clients) socket.end()
     },
@@ -111,7 +113,10 @@ async function webSocketServer(
     response.writeHead(426, { 'content-type': 'text/plain', upgrade: 'websocket' })
     response.end('MQTT over WebSocket: connect with the subprotocol mqtt\n')
   }
-  const server = secure ? https.createServer(secure, answer) : http.createServer(answer)
+  const secureServer = secure
+    ? (await import('node:https')).createServer(secure, answer)
+    : undefined
+  const server = secureServer ?? http.createServer(answer)
   // Without an upgrade there is nothing to wait for.
   server.requestTimeout = handshakeMs
   server.headersTimeout = handshakeMs
@@ -133,6 +138,7 @@ async function webSocketServer(
   })
   return {
     server,
+    renew: (context) => secureServer?.setSecureContext(context),
     end: () => {
       for (const webSocket of webSockets.clients) webSocket.close(1001)
       server.closeIdleConnections()

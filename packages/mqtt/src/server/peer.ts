@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import { TLSSocket } from 'node:tls'
+import type { TLSSocket } from 'node:tls'
 import type { Peer } from '../access/login.ts'
 import type { ResolvedListener } from '../listener-options.ts'
 
@@ -14,7 +14,7 @@ export function peerOf(socket: Socket, listener: ResolvedListener): Peer {
 }
 
 function certificateName(socket: Socket, listener: ResolvedListener): string | undefined {
-  if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined
+  if (!isSecure(socket) || !socket.authorized) return undefined
   if (listener.use_identity_as_username) {
     const { CN: name } = socket.getPeerCertificate().subject as { CN?: string | string[] }
     const first = Array.isArray(name) ? name[0] : name
@@ -23,6 +23,11 @@ function certificateName(socket: Socket, listener: ResolvedListener): string | u
   if (!listener.use_subject_as_username) return undefined
   const subject = socket.getPeerX509Certificate()?.subject
   return subject ? rfc2253(subject) : undefined
+}
+
+/** Tells without loading TLS where nobody speaks it. */
+function isSecure(socket: Socket): socket is TLSSocket {
+  return 'encrypted' in socket
 }
 
 /**
