@@ -91,8 +91,7 @@ describe('the REST API', () => {
     const { tasks } = restarted.body as { tasks: { state: string }[] }
     assert.equal(tasks[0]?.state, 'RESTARTING')
     assert.equal((await call('POST', '/connectors/f/tasks/0/restart')).status, 204)
-    await call('PUT', '/connectors/f/stop')
-    assert.equal(await readFile(file, 'utf8'), 'while paused\n')
+    await eventually(async () => assert.equal(await readFile(file, 'utf8'), 'while paused\n'))
   })
 
   test('errors have the status codes and the words of Java', async (t) => {

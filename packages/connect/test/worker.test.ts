@@ -189,6 +189,29 @@ describe('a worker', () => {
     assert.equal(kafka.committed.get('connect-f/t1'), 3)
   })
 
+  test('a connector gets another class under the same name', async (t) => {
+    const { call, create, folder, kafka, reach } = await startWorker(t)
+    kafka.put('t1', '"x"')
+    const file = `${folder}/f`
+    await create('c', { 'connector.class': sinkClass, topics: 't1', file })
+    await eventually(async () => assert.equal(await readFile(file, 'utf8'), 'x\n'))
+    const source = { 'connector.class': sourceClass, topic: 't2', file }
+    assert.equal((await call('PUT', '/connectors/c/config', source)).status, 200)
+    await reach('c', 'RUNNING')
+    assert.equal(textOf((await kafka.waitFor('t2', 1))[0]!.value), '"x"')
+    const { body } = await call('GET', '/connectors/c')
+    assert.equal((body as { type: string }).type, 'source')
+  })
+
+  test('tasks that cannot be stored now are stored later', async (t) => {
+    const { create, folder, kafka, reach } = await startWorker(t)
+    kafka.failTablePuts = 1
+    kafka.failTableKey = 'task-c-0'
+    await create('c', { 'connector.class': sinkClass, topics: 't1', file: `${folder}/f` })
+    await reach('c', 'RUNNING')
+    assert.equal(kafka.failTablePuts, 0)
+  })
+
   test('a file source follows its file and goes on behind the last line', async (t) => {
     const { call, create, folder, kafka, worker } = await startWorker(t, {
       'value.converter': 'org.apache.kafka.connect.storage.StringConverter',

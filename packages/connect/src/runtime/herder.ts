@@ -12,7 +12,8 @@ import type {
   TargetState,
 } from '../storage/config-store.ts'
 import type { StoredStatus } from '../storage/status-store.ts'
-import { Connector, type ConnectorShare } from './connector.ts'
+import type { Connector } from './connector.ts'
+import { LocalWork } from './local-work.ts'
 import type { GroupView } from './metrics.ts'
 import type { TaskEnvironment } from './task.ts'
 import { type ConfigInfos, requireValid, validateConfig } from './validation.ts'
@@ -69,19 +70,13 @@ const settleMs = 5_000
  * Invariants:
  * - The config topic is the truth: what is asked for is stored durably, and every worker does what it
  *   reads there. Only the leader writes connectors and tasks.
- * - What runs here is made to agree with topic and share in one pass at a time.
  */
 export class Herder {
   readonly #options: HerderOptions
   readonly #membership: Membership
-  readonly #connectors = new Map<string, Connector>()
+  readonly #work: LocalWork
   readonly #watchers = new Set<() => void>()
   #writing: Promise<unknown> = Promise.resolve()
-  #pass: Promise<void> | undefined
-  #isDirty = false
-  /** Restarts, each done once, between passes. */
-  readonly #jobs: (() => Promise<void>)[] = []
-  #isStopping = false
 
   constructor(options: HerderOptions) {
     this.#options = options
@@ -95,20 +90,26 @@ export class Herder {
       clock: environment.clock,
       logger: environment.logger,
       configured: () => this.#configured(),
-      apply: () => this.#apply(),
+      apply: () => this.#work.apply(),
       onFailure,
+    })
+    this.#work = new LocalWork({
+      environment,
+      configs,
+      plugins: options.plugins,
+      resolve: (config) => this.#resolve(config),
+      share: this.#membership,
+      afterPass: () => this.#writeTasks(),
+      onChange: () => this.#changed(),
     })
     environment.statuses.setGeneration(() => this.#membership.generation)
     configs.listen({
       onChange: (name) => {
         if (!configs.get(name)) options.onDeleted(name)
-        void this.#apply()
+        void this.#work.apply()
         this.#membership.onConfigChange()
       },
-      onRestart: (request) => {
-        this.#jobs.push(() => this.#restartShare(request))
-        void this.#apply()
-      },
+      onRestart: (request) => void this.#work.restartShare(request),
       onLogLevel,
     })
   }
@@ -120,8 +121,7 @@ export class Herder {
 
   /** Ends all tasks and leaves the group; their target states stay. */
   async stop(): Promise<void> {
-    this.#isStopping = true
-    await this.#apply()
+    await this.#work.stop()
     await this.#options.environment.statuses.settled()
     await this.#membership.leave()
   }
@@ -131,7 +131,7 @@ export class Herder {
   }
   /** The connectors that this worker has a part of. */
   get connectors(): readonly Connector[] {
-    return [...this.#connectors.values()]
+    return this.#work.connectors
   }
   /**
    * REST of the worker that decides on connectors; undefined where it is this one. Waits a while for
@@ -151,7 +151,7 @@ export class Herder {
   }
   /** Whether all that is stored was shared out, and this worker's share runs. */
   get isSettled(): boolean {
-    return this.#membership.isSettled && !this.#pass && this.#needlessTasks().length === 0
+    return this.#membership.isSettled && !this.#work.isBusy && this.#outdatedTasks().length === 0
   }
 
   /** What the metrics tell of the group of workers. */
@@ -304,14 +304,16 @@ export class Herder {
   /** Restarts the connector itself, which runs here. */
   async restartConnector(name: string): Promise<void> {
     this.require(name, `Unknown connector: ${name}`)
-    await this.#restartHere(name, { hasConnector: true, tasks: [] })
+    await this.#work.restart(name, { hasConnector: true, tasks: [] })
+    await this.#options.environment.statuses.settled()
   }
 
   /** Restarts a task, which runs here. */
   async restartTask(name: string, id: number): Promise<void> {
     const message = `Unknown task: ${name}-${id}`
     if (!this.require(name, message).tasks[id]) throw new ConnectError('CONNECT_NOT_FOUND', message)
-    await this.#restartHere(name, { hasConnector: false, tasks: [id] })
+    await this.#work.restart(name, { hasConnector: false, tasks: [id] })
+    await this.#options.environment.statuses.settled()
   }
 
   /** Asks every worker to log at this level. */
@@ -376,7 +378,7 @@ export class Herder {
   }
 
   /** Connectors whose tasks are not what their configurations ask for. */
-  #needlessTasks(): [name: string, tasks: readonly ConfigMap[]][] {
+  #outdatedTasks(): [name: string, tasks: readonly ConfigMap[]][] {
     const { configs } = this.#options
     return configs.names.flatMap((name): [string, readonly ConfigMap[]][] => {
       const stored = configs.get(name)!
@@ -385,84 +387,14 @@ export class Herder {
     })
   }
 
-  // ---- What runs here
-
-  /** Makes what runs agree with what is stored and with this worker's share. */
-  #apply(): Promise<void> {
-    this.#isDirty = true
-    this.#pass ??= this.#passes().finally(() => {
-      this.#pass = undefined
-      this.#changed()
-    })
-    return this.#pass
-  }
-
-  async #passes(): Promise<void> {
+  /** As the leader, gives connectors the tasks that their configurations ask for. */
+  async #writeTasks(): Promise<void> {
+    if (!this.#membership.isLeader) return
     const { configs, environment } = this.#options
-    while (this.#isDirty) {
-      this.#isDirty = false
-      for (let job = this.#jobs.shift(); job; job = this.#jobs.shift()) await job()
-      const names = new Set([...this.#membership.connectors, ...this.#connectors.keys()])
-      await Promise.all(
-        [...names].map((name) =>
-          this.#applyTo(name).catch((error: unknown) => {
-            environment.logger.error({ connector: name, err: error }, 'connector cannot be changed')
-          }),
-        ),
-      )
-      if (!this.#membership.isLeader || this.#isStopping) continue
-      for (const [name, tasks] of this.#needlessTasks()) {
-        await configs.putTasks(name, tasks)
-        await environment.statuses.remove(name, tasks.length)
-      }
+    for (const [name, tasks] of this.#outdatedTasks()) {
+      await configs.putTasks(name, tasks)
+      await environment.statuses.remove(name, tasks.length)
     }
-  }
-
-  async #applyTo(name: string): Promise<void> {
-    const { configs, environment, plugins } = this.#options
-    const stored = configs.get(name)
-    const has = (task?: number): boolean =>
-      !this.#isStopping && this.#membership.has({ connector: name, task })
-    const share = {
-      hasConnector: has(),
-      tasks: (stored?.tasks ?? []).flatMap((_config, task) => (has(task) ? [task] : [])),
-    }
-    let connector = this.#connectors.get(name)
-    if (!connector) {
-      connector = new Connector({
-        name,
-        plugin: findConnector(plugins, stored?.config['connector.class'] ?? ''),
-        environment,
-        resolve: (config) => this.#resolve(config),
-        onChange: () => this.#changed(),
-      })
-      this.#connectors.set(name, connector)
-    }
-    await connector.apply(stored, share)
-    if (!connector.hasConnector && connector.tasks.length === 0) this.#connectors.delete(name)
-  }
-
-  async #restartHere(name: string, chosen: ConnectorShare): Promise<void> {
-    this.#jobs.push(async () => this.#connectors.get(name)?.restart(chosen))
-    await this.#apply()
-    await this.#options.environment.statuses.settled()
-  }
-
-  async #restartShare({
-    connector: name,
-    includeTasks,
-    onlyFailed,
-  }: RestartRequest): Promise<void> {
-    const connector = this.#connectors.get(name)
-    if (!connector) return
-    const isChosen = (state: string): boolean => !onlyFailed || state === 'FAILED'
-    const tasks = includeTasks
-      ? connector.tasks.filter(({ state }) => isChosen(state)).map(({ id }) => id)
-      : []
-    await connector.restart({
-      hasConnector: connector.hasConnector && isChosen(connector.state),
-      tasks,
-    })
   }
 
   /** Resolved when what was stored runs, or after a while: answers tell of the state that follows. */

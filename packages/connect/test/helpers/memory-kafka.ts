@@ -23,6 +23,9 @@ export class MemoryKafka implements ConnectKafka {
   gate: Promise<void> | undefined
   /** While set, writes to the worker's own topics wait for it. */
   tableGate: Promise<void> | undefined
+  /** How many writes of a key to the worker's own topics fail. */
+  failTablePuts = 0
+  failTableKey = ''
   readonly #wakers = new Set<() => void>()
   readonly #groups = new Map<string, MemoryGroup>()
   readonly #followers = new Map<string, Set<(record: KafkaRecord) => void>>()
@@ -135,6 +138,10 @@ export class MemoryKafka implements ConnectKafka {
       },
       put: async (entries) => {
         await this.tableGate
+        if (this.failTablePuts > 0 && entries.some(([key]) => key === this.failTableKey)) {
+          this.failTablePuts--
+          throw new Error('Kafka does not answer')
+        }
         for (const [key, value] of entries)
           this.append({
             topic,
