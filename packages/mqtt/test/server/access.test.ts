@@ -276,24 +276,25 @@ test('many guesses at once get no further than a few one after the other', async
 
 test('a flood of logins does not hold up the messages of others', async (t) => {
   const { broker, setPassword } = await guarded(t, { login_delay_max: 0 })
-  await setPassword('slow', 'slow-secret', 20_000)
+  await setPassword('slow', 'slow-secret', 150_000)
   await broker.reload()
   const { client } = await login(t, broker, 'dev1')
   await client.subscribe('devices/dev1/#', 1)
-  const flood = Array.from({ length: 30 }, (_, index) =>
-    login(t, broker, 'slow', { password: 'wrong', id: `f${index}` }),
-  )
-  let slowestMs = 0
+  let isOver = false
+  const flood = Promise.all(
+    Array.from({ length: 8 }, (_, index) =>
+      login(t, broker, 'slow', { password: 'wrong', id: `f${index}` }),
+    ),
+  ).finally(() => {
+    isOver = true
+  })
   for (let number = 1; number <= 20; number++) {
-    const sentMs = performance.now()
     client.publish('devices/dev1/x', 'x', { qos: 1, messageId: number })
     await client.next()
     await client.next()
-    slowestMs = Math.max(slowestMs, performance.now() - sentMs)
   }
-  const reasons = await Promise.all(flood)
-  assert.ok(reasons.every(({ reason }) => reason === 0x87))
-  assert.ok(slowestMs < 500, `a message took ${slowestMs} ms`)
+  assert.equal(isOver, false)
+  assert.ok((await flood).every(({ reason }) => reason === 0x87))
 })
 
 test('what a client sends behind its CONNECT waits for the login, and goes with it', async (t) => {
