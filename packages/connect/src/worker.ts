@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import {
   type DataFolder,
   type Logger,
@@ -284,7 +285,9 @@ export class ConnectWorker extends PartBase {
   #workerId(address: string): string {
     const { host, port } = parseListen(address)
     const { 'rest.advertised.host.name': name, 'rest.advertised.port': advertised } = this.options
-    return `${name ?? host}:${advertised ?? port}`
+    // Every address means nothing to another machine; its name does.
+    const reachable = host === '0.0.0.0' || host === '::' ? hostname() : host
+    return `${name ?? (reachable.includes(':') ? `[${reachable}]` : reachable)}:${advertised ?? port}`
   }
 }
 

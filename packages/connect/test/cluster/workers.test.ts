@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
+import { hostname } from 'node:os'
 import { describe, test } from 'node:test'
 import { eventually, temporaryFolder } from '@khlong/core/testing'
 import type { ConnectorStatus } from '../../src/runtime/herder.ts'
@@ -105,6 +106,23 @@ describe('workers of one group', () => {
     await eventually(async () =>
       assert.deepEqual(await shares(third), { [third.worker.addresses.http!]: 8 }),
     )
+  })
+
+  test('a worker that listens everywhere is known by the name of its machine', async (t) => {
+    const options = { listen: '0.0.0.0:0', allow_anonymous: true }
+    const { call, create, worker } = await startWorker(t, options)
+    await create('c', { 'connector.class': sinkClass, topics: 't', file: '/dev/null' })
+    const { body } = await call('GET', '/connectors/c/status')
+    const port = worker.addresses.http?.split(':').at(-1)
+    assert.equal((body as ConnectorStatus).connector.worker_id, `${hostname()}:${port}`)
+    const named = await startWorker(t, {
+      ...options,
+      'rest.advertised.host.name': 'connect-2',
+      'rest.advertised.port': 80,
+    })
+    await named.create('c', { 'connector.class': sinkClass, topics: 't', file: '/dev/null' })
+    const status = (await named.call('GET', '/connectors/c/status')).body as ConnectorStatus
+    assert.equal(status.connector.worker_id, 'connect-2:80')
   })
 
   test('a worker that asks a second time of one that does not lead is refused', async (t) => {
