@@ -102,6 +102,8 @@ export class ConnectWorker extends PartBase {
    * subscription, so that what is published now reaches Kafka.
    */
   sourcesSubscribed(): boolean {
+    // Before everything is shared out, sources may be missing here.
+    if (this.#herder?.isSettled !== true) return false
     return this.#connectors
       .filter(({ plugin, state }) => plugin?.kind === 'source' && state === 'RUNNING')
       .every(({ tasks }) => tasks.every((task) => task.isReady))
