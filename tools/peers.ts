@@ -27,6 +27,8 @@ export type PeerName =
   | 'chromium'
   | 'prometheus'
   | 'promtool'
+  | 'alertmanager'
+  | 'amtool'
   | 'java'
   | 'mvn'
   | 'python'
@@ -40,6 +42,8 @@ const peers: Record<PeerName, Peer> = {
   chromium: apt('chromium'),
   prometheus: apt('prometheus'),
   promtool: apt('promtool', 'prometheus'),
+  alertmanager: apt('prometheus-alertmanager'),
+  amtool: apt('amtool', 'prometheus-alertmanager'),
   java: apt('java', 'default-jdk-headless'),
   mvn: apt('mvn', 'maven'),
   python: {
@@ -63,6 +67,7 @@ const debianPackages = [
   'mosquitto',
   'mosquitto-clients',
   'prometheus',
+  'prometheus-alertmanager',
 ]
 
 /**

@@ -2,7 +2,7 @@ import { globSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { SettingsError } from '@khlong/core'
-import { isMap, isPair, isScalar, parseDocument, visit } from 'yaml'
+import { isPair, isScalar, parseDocument, stringify, visit } from 'yaml'
 import { z } from 'zod'
 import { duration } from '../config.ts'
 import { Matcher } from '../labels.ts'
@@ -54,7 +54,8 @@ function allMatchers(
 ): Matcher[] {
   const older = [
     ...Object.entries(match).map(([name, value]) => new Matcher('=', name, value)),
-    ...Object.entries(matchRe).map(([name, value]) => new Matcher('=~', name, value)),
+    // Alertmanager's group keys show these with their anchors.
+    ...Object.entries(matchRe).map(([name, value]) => new Matcher('=~', name, `^(?:${value})$`)),
   ]
   // Alertmanager sorts them, and its group keys show the order.
   return [...matchers, ...older].toSorted((a, b) =>
@@ -263,8 +264,9 @@ const secretKeys = new Set([
 ])
 
 /**
- * The file as the API shows it: secrets are masked, and so are the addresses of webhooks, which
- * often hold one. `line_configs` is left out, for amtool reads this and knows no such key.
+ * The file as the API shows it: secrets are masked, and so are the paths of webhooks, which often
+ * hold one. `line_configs` is left out, for amtool reads this and knows no such key; so are
+ * comments, for they may hold what was a secret once.
  */
 function withoutSecrets(text: string): string {
   const document = parseDocument(text)
@@ -276,19 +278,16 @@ function withoutSecrets(text: string): string {
       const inWebhook = ancestors.some(
         (node) => isPair(node) && isScalar(node.key) && node.key.value === 'webhook_configs',
       )
-      if ((secretKeys.has(key) || (key === 'url' && inWebhook)) && !isMap(pair.value))
-        pair.value = document.createNode('<secret>')
+      if (secretKeys.has(key)) pair.value = document.createNode('<secret>')
+      else if (key === 'url' && inWebhook && isScalar(pair.value))
+        pair.value = document.createNode(withoutPath(String(pair.value.value)))
       return undefined
     },
   })
-  // Comments may hold what was a secret once.
-  visit(document, (_key, node) => {
-    if (node !== null && typeof node === 'object') {
-      const commented = node as { comment?: unknown; commentBefore?: unknown }
-      if ('comment' in commented) commented.comment = undefined
-      if ('commentBefore' in commented) commented.commentBefore = undefined
-    }
-  })
-  document.comment = document.commentBefore = null
-  return document.toString()
+  return stringify(document.toJS())
+}
+
+/** An address that amtool can read still. */
+function withoutPath(url: string): string {
+  return `${URL.canParse(url) ? new URL(url).origin : 'http://secret.invalid'}/<secret>`
 }

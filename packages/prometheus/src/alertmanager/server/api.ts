@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { httpErrors, PrometheusError } from '../../errors.ts'
 import { anchored, type Matcher } from '../../labels.ts'
 import type { Alertmanager } from '../alertmanager.ts'
-import { type Alert, compareLabels, isResolved } from '../state/alert.ts'
+import { type Alert, compareAlerts, compareLabels, isResolved } from '../state/alert.ts'
 import { matchesAll, parseMatcher } from '../state/matchers.ts'
 import { type Silence, Silences } from '../state/silences.ts'
 import {
@@ -84,7 +84,7 @@ export function addAlertmanagerApi(server: FastifyInstance, context: Alertmanage
       .map((group) => ({
         alerts: [...group.alerts.values()]
           .filter((alert) => !isResolved(alert, nowMs()) && wanted(alert))
-          .sort((a, b) => (a.fingerprint < b.fingerprint ? -1 : 1))
+          .sort(compareAlerts)
           .map((alert) => alertAnswer(alertmanager, alert)),
         labels: group.labels,
         receiver: { name: group.route.receiver },

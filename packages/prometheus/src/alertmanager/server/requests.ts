@@ -63,14 +63,23 @@ export function alertOf(
 ): Omit<Alert, 'fingerprint'> {
   const isTimeout = given.endsAtMs === undefined
   return {
-    labels: Object.fromEntries(Object.entries(given.labels).filter(([, value]) => value !== '')),
-    annotations: given.annotations,
+    labels: sorted(given.labels, ([, value]) => value !== ''),
+    annotations: sorted(given.annotations, () => true),
     startsAtMs: given.startsAtMs ?? Math.min(given.endsAtMs ?? nowMs, nowMs),
     endsAtMs: given.endsAtMs ?? nowMs + resolveTimeoutMs,
     updatedAtMs: nowMs,
     generatorUrl: given.generatorUrl,
     isTimeout,
   }
+}
+
+/** In order of name, which is the order in which Go writes them. */
+function sorted(set: LabelSet, keeps: (entry: [string, string]) => boolean): LabelSet {
+  return Object.fromEntries(
+    Object.entries(set)
+      .filter(keeps)
+      .sort(([a], [b]) => (a < b ? -1 : 1)),
+  )
 }
 
 /** Reads the body of `POST /api/v2/silences`. @throws BodyError */
