@@ -168,7 +168,7 @@ export class ConnectWorker extends PartBase {
     this.#access = await openAccess('connect', listen, options, this.#context, {
       isChallenging: true,
     })
-    const rest = new RestServer(this.#access.guard)
+    const rest = new RestServer(this.#access.guard, this.clock)
     this.#rest = rest
     rest.text('/-/metrics', 'text/plain; version=0.0.4; charset=utf-8', () => this.metrics())
     this.#address = await rest.listen(listen)

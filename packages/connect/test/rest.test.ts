@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { describe, test } from 'node:test'
 import { silentLogger } from '@khlong/core'
-import { eventually } from '@khlong/core/testing'
+import { eventually, FakeClock } from '@khlong/core/testing'
 import { ConfigSpec, type SinkPlugin } from '../src/index.ts'
 import { MemoryKafka } from './helpers/memory-kafka.ts'
 import { startWorker } from './helpers/worker.ts'
@@ -213,6 +213,31 @@ describe('the REST API', () => {
           'Included connector type FileStreamSource does not match request type FileStreamSink',
       },
     })
+  })
+
+  test('a request that Kafka holds up is answered in the end, as in Java', async (t) => {
+    const clock = new FakeClock()
+    const { call, kafka } = await startWorker(t, {}, { clock })
+    const gate = Promise.withResolvers<void>()
+    kafka.tableGate = gate.promise
+    t.after(() => gate.resolve())
+    let answer: Awaited<ReturnType<typeof call>> | undefined
+    const config = { 'connector.class': sinkClass, topics: 't' }
+    const asked = call('PUT', '/connectors/f/config', config).then((given) => {
+      answer = given
+    })
+    // Nothing says when the request has come to where it waits.
+    await eventually(() => {
+      clock.advance(90_000)
+      assert.ok(answer)
+    })
+    await asked
+    assert.deepEqual(answer, {
+      status: 500,
+      body: { error_code: 500, message: 'Request timed out' },
+    })
+    kafka.tableGate = undefined
+    gate.resolve()
   })
 
   test('plugins, worker and loggers are listed', async (t) => {

@@ -1,19 +1,24 @@
-import { CodedError, formatListen, type ListenAddress } from '@khlong/core'
+import { type Clock, CodedError, formatListen, type ListenAddress } from '@khlong/core'
 import { type AccessGuard, guardServer } from '@khlong/core/access'
 import fastify, { type FastifyInstance } from 'fastify'
+import { ConnectError } from '../errors.ts'
 import { parseBody } from './bodies.ts'
 import { errorAnswer } from './errors.ts'
 import { forward } from './forward.ts'
 import { type RestContext, type RestRequest, type Route, routes } from './routes.ts'
 
 const bodyBytesMax = 1024 * 1024
+// What is asked for may still be done later, as for Java's workers.
+const answerMsMax = 90_000
 
 /** Kafka Connect's REST API over HTTP. */
 export class RestServer {
   readonly #http: FastifyInstance
+  readonly #clock: Clock
   #context: RestContext | undefined
 
-  constructor(guard: AccessGuard) {
+  constructor(guard: AccessGuard, clock: Clock) {
+    this.#clock = clock
     this.#http = fastify({
       logger: false,
       bodyLimit: bodyBytesMax,
@@ -78,6 +83,19 @@ export class RestServer {
     await this.#http.close()
   }
 
+  /** @throws ConnectError `CONNECT_FAILED` where the answer takes longer than Java's worker waits. */
+  async #inTime<Answer>(answer: Answer | Promise<Answer>): Promise<Answer> {
+    const late = Promise.withResolvers<never>()
+    const timer = this.#clock.setTimer(() => {
+      late.reject(new ConnectError('CONNECT_FAILED', 'Request timed out'))
+    }, answerMsMax)
+    try {
+      return await Promise.race([answer, late.promise])
+    } finally {
+      this.#clock.clearTimer(timer)
+    }
+  }
+
   #add({ method, path, at, handle }: Route): void {
     this.#http.route({
       method,
@@ -101,7 +119,7 @@ export class RestServer {
           reply.status(status)
           return text === '' ? reply.send() : reply.type('application/json').send(text)
         }
-        const answer = await handle(asked, this.#context)
+        const answer = await this.#inTime(handle(asked, this.#context))
         reply.status(answer.status)
         return answer.body === undefined
           ? reply.send()
