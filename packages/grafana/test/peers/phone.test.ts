@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { pbkdf2Sync, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { connect, createServer, type Socket } from 'node:net'
@@ -94,6 +95,29 @@ test('without the network frames wait, and arrive when it is back, each once', a
   })
 })
 
+test('where the broker asks who it is, the phone says so, and a wrong secret is said', async (t) => {
+  const broker = await startWithBroker(t, { user: 'greenhouse-1', password: 'secret-of-it' })
+  await using page = await openPage(browser, `${broker.url}/sensors`, undefined, /status of 404/)
+  await page.locator('.use-phone').waitFor()
+  const open = async (secret: string) => {
+    await page.getByLabel('Name of the sensor').fill('greenhouse-1')
+    await page.getByLabel('Secret of the device').fill(secret)
+    const address = (await page.locator('.use-phone code').textContent()) ?? ''
+    assert.equal(address.includes(secret), false)
+    return openPage(browser, address, phone)
+  }
+  await using stranger = await open('a-guess')
+  await stranger.getByRole('button', { name: 'Send frames' }).click()
+  await stranger.getByText(/Not authorized/).waitFor()
+  await using held = await open('secret-of-it')
+  await held.getByRole('button', { name: 'Send frames' }).click()
+  await held.getByText('Sending each second').waitFor()
+  await eventually(() => assert.equal(broker.frames[0]?.id, 'greenhouse-1'))
+  // The next time it is opened without the code, too.
+  await held.reload()
+  await held.getByRole('heading', { name: 'greenhouse-1' }).waitFor()
+})
+
 for (const [name, options] of screens)
   test(`the phone’s page has no violation of axe and nothing cut off: ${name}`, async (t) => {
     const { url } = await startConsole(t)
@@ -108,14 +132,24 @@ for (const [name, options] of screens)
   })
 
 /** A console over a Mosquitto, the frames that it was sent, and a network that can be cut. */
-async function startWithBroker(t: TestContext) {
+async function startWithBroker(t: TestContext, login?: { user: string; password: string }) {
   const folder = await temporaryFolder(t)
   const [port, webSocket, network] = [await freePort(), await freePort(), await freePort()]
   const file = path.join(folder, 'mosquitto.conf')
   await writeFile(
     file,
-    `listener ${port} 127.0.0.1\nlistener ${webSocket} 127.0.0.1\nprotocol websockets\nallow_anonymous true\n`,
+    [
+      // Started by root it would give up its rights and could not read the folder of the test.
+      'user root',
+      `listener ${port} 127.0.0.1`,
+      `listener ${webSocket} 127.0.0.1`,
+      'protocol websockets',
+      login ? `password_file ${path.join(folder, 'passwd')}` : 'allow_anonymous true',
+      '',
+    ].join('\n'),
   )
+  if (login) await writeFile(path.join(folder, 'passwd'), passwordLine(login))
+  const credentials = login ? `${login.user}:${login.password}@` : ''
   const child = spawn(peer('mosquitto'), ['-c', file], { stdio: 'ignore' })
   t.after(async () => {
     const ended = child.exitCode === null ? once(child, 'exit') : undefined
@@ -123,11 +157,11 @@ async function startWithBroker(t: TestContext) {
     await ended
   })
   const frames: Record<string, unknown>[] = []
-  const reader = mqtt.connect(`mqtt://127.0.0.1:${port}`, { reconnectPeriod: 50 })
+  const reader = mqtt.connect(`mqtt://${credentials}127.0.0.1:${port}`, { reconnectPeriod: 50 })
   t.after(() => reader.endAsync(true))
   reader.on('error', () => {})
   reader.on('message', (_topic, bytes) => frames.push(JSON.parse(bytes.toString())))
-  await new Promise<void>((resolve) => reader.once('connect', () => resolve()))
+  await eventually(() => assert.equal(reader.connected, true))
   await reader.subscribeAsync('iot-frames', { qos: 1 })
   const sockets = new Set<Socket>()
   const way = createServer((near) => {
@@ -158,10 +192,17 @@ async function startWithBroker(t: TestContext) {
   await join()
   t.after(cut)
   const { url } = await startConsole(t, {
-    mqtt: `mqtt://127.0.0.1:${port}`,
+    mqtt: `mqtt://${credentials}127.0.0.1:${port}`,
     mqttWebsocket: `ws://127.0.0.1:${network}`,
   })
   return { url, frames, cut, join }
+}
+
+/** A line as mosquitto_passwd writes it: PBKDF2 with SHA-512. */
+function passwordLine({ user, password }: { user: string; password: string }): string {
+  const salt = randomBytes(12)
+  const hash = pbkdf2Sync(password, salt, 101, 64, 'sha512')
+  return `${user}:$7$101$${salt.toString('base64')}$${hash.toString('base64')}\n`
 }
 
 async function freePort(): Promise<number> {

@@ -8,6 +8,8 @@ export const enPhone = {
   phoneHereOnly:
     'This address is for this computer only. A phone gets in when Khlong listens to the network; open this page by the computer’s name or number then.',
   phoneName: 'Name of the sensor',
+  phoneSecret: 'Secret of the device',
+  phoneSecretHint: 'Where the broker asks devices who they are: the name above is the device’s.',
   phoneNoMqtt: 'The broker has no WebSocket listener, which browsers need.',
   phoneNoLink: 'Which sensor is this phone?',
   phoneNoLinkHint:

@@ -9,6 +9,8 @@ export const thPhone: Record<keyof typeof enPhone, string> = {
   phoneHereOnly:
     'ที่อยู่นี้ใช้ได้เฉพาะเครื่องนี้ โทรศัพท์เข้าได้เมื่อ Khlong เปิดให้เครือข่าย แล้วเปิดหน้านี้ด้วยชื่อหรือหมายเลขของเครื่อง',
   phoneName: 'ชื่อเซนเซอร์',
+  phoneSecret: 'รหัสลับของอุปกรณ์',
+  phoneSecretHint: 'เมื่อ broker ถามว่าอุปกรณ์คือใคร: ชื่อด้านบนคือชื่ออุปกรณ์',
   phoneNoMqtt: 'broker ไม่ได้เปิด WebSocket ซึ่งเบราว์เซอร์ต้องใช้',
   phoneNoLink: 'โทรศัพท์นี้เป็นเซนเซอร์ตัวไหน?',
   phoneNoLinkHint: 'เปิดคอนโซลบนคอมพิวเตอร์ ไปที่เซนเซอร์ แล้วส่องกล้องที่โค้ด',

@@ -12,14 +12,17 @@ export function UsePhone() {
   const setup = useSetup()
   const [id] = useState(() => `phone-${Math.random().toString(36).slice(2, 7)}`)
   const [name, setName] = useState(id)
+  const [secret, setSecret] = useState('')
   const port = portOf(setup?.mqttWebsocket)
   if (!setup?.mqtt || port === undefined) return <p className="face-hint">{text('phoneNoMqtt')}</p>
   const link: PhoneLink = {
-    id,
+    // A device of the registry has its name as its id and its user.
+    id: secret === '' ? id : name.trim(),
     name: name.trim() || id,
     place: ownSensor.place,
     topic: setup.mqtt.topic,
     port,
+    ...(secret === '' ? {} : { user: name.trim(), password: secret.trim() }),
   }
   const address = `${location.origin}/phone${phoneHash(link)}`
   const isHereOnly = /^(?:localhost|127\.|\[::1\])/.test(location.hostname)
@@ -31,6 +34,18 @@ export function UsePhone() {
         <label>
           <span>{text('phoneName')}</span>
           <input value={name} maxLength={60} onChange={(event) => setName(event.target.value)} />
+        </label>
+        <label>
+          <span>{text('phoneSecret')}</span>
+          <input
+            className="mono"
+            autoComplete="off"
+            spellCheck={false}
+            maxLength={100}
+            value={secret}
+            onChange={(event) => setSecret(event.target.value)}
+          />
+          <span className="hint">{text('phoneSecretHint')}</span>
         </label>
         <CopyLine command={address} />
       </div>
