@@ -206,6 +206,7 @@ async function checkUp(khlong: InstalledKhlong): Promise<void> {
     'connect.series.listen',
     'mongodb.listen',
     'prometheus.listen',
+    'prometheus.alertmanager.listen',
     'grafana.listen',
   ].flatMap((key) => ['--set', `${key}=0`])
   // Outside of the folder that holds the packages: its streams have to find them all the same.

@@ -18,6 +18,7 @@ export interface PipelinePorts {
   readonly series: number
   readonly mongodb: number
   readonly prometheus: number
+  readonly alertmanager: number
   readonly grafana: number
 }
 
@@ -30,6 +31,7 @@ const portSettings: Record<keyof PipelinePorts, string> = {
   series: 'connect.series.listen',
   mongodb: 'mongodb.listen',
   prometheus: 'prometheus.listen',
+  alertmanager: 'prometheus.alertmanager.listen',
   grafana: 'grafana.listen',
 }
 

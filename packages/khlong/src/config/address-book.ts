@@ -60,7 +60,13 @@ const wiring: Record<PartName, { listeners: readonly Listener[]; externalKey?: s
   },
   streams: { listeners: [] },
   mongodb: { listeners: [{ name: 'listen', port: 27_017 }], externalKey: 'url' },
-  prometheus: { listeners: [{ name: 'listen', port: 9090 }], externalKey: 'url' },
+  prometheus: {
+    listeners: [
+      { name: 'listen', port: 9090 },
+      { name: 'alertmanager.listen', port: 9093 },
+    ],
+    externalKey: 'url',
+  },
   grafana: { listeners: [{ name: 'listen', port: 3000 }], externalKey: 'url' },
 }
 

@@ -41,11 +41,17 @@ export const partDefinitions: readonly PartDefinition[] = [
     name: 'prometheus',
     thread: 'store',
     after: [],
-    settings: ({ 'config.file': configFile, ...written }, context) => ({
+    settings: (
+      { 'config.file': configFile, 'alertmanager.config.file': alertmanagerFile, ...written },
+      context,
+    ) => ({
       ...written,
       ...context.listeners,
       data: context.data,
       'config.file': context.path(configFile, './prometheus.yml'),
+      ...(alertmanagerFile === undefined
+        ? {}
+        : { 'alertmanager.config.file': context.path(alertmanagerFile, './alertmanager.yml') }),
       'discovery.dir': path.join(context.pipeline.data, 'discovery'),
       ...accessOf(written, context),
       hosts: context.pipeline.hosts,

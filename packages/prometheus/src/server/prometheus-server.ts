@@ -32,12 +32,14 @@ import { ScrapeManager } from '../scrape/scrape-manager.ts'
 import type { NewSample } from '../storage/samples.ts'
 import { Tsdb } from '../storage/tsdb.ts'
 import { addApi } from './api.ts'
+import { DiskMetrics } from './disk-metrics.ts'
 
 /** Questions that may come by POST, since they can be long. */
 const readsByPost = ['query', 'query_range', 'query_exemplars', 'series', 'labels']
 
 const flushEveryMs = 5_000
 const maintainEveryMs = 60_000
+const measureDiskEveryMs = 15_000
 
 const noConfig: PrometheusConfig = {
   global: {
@@ -60,6 +62,7 @@ export class PrometheusServer extends PartBase {
   readonly #options: ResolvedPrometheusOptions
   readonly #context: PartContext
   readonly #metrics = new MetricsRegistry()
+  readonly #disk: DiskMetrics
   #folder: DataFolder | undefined
   #tsdb: Tsdb | undefined
   #scrapes: ScrapeManager | undefined
@@ -80,6 +83,7 @@ export class PrometheusServer extends PartBase {
     this.#context = context
     this.#options = resolvePrometheusOptions(options)
     this.#alertmanager = this.#makeAlertmanager()
+    this.#disk = new DiskMetrics(this.#options.data, this.#metrics)
     this.#addMetrics()
   }
 
@@ -187,6 +191,8 @@ export class PrometheusServer extends PartBase {
     await this.#scrapes.apply(this.#config)
     this.#every(flushEveryMs, () => tsdb.flush())
     this.#every(maintainEveryMs, () => tsdb.maintain())
+    await this.#disk.measure()
+    this.#every(measureDiskEveryMs, () => this.#disk.measure())
   }
 
   protected override async onStop(deadlineMs: number): Promise<void> {
