@@ -13,8 +13,8 @@ export const defaultTemplates: Readonly<Record<string, string>> = {
 {{ template "__text_alert_list" . }}{{ end }}{{ end }}
 {{- define "email.default.subject" }}{{ template "__subject" . }}{{ end }}
 {{- define "email.default.text" }}{{ template "__text" . }}{{ end }}
-{{- define "__html_alerts" }}<ul>{{ range . }}<li><b>{{ template "__what" . }}</b>{{ with .Annotations.description }}<br>{{ . }}{{ end }}<br><small>{{ range .Labels.SortedPairs }}{{ .Name }}={{ .Value }} {{ end }}· since {{ .StartsAt.Format "2006-01-02 15:04:05 MST" }}{{ with .GeneratorURL }} · <a href="{{ . }}">source</a>{{ end }}</small></li>{{ end }}</ul>{{ end }}
-{{- define "email.default.html" }}<!doctype html><html><body style="font-family:sans-serif">{{ with .Alerts.Firing }}<h2 style="color:#b3261e">Something is wrong</h2>{{ template "__html_alerts" . }}{{ end }}{{ with .Alerts.Resolved }}<h2 style="color:#1e7a3c">Well again</h2>{{ template "__html_alerts" . }}{{ end }}<p><a href="{{ template "__alertmanagerURL" . }}">Alertmanager</a></p></body></html>{{ end }}
+{{- define "__html_alerts" }}<ul>{{ range . }}<li><b>{{ template "__what" . }}</b>{{ with .Annotations.description }}<br>{{ . }}{{ end }}<br><small>{{ range .Labels.SortedPairs }}{{ .Name }}={{ .Value }} {{ end }}· since {{ .StartsAt.Format "2006-01-02 15:04:05 MST" }}</small></li>{{ end }}</ul>{{ end }}
+{{- define "email.default.html" }}<!doctype html><html><body style="font-family:sans-serif">{{ with .Alerts.Firing }}<h2 style="color:#b3261e">Something is wrong</h2>{{ template "__html_alerts" . }}{{ end }}{{ with .Alerts.Resolved }}<h2 style="color:#1e7a3c">Well again</h2>{{ template "__html_alerts" . }}{{ end }}</body></html>{{ end }}
 {{- define "telegram.default.message" }}{{ template "__text" . }}{{ end }}
 {{- define "discord.default.title" }}{{ template "__subject" . }}{{ end }}
 {{- define "discord.default.message" }}{{ template "__text" . }}{{ end }}
