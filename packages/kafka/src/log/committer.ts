@@ -27,6 +27,8 @@ interface OpenRound extends CommitRound {
   readonly logs: Set<PartitionLog>
   /** Logs whose batches must survive in the order of their appends, or not at all. */
   readonly ordered: Set<PartitionLog>
+  /** Logs that are written and not flushed. */
+  readonly unwaited: Set<PartitionLog>
   readonly failures: Map<PartitionLog, unknown>
   isJournaled: boolean
   readonly resolveWritten: () => void
@@ -67,6 +69,7 @@ export class Committer {
   readonly #dirty = new Set<PartitionLog>()
   #checkpointing: Promise<void> = Promise.resolve()
   #isFailed = false
+  #isJournalUnflushed = false
   roundCount = 0
 
   constructor(options: CommitterOptions) {
@@ -90,6 +93,16 @@ export class Committer {
     for (const log of logs) this.#next.ordered.add(log)
     this.#running ??= this.#run()
     return this.#next
+  }
+
+  /**
+   * Writes what a log has pending, so that it survives the process, and flushes nothing: nobody waits
+   * for it. It goes to the journal too, where what follows it may go.
+   */
+  writeSoon(log: PartitionLog): void {
+    this.#next ??= openRound()
+    this.#next.unwaited.add(log)
+    this.#running ??= this.#run()
   }
 
   /** Resolves when everything enqueued so far is through. */
@@ -128,8 +141,11 @@ export class Committer {
     }
     for (const log of round.ordered) take(log, ordered)
     for (const log of round.logs) if (!round.ordered.has(log)) take(log, written)
+    const unwaited: TakenBatches[] = []
+    for (const log of round.unwaited)
+      if (!round.ordered.has(log) && !round.logs.has(log)) take(log, unwaited)
     try {
-      await this.#makeDurable(round, written, ordered)
+      await this.#makeDurable(round, written, ordered, unwaited)
     } catch (error) {
       // After a failed flush the state of the file is unknown; going on would promise too much.
       this.#isFailed = true
@@ -147,8 +163,10 @@ export class Committer {
     round: OpenRound,
     written: TakenBatches[],
     ordered: TakenBatches[],
+    unwaited: readonly TakenBatches[],
   ): Promise<void> {
-    if (this.#isFailed || written.length + ordered.length === 0) return
+    const isNothing = written.length + ordered.length + unwaited.length === 0
+    if (this.#isFailed || isNothing) return
     if (this.#options.mode === 'none') {
       this.#writeInOrder(round, ordered, written)
       const due = written.filter(({ log }) => log.isFlushDue(this.#options.clock.nowMs()))
@@ -159,12 +177,16 @@ export class Committer {
     for (const { batches } of written)
       for (const { bytes } of batches) byteCount += bytes.byteLength
     const isDirect = written.length <= directPartitionsMax || byteCount >= directBytesMin
-    const journaled = isDirect ? ordered : [...ordered, ...written]
+    const awaited = isDirect ? ordered : [...ordered, ...written]
+    const journaled = [...awaited, ...unwaited]
     const isInJournal = journaled.length > 0 && (await this.#writeJournal(journaled))
     // From here on the batches survive the process.
     if (isInJournal || ordered.length === 0) round.resolveWritten()
-    const flushes: Promise<void>[] = isInJournal ? [this.#options.journal.flush()] : []
+    const flushes: Promise<void>[] = []
+    if (isInJournal && awaited.length > 0) flushes.push(this.#flushJournal())
     if (isDirect || !isInJournal) for (const { log } of written) flushes.push(log.flush())
+    // What the journal could not take must not be missing before what it takes later.
+    if (!isInJournal) for (const { log } of unwaited) flushes.push(log.flush())
     await Promise.all(flushes)
     round.isJournaled = isInJournal
     for (const { log, batches } of ordered) {
@@ -225,7 +247,13 @@ export class Committer {
       return false
     }
     for (const { log } of taken) this.#dirty.add(log)
+    this.#isJournalUnflushed = true
     return true
+  }
+
+  async #flushJournal(): Promise<void> {
+    this.#isJournalUnflushed = false
+    await this.#options.journal.flush()
   }
 
   /**
@@ -237,6 +265,8 @@ export class Committer {
     const logs = [...this.#dirty]
     if (logs.some((log) => log.isOwing))
       throw new Error('the commit journal holds batches that could not be written elsewhere')
+    // What follows goes to the other file: nothing of this one may be missing then.
+    if (this.#isJournalUnflushed) await this.#flushJournal()
     this.#options.journal.turn()
     this.#dirty.clear()
     this.#checkpointing = (async () => {
@@ -254,6 +284,7 @@ function openRound(): OpenRound {
   return {
     logs: new Set(),
     ordered: new Set(),
+    unwaited: new Set(),
     failures: new Map(),
     isJournaled: false,
     written: written.promise,

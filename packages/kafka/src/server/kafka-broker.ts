@@ -271,7 +271,7 @@ export class KafkaBroker extends PartBase {
     running.groups?.close()
     for (const log of running.logs?.logs.values() ?? []) wakeAll(log)
     await running.server?.close(Math.min(deadlineMs, 1_000))
-    await running.transactions?.close()
+    running.transactions?.close()
     await running.logs?.close()
     await running.metadata?.close()
     await running.folder.release()

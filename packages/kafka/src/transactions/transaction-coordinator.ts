@@ -23,15 +23,13 @@ import {
 
 // How little a transaction needs to be flushed for, and why that is enough:
 //
-// - Ongoing (a partition was added) is appended and not waited for. What a crash loses of it, the logs
-//   know: an open transaction there belongs to the id's current producer and is Ongoing again.
+// - Ongoing (a partition was added) is written and no flush of it waited for. What a loss of power takes
+//   of it, the logs know: an open transaction there belongs to the id's current producer and is Ongoing
+//   again.
 // - Prepare, the markers and Complete are one ordered commit: one flush, of which a crash leaves the
 //   beginning. Prepare without Complete is completed on start; no marker is there without its Prepare,
 //   and no Complete without its markers. So an open transaction in a log is always a later one.
 // - An epoch is flushed before its producer hears of it.
-
-/** State that nobody waits for is written when it takes this many bytes, or with the next sweep. */
-const unwrittenBytesMax = 65_536
 
 export interface TransactionCoordinatorOptions {
   readonly clock: Clock
@@ -185,7 +183,7 @@ export class TransactionCoordinator {
     transaction.restore(kept)
     // A repeated InitProducerId is over once the producer has begun.
     transaction.lastProducerEpoch = noEpoch
-    if (log.pendingBytes > unwrittenBytesMax) this.#options.committer.enqueue(log)
+    this.#options.committer.writeSoon(log)
     return ErrorCode.none
   }
 
@@ -245,12 +243,10 @@ export class TransactionCoordinator {
 
   /** Ends transactions that take too long, and what could not be ended before; forgets unused ids. */
   async sweep(): Promise<void> {
-    const { clock, committer, logger } = this.#options
+    const { clock, logger } = this.#options
     const nowMs = clock.nowMs()
     const ends: Promise<unknown>[] = []
     for (const transaction of this.#transactions.values()) {
-      const log = this.#options.topic.logOf(transaction.transactionalId)
-      if (log && log.pendingBytes > 0) committer.enqueue(log)
       if (transaction.isBusy) continue
       const { status, startTimestampMs, timeoutMs, transactionalId } = transaction
       if (transaction.isPrepared) ends.push(this.#complete(transaction))
@@ -290,14 +286,8 @@ export class TransactionCoordinator {
     }
   }
 
-  /** Writes what nobody waited for. */
-  async close(): Promise<void> {
-    const { committer, topic } = this.#options
-    for (const transactionalId of this.#transactions.keys()) {
-      const log = topic.logOf(transactionalId)
-      if (log && log.pendingBytes > 0) await committer.enqueue(log).flushed
-    }
-    topic.close()
+  close(): void {
+    this.#options.topic.close()
   }
 
   /** Aborts with the next epoch, so that the producer cannot go on. */

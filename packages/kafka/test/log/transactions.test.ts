@@ -270,3 +270,36 @@ test('a producer with an open transaction writes nothing outside of it, and is n
   assert.equal(statSync(file, { throwIfNoEntry: false }), undefined)
   await store.close()
 })
+
+test('what nobody waited for leaves no gap before what a loss of power keeps', async (t) => {
+  const folder = await temporaryFolder(t)
+  const store = await open(folder)
+  const logs = range(0, 4).map((partition) => store.create({ topic: 't', partition, topicId }))
+  const [lazy, ...others] = logs as [PartitionLog, ...PartitionLog[]]
+  const plain = new Producer(-1n)
+  let acknowledged = 0
+  for (let round = 0; round < 120; round++) {
+    lazy.append(plain.batch([`${round}`.padEnd(150)], false))
+    store.committer.writeSoon(lazy)
+    await store.committer.idle()
+    const isAwaited = round % 3 === 2
+    if (isAwaited) lazy.append(plain.batch(['awaited'], false))
+    for (const log of others) log.append(plain.batch(['x'.repeat(100)], false))
+    await store.committer.enqueueOrdered(isAwaited ? logs : others).flushed
+    if (isAwaited) acknowledged = lazy.logEndOffset
+  }
+  assert.equal(lazy.highWatermark, acknowledged)
+  store.saveCheckpoints()
+  const copy = await temporaryFolder(t)
+  cpSync(folder, copy, { recursive: true })
+  for (const log of logs) {
+    const file = path.join(copy, log.name, '00000000000000000000.log')
+    truncateSync(file, log.segments[0]!.positionOf(log.recoveryPoint) + 7)
+  }
+  const again = await open(copy)
+  assert.equal(again.offline.size, 0)
+  assert.ok(again.get('t', 0)!.logEndOffset >= acknowledged)
+  for (const log of others) assert.equal(again.get('t', log.identity.partition)?.logEndOffset, 120)
+  await again.close()
+  await store.close()
+})

@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { cpSync, truncateSync } from 'node:fs'
+import path from 'node:path'
 import { test } from 'node:test'
 import { silentLogger } from '@khlong/core'
 import { temporaryFolder } from '@khlong/core/testing'
@@ -44,9 +46,10 @@ async function stand(folder: string, flushMode: FlushMode): Promise<Stand> {
 
 const producer = { producerId: 7n, producerEpoch: 0 }
 
-async function begin({ store, logs, coordinator }: Stand): Promise<void> {
-  const request = { transactionalId: 'tx', timeoutMs: 60_000, expected: undefined }
-  assert.equal((await coordinator.init(request)).errorCode, 0)
+const request = { transactionalId: 'tx', timeoutMs: 60_000, expected: undefined }
+
+async function begin({ store, logs, coordinator }: Stand, isKnown = false): Promise<void> {
+  if (!isKnown) assert.equal((await coordinator.init(request)).errorCode, 0)
   const partitions = [0, 1].map((partition) => ({ topic: 'out', partition }))
   assert.equal(coordinator.add('tx', producer, partitions), 0)
   for (const log of logs) {
@@ -115,5 +118,27 @@ test('a decision that cannot be written is none, and is taken later', async (t) 
   assert.equal(await coordinator.end('tx', producer, false), 0)
   assert.deepEqual(stable(logs), [2, 2])
   assert.equal(coordinator.get('tx')?.status, 'CompleteAbort')
+  await store.close()
+})
+
+test('a transaction whose beginning a loss of power took is known by its records', async (t) => {
+  const folder = await temporaryFolder(t)
+  const found = await stand(folder, 'all')
+  const { store, state, coordinator } = found
+  await coordinator.init(request)
+  const { byteCount } = state.segments[0]!
+  await begin(found, true)
+  assert.equal(coordinator.get('tx')?.status, 'Ongoing')
+  const copy = await temporaryFolder(t)
+  cpSync(folder, copy, { recursive: true })
+  truncateSync(path.join(copy, state.name, path.basename(state.segments[0]!.logPath)), byteCount)
+  for (const name of ['commit-0.journal', 'commit-1.journal'])
+    truncateSync(path.join(copy, name), 0)
+  const again = await stand(copy, 'all')
+  assert.equal(again.coordinator.get('tx')?.status, 'Ongoing')
+  assert.deepEqual(stable(again.logs), [0, 0])
+  assert.equal(await again.coordinator.end('tx', producer, true), 0)
+  assert.deepEqual(stable(again.logs), [2, 2])
+  await again.store.close()
   await store.close()
 })
