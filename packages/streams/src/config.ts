@@ -75,11 +75,14 @@ const streamsShape = {
   'heartbeat.interval.ms': ms.default(3_000),
   'compression.type': z.enum(['none', 'gzip', 'snappy', 'lz4', 'zstd']).default('none'),
   'linger.ms': ms.default(5),
-  'commit.interval.ms': ms.default(30_000),
+  'commit.interval.ms': ms.optional(),
+  'transaction.timeout.ms': count.min(1).default(10_000),
   'replication.factor': count.min(-1).default(-1),
   'num.stream.threads': z.literal(1, { error: 'only 1 is supported yet' }).default(1),
   'processing.guarantee': z
-    .literal('at_least_once', { error: 'exactly_once_v2 is not supported yet; use at_least_once' })
+    .enum(['at_least_once', 'exactly_once_v2'], {
+      error: 'expected at_least_once or exactly_once_v2 (which took the place of exactly_once)',
+    })
     .default('at_least_once'),
   'max.task.idle.ms': ms.default(0),
   'topology.optimization': z
@@ -119,7 +122,24 @@ const streamsShape = {
   ),
 } as const
 
-const streamsSchema: z.ZodType<ResolvedStreamsSettings> = z.strictObject(streamsShape)
+/** The interval between commits is a matter of the guarantee; it is filled in behind the schema. */
+type CheckedSettings = Omit<ResolvedStreamsSettings, 'commit.interval.ms'> & {
+  readonly 'commit.interval.ms'?: number | undefined
+}
+
+const streamsSchema: z.ZodType<CheckedSettings> = z
+  .strictObject(streamsShape)
+  .check(({ value, issues }) => {
+    const isOnce = value['processing.guarantee'] === 'exactly_once_v2'
+    const timeoutMs = value['transaction.timeout.ms']
+    if (!isOnce || (value['commit.interval.ms'] ?? 0) < timeoutMs) return
+    issues.push({
+      code: 'custom',
+      path: ['transaction.timeout.ms'],
+      message: `${timeoutMs} ms are not longer than commit.interval.ms, ${value['commit.interval.ms']}: each transaction would be taken back before its commit`,
+      input: timeoutMs,
+    })
+  })
 
 /** What an application of a {@link StreamsApps} part gets where it says nothing itself. */
 const appsSchema: z.ZodType<ResolvedStreamsAppsOptions> = z.strictObject({
@@ -157,10 +177,13 @@ export interface ResolvedStreamsSettings {
   readonly 'heartbeat.interval.ms': number
   readonly 'compression.type': 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd'
   readonly 'linger.ms': number
+  /** 30,000 with at_least_once; 100 with exactly_once_v2, where readers see nothing before it. */
   readonly 'commit.interval.ms': number
+  /** After this the broker takes back a transaction that nobody ended. Longer than commits are apart. */
+  readonly 'transaction.timeout.ms': number
   readonly 'replication.factor': number
   readonly 'num.stream.threads': 1
-  readonly 'processing.guarantee': 'at_least_once'
+  readonly 'processing.guarantee': 'at_least_once' | 'exactly_once_v2'
   /**
    * How long records wait for an empty partition that may have earlier ones. As in Java, and ours
    * beyond it: between all partitions here that feed one repartition topic, too.
@@ -242,7 +265,10 @@ export function resolveStreamsSettings(
   settings: unknown,
   source?: SettingsSource,
 ): ResolvedStreamsSettings {
-  return checkSettings(streamsSchema, settings, source)
+  const checked = checkSettings(streamsSchema, settings, source)
+  const isOnce = checked['processing.guarantee'] === 'exactly_once_v2'
+  const commitMs = checked['commit.interval.ms'] ?? (isOnce ? 100 : 30_000)
+  return Object.freeze({ ...checked, 'commit.interval.ms': commitMs })
 }
 
 /** The handlers that an application's settings name. */

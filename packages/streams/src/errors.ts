@@ -22,6 +22,8 @@ export type StreamsErrorCode =
   | 'STREAMS_APPLICATION_INVALID'
   /** A suppress buffer with `shutDownWhenFull` is full. */
   | 'STREAMS_BUFFER_FULL'
+  /** A transaction was lost: others have the tasks, or it took too long. What followed the last commit is repeated. */
+  | 'STREAMS_TASK_MIGRATED'
   /** A changelog record is not what the store can read. */
   | 'STREAMS_CHANGELOG_INVALID'
 

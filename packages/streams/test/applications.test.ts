@@ -87,7 +87,15 @@ describe('settings', () => {
     const refuse = (settings: object, message: RegExp): void => {
       assert.throws(() => resolveStreamsSettings({ ...id, ...settings }), { message })
     }
-    refuse({ 'processing.guarantee': 'exactly_once_v2' }, /exactly_once_v2 is not supported yet/)
+    refuse({ 'processing.guarantee': 'exactly_once' }, /exactly_once_v2/)
+    refuse(
+      { 'processing.guarantee': 'exactly_once_v2', 'commit.interval.ms': 30_000 },
+      /transaction\.timeout\.ms: 10000 ms are not longer/,
+    )
+    const interval = (guarantee: 'at_least_once' | 'exactly_once_v2'): number =>
+      resolveStreamsSettings({ ...id, 'processing.guarantee': guarantee })['commit.interval.ms']
+    assert.equal(interval('at_least_once'), 30_000)
+    assert.equal(interval('exactly_once_v2'), 100)
     refuse({ 'num.standby.replicas': 1 }, /num\.standby\.replicas: not supported yet/)
     refuse({ 'comit.interval.ms': 1 }, /did you mean commit\.interval\.ms/)
     refuse({ 'processing.exception.handler': 'ignore' }, /processing\.exception\.handler/)

@@ -1,26 +1,25 @@
+import { randomUUID } from 'node:crypto'
 import path from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { type Clock, type Logger, silentLogger, systemClock } from '@khlong/core'
-import { Admin, Consumer, KafkaClient, Producer } from '@khlong/kafka-client'
+import { Admin, KafkaClient } from '@khlong/kafka-client'
 import {
   type ResolvedStreamsSettings,
   resolveStreamsSettings,
   type StreamsSettings,
   taskSettings,
 } from '../config.ts'
-import { topologyError } from '../errors.ts'
-import { groupAssignor } from '../runtime/group-assignor.ts'
+import { StreamsError, topologyError } from '../errors.ts'
 import { prepareTopics } from '../runtime/internal-topics.ts'
-import { ProducerCollector } from '../runtime/producer-collector.ts'
-import { RepartitionPurge } from '../runtime/repartition-purge.ts'
 import type { RestoreProgress } from '../runtime/restore.ts'
-import { StreamThread } from '../runtime/stream-thread.ts'
 import { newTaskCounts, type TaskCounts } from '../runtime/task.ts'
-import { sourceTopics } from '../runtime/task-plan.ts'
 import { KeyValueStore, type ReadOnlyKeyValueStore } from '../state/key-value-store.ts'
 import { StateFolder } from '../state/state-folder.ts'
 import type { StateStore } from '../state/state-store.ts'
 import { type ReadOnlyWindowStore, WindowStore } from '../state/window-store.ts'
 import type { Topology } from '../topology/topology.ts'
+import { pick } from './pick.ts'
+import { StreamSession } from './stream-session.ts'
 
 /** Where an application stands in its life. */
 export type KafkaStreamsState =
@@ -59,7 +58,9 @@ export class KafkaStreams implements AsyncDisposable {
   readonly #clock: Clock
   readonly #stopping = new AbortController()
   #state: KafkaStreamsState = 'created'
-  #thread: StreamThread | undefined
+  /** Tells this instance from others where no folder does. */
+  readonly #processId = randomUUID()
+  #session: StreamSession | undefined
   #running: Promise<void> | undefined
   #starting: Promise<void> | undefined
   #closing: (() => Promise<void>)[] = []
@@ -77,15 +78,15 @@ export class KafkaStreams implements AsyncDisposable {
   }
   /** How far stores are restored; undefined while none is. */
   get restoring(): RestoreProgress | undefined {
-    return this.#thread?.restoring
+    return this.#session?.thread.restoring
   }
   /** Records that wait in the topics that are read. */
   get lag(): number {
-    return this.#thread?.lag() ?? 0
+    return this.#session?.thread.lag() ?? 0
   }
   /** When the next window closes; undefined where none is open. */
   get nextWindowCloseMs(): number | undefined {
-    return this.#thread?.nextWindowCloseMs()
+    return this.#session?.thread.nextWindowCloseMs()
   }
 
   /**
@@ -98,6 +99,7 @@ export class KafkaStreams implements AsyncDisposable {
       throw topologyError('an application starts once; make a new one')
     this.#starting ??= this.#start().catch(async (error: unknown) => {
       this.#state = 'error'
+      await this.#session?.close()
       await this.#closeAll()
       throw error
     })
@@ -129,7 +131,7 @@ export class KafkaStreams implements AsyncDisposable {
   }
 
   #stores(name: string): StateStore[] {
-    return (this.#thread?.tasks ?? []).flatMap((task) => {
+    return (this.#session?.thread.tasks ?? []).flatMap((task) => {
       const held = task.stores.get(name)
       return held ? [held.store] : []
     })
@@ -154,121 +156,57 @@ export class KafkaStreams implements AsyncDisposable {
     const folder = await this.#openFolder(
       plan.tasks.some((task) => task.subTopology.stores.some((store) => store.persistent)),
     )
-    const producer = new Producer(
-      {
-        ...clientSettings,
-        ...pick(settings, 'compression.type', 'linger.ms'),
-        acks: 'all',
-      },
-      { ...context, client },
-    )
-    this.#closing.push(() => producer.close({ timeoutMs: 2_000 }))
-    const shared = taskSettings(settings, {
-      logger: this.#logger,
-      clock: this.#clock,
-      counts: this.counts,
-    })
-    const collector = new ProducerCollector(producer, (topic, error) => {
-      this.#logger.warn({ application: applicationId, topic, err: error }, 'record was not sent')
-      this.counts.dropped.error++
-      return shared.errors.production({
-        stage: 'production',
-        error,
-        taskId: '',
-        nodeName: topic,
-        record: unknownRecord,
-      })
-    })
-    const { external, internal } = sourceTopics(topology, applicationId)
-    const topics = [...external, ...internal]
-    const fingerprint = [...topics].sort().join()
-    let assignedFor = fingerprint
-    const consumer = new Consumer(
-      {
-        ...clientSettings,
-        ...pick(
-          settings,
-          'auto.offset.reset',
-          'max.poll.records',
-          'fetch.max.bytes',
-          'session.timeout.ms',
-          'heartbeat.interval.ms',
-        ),
-        'group.id': applicationId,
-        ...this.#instanceId(folder),
-      },
-      {
-        ...context,
+    const ports = { logger: this.#logger, clock: this.#clock }
+    const shared = taskSettings(settings, { ...ports, counts: this.counts })
+    const openSession = (): StreamSession =>
+      new StreamSession({
+        ...ports,
+        topology,
+        settings,
+        clientSettings,
+        taskSettings: shared,
         client,
-        assignors: [
-          groupAssignor({
-            plan: () => prepareTopics(admin, topology, settings),
-            storedTasks: () => folder?.taskIds() ?? [],
-            fingerprint,
-            onAssignment: (given) => {
-              assignedFor = given
-            },
-          }),
-        ],
-      },
-    )
-    const purge = new RepartitionPurge(admin, new Set(internal), this.#clock, this.#logger)
-    const thread = new StreamThread({
-      topology,
-      settings,
-      taskSettings: shared,
-      client,
-      admin,
-      consumer,
-      collector,
-      folder,
-      plan: () => prepareTopics(admin, topology, settings),
-      clock: this.#clock,
-      logger: this.#logger,
-      signal: this.#stopping.signal,
-      onCommitted: (offsets) => purge.note(offsets),
-    })
-    this.#thread = thread
-    this.#state = 'rebalancing'
-    const subscribe = (): void =>
-      consumer.subscribe(topics, {
-        onPartitionsAssigned: async () => {
-          // A static member that comes back gets its old part without a round of its own.
-          if (assignedFor !== fingerprint) {
-            assignedFor = fingerprint
-            subscribe()
-          }
-          await thread.onAssigned(consumer.assignment)
+        admin,
+        folder,
+        processId: folder?.processId ?? this.#processId,
+        signal: this.#stopping.signal,
+        onRunning: () => {
           if (!this.#stopping.signal.aborted) this.#state = 'running'
-          this.#logger.info(
-            { application: applicationId, tasks: thread.tasks.map(({ id }) => id) },
-            'streams tasks assigned',
-          )
         },
-        onPartitionsRevoked: (partitions) => thread.onRevoked(partitions),
-        onPartitionsLost: (partitions) => thread.onLost(partitions),
       })
-    subscribe()
-    this.#running = this.#run(thread, consumer)
+    this.#state = 'rebalancing'
+    const session = openSession()
+    this.#session = session
+    await session.open()
+    this.#running = this.#run(session, openSession)
   }
 
-  async #run(thread: StreamThread, consumer: Consumer): Promise<void> {
+  async #run(first: StreamSession, openSession: () => StreamSession): Promise<void> {
     let failure: unknown
-    try {
-      await thread.run()
-    } catch (error) {
-      if (!this.#stopping.signal.aborted) failure = error
-      // What a record did that failed is not committed; it is read again after the next start.
-      thread.closeAll()
+    let session = first
+    for (let restarts = 0; ; restarts++) {
+      failure = await session.run()
+      if (!isMigration(failure) || this.#stopping.signal.aborted) break
+      this.#logger.warn(
+        { application: this.settings['application.id'], err: failure },
+        'transaction lost, streams application begins anew at its last commit',
+      )
+      if (session.hasCommitted) restarts = 0
+      this.#state = 'rebalancing'
+      session = openSession()
+      this.#session = session
+      try {
+        if (restarts > 0)
+          await delay(restartPauseMs(restarts), undefined, { signal: this.#stopping.signal })
+        await session.open()
+      } catch (error) {
+        failure = this.#stopping.signal.aborted ? undefined : error
+        await session.close()
+        break
+      }
     }
-    try {
-      await consumer.close()
-    } catch (error) {
-      failure ??= error
-    }
-    thread.closeAll()
     await this.#closeAll()
-    if (failure === undefined) return
+    if (failure === undefined || isMigration(failure)) return
     this.#state = 'error'
     this.#logger.error(
       { application: this.settings['application.id'], err: failure },
@@ -285,12 +223,6 @@ export class KafkaStreams implements AsyncDisposable {
     return folder
   }
 
-  /** With a folder the instance is known by it, so that a restart takes its place back at once. */
-  #instanceId(folder: StateFolder | undefined): { 'group.instance.id'?: string } {
-    if (!folder) return {}
-    return { 'group.instance.id': `${this.settings['application.id']}-${folder.processId}` }
-  }
-
   async #closeAll(): Promise<void> {
     const closing = this.#closing.reverse()
     this.#closing = []
@@ -301,22 +233,8 @@ export class KafkaStreams implements AsyncDisposable {
   }
 }
 
-const unknownRecord = {
-  topic: '',
-  partition: -1,
-  offset: -1,
-  timestampMs: -1,
-  headers: [],
-  rawKey: null,
-  rawValue: null,
-} as const
+const isMigration = (error: unknown): boolean =>
+  error instanceof StreamsError && error.code === 'STREAMS_TASK_MIGRATED'
 
-/** Some of an object's properties; those that are undefined are left out. */
-function pick<T extends object, Key extends keyof T>(
-  from: T,
-  ...keys: Key[]
-): { [Each in keyof Pick<T, Key>]: Exclude<T[Each], undefined> } {
-  return Object.fromEntries(
-    keys.filter((key) => from[key] !== undefined).map((key) => [key, from[key]]),
-  ) as { [Each in keyof Pick<T, Key>]: Exclude<T[Each], undefined> }
-}
+/** Beginning anew asks for a round of the group: members that keep losing must not keep it busy. */
+const restartPauseMs = (restarts: number): number => Math.min(10_000, 250 * 2 ** restarts)

@@ -13,6 +13,8 @@ export interface GroupAssignorOptions {
   readonly plan: () => Promise<TaskPlan>
   /** Tasks whose stores this member has on disk. */
   readonly storedTasks: () => readonly string[]
+  /** Called before each join: a round of the group has begun. */
+  readonly onJoin: () => void
   /** Told what topology the tasks were shared out for. */
   readonly onAssignment: (fingerprint: string) => void
   /** Tells this topology from another one of the same application. */
@@ -28,6 +30,7 @@ export function groupAssignor(options: GroupAssignorOptions): Assignor {
     name: 'khlong-stream',
     isCooperative: true,
     userData: () => {
+      options.onJoin()
       const data: MemberData = { version: 1, storedTasks: options.storedTasks() }
       return Buffer.from(JSON.stringify(data))
     },

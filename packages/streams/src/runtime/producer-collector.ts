@@ -1,6 +1,15 @@
-import type { BatchOutcome, KafkaClient, Producer, Receipt } from '@khlong/kafka-client'
+import {
+  type BatchOutcome,
+  type GroupMetadata,
+  type KafkaClient,
+  KafkaClientError,
+  type OffsetToCommit,
+  type Producer,
+  type Receipt,
+} from '@khlong/kafka-client'
 import { StreamsError, topologyError } from '../errors.ts'
 import type { CarriedHeaders } from '../record.ts'
+import { asMigration } from './migration.ts'
 import type { RecordCollector } from './task.ts'
 
 /** Says whether the application goes on without a record that could not be sent. */
@@ -9,6 +18,8 @@ export type OnSendError = (topic: string, error: Error) => 'continue' | 'fail'
 /**
  * Hands what tasks give out to a producer. An error that comes back later is remembered, and ends
  * the application at the next `flush` or `check`, unless the handler passes over it.
+ *
+ * With a transactional producer a transaction is open from the first record to the next commit.
  */
 export class ProducerCollector implements RecordCollector, Receipt {
   readonly #producer: Producer
@@ -18,11 +29,16 @@ export class ProducerCollector implements RecordCollector, Receipt {
   readonly #changelogOffsets = new Map<string, Map<number, number>>()
   #failure: Error | undefined
   #isFull = false
+  #isOpen = false
 
   constructor(producer: Producer, onSendError: OnSendError) {
     this.#producer = producer
     this.#client = producer.client
     this.#onSendError = onSendError
+  }
+
+  get isTransactional(): boolean {
+    return this.#producer.options['transactional.id'] !== undefined
   }
 
   /** Whether the producer's buffer is full: await `ready` before more is processed. */
@@ -48,6 +64,7 @@ export class ProducerCollector implements RecordCollector, Receipt {
     timestampMs: number | undefined,
     headers: CarriedHeaders,
   ): void {
+    this.#begin()
     const hasRoom = this.#producer.enqueueFor(
       { topic, partition, key, value, timestamp: timestampMs, headers },
       this,
@@ -86,10 +103,45 @@ export class ProducerCollector implements RecordCollector, Receipt {
     this.check()
   }
 
+  /**
+   * Makes what was sent true, together with the group's offsets.
+   *
+   * @throws KafkaClientError, StreamsError; then only {@link abort} is left
+   */
+  async commitTransaction(offsets: readonly OffsetToCommit[], group: GroupMetadata): Promise<void> {
+    this.#begin()
+    await this.flush()
+    await this.#producer.sendOffsets(offsets, group)
+    await this.#producer.commitTransaction()
+    this.#isOpen = false
+  }
+
+  /** Takes back what was sent since the last commit, so that nobody waits for it. */
+  async abort(): Promise<void> {
+    if (!this.#isOpen) return
+    this.#isOpen = false
+    await this.#producer.abortTransaction()
+  }
+
+  #begin(): void {
+    if (this.#isOpen || !this.isTransactional || this.#failure) return
+    this.#producer.beginTransaction()
+    this.#isOpen = true
+  }
+
   #onError(topic: string, error: Error): void {
     const isChangelog = this.#changelogOffsets.has(topic)
-    // A store whose changelog lacks a change is wrong, whatever the handler thinks of it.
-    if (!isChangelog && this.#onSendError(topic, error) === 'continue') return
+    // A store whose changelog lacks a change is wrong, whatever the handler thinks of it; and a
+    // transaction does not outlive a record that a broker refused.
+    const isLasting = isChangelog || (this.isTransactional && !isTooLarge(error))
+    if (this.isTransactional) {
+      const migration = asMigration(error)
+      if (migration instanceof StreamsError) {
+        this.#failure ??= migration
+        return
+      }
+    }
+    if (!isLasting && this.#onSendError(topic, error) === 'continue') return
     this.#failure ??= new StreamsError(
       'STREAMS_PRODUCTION_FAILED',
       `a record for topic ${topic} could not be sent`,
@@ -97,3 +149,7 @@ export class ProducerCollector implements RecordCollector, Receipt {
     )
   }
 }
+
+/** What the producer itself refuses has not reached the transaction. */
+const isTooLarge = (error: Error): boolean =>
+  error instanceof KafkaClientError && error.code === 'KAFKA_CLIENT_RECORD_TOO_LARGE'

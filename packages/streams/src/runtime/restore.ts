@@ -17,6 +17,8 @@ export interface RestoreOptions {
   readonly tasks: readonly StreamTask[]
   readonly folder: StateFolder | undefined
   readonly fetchBytes: number
+  /** Leaves out what transactions took back, and waits for those that are open. */
+  readonly isCommitted: boolean
   readonly logger: Logger
   readonly onProgress: (progress: RestoreProgress | undefined) => void
   readonly signal: AbortSignal
@@ -58,6 +60,7 @@ export async function restoreStores(options: RestoreOptions): Promise<void> {
         'auto.offset.reset': 'earliest',
         'max.poll.records': 10_000,
         'fetch.max.bytes': options.fetchBytes,
+        'isolation.level': options.isCommitted ? 'read_committed' : 'read_uncommitted',
       },
       { client, logger },
     )

@@ -7,6 +7,8 @@ export class RunningTask {
   readonly plan: PlannedTask
   /** Behind the last processed record, by topic. */
   readonly nextOffsets: Map<string, number> = new Map<string, number>()
+  /** What the group has, by topic. */
+  readonly committedOffsets: Map<string, number> = new Map<string, number>()
   /** Whether anything happened since the last commit. */
   isChanged = false
   /** Wall-clock time of the last record. */

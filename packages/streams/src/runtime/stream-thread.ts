@@ -1,12 +1,11 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Clock, Logger } from '@khlong/core'
-import {
-  type Admin,
-  type Consumer,
-  type KafkaClient,
-  KafkaClientError,
-  type OffsetToCommit,
-  type TopicPartition,
+import type {
+  Admin,
+  Consumer,
+  KafkaClient,
+  OffsetToCommit,
+  TopicPartition,
 } from '@khlong/kafka-client'
 import type { ResolvedStreamsSettings } from '../config.ts'
 import { StreamsError } from '../errors.ts'
@@ -14,6 +13,7 @@ import type { StateFolder } from '../state/state-folder.ts'
 import type { StoreSpec } from '../state/state-store.ts'
 import type { SubTopology, Topology } from '../topology/topology.ts'
 import { partitionKey } from './group-assignor.ts'
+import { taskMigrated } from './migration.ts'
 import {
   enqueue,
   headOf,
@@ -25,8 +25,9 @@ import {
 import type { ProducerCollector } from './producer-collector.ts'
 import { type RestoreProgress, restoreStores } from './restore.ts'
 import { RunningTask } from './running-task.ts'
-import { decodePartitionTime, encodePartitionTime } from './stream-time.ts'
-import { changelogTopic, StreamTask, type TaskSettings } from './task.ts'
+import { decodePartitionTime } from './stream-time.ts'
+import { StreamTask, type TaskSettings } from './task.ts'
+import { TaskCommit } from './task-commit.ts'
 import { type TaskPlan, upstreamOf } from './task-plan.ts'
 import { internalTopicNamer } from './topic-names.ts'
 
@@ -54,6 +55,12 @@ const sliceMs = 8
 const recordsPerLook = 64
 /** Changes that wait in stores before they are written ahead of the commit interval. */
 const dirtyMax = 50_000
+/**
+ * How long a transaction waits for a round of the group that has begun. Between the end of the round
+ * at the broker and our learning of it, a commit would be refused and everything since the last one
+ * be lost; but a round that waits for a dead member must not hold up commits until its session ends.
+ */
+const rebalanceWaitMs = 1_000
 
 /**
  * Owns tasks: polls, processes, commits. Everything that touches a task happens in its loop, or in
@@ -68,7 +75,10 @@ export class StreamThread {
   readonly #paused = new Set<string>()
   readonly #subTopologies: readonly SubTopology[]
   readonly #realTopic: (topic: string) => string
+  readonly #committer: TaskCommit
   #lastCommitMs: number
+  #rebalanceSinceMs: number | undefined
+  #migrated: StreamsError | undefined
   #nextIdleLookMs = 0
   restoring: RestoreProgress | undefined
 
@@ -77,6 +87,14 @@ export class StreamThread {
     this.#subTopologies = options.topology.subTopologies()
     this.#realTopic = internalTopicNamer(options.topology, options.settings['application.id'])
     this.#lastCommitMs = options.clock.nowMs()
+    this.#committer = new TaskCommit({
+      ...options,
+      applicationId: options.settings['application.id'],
+      processedOffset: (running, topic) => {
+        const queue = this.#queues.get(partitionKey({ topic, partition: running.task.partition }))
+        return queue && this.#processedOffset(queue)
+      },
+    })
   }
 
   get tasks(): readonly StreamTask[] {
@@ -101,7 +119,11 @@ export class StreamThread {
     return lag
   }
 
-  /** Runs until the signal says stop, or throws what the application cannot go on after. */
+  /**
+   * Runs until the signal says stop, or throws what the application cannot go on after.
+   *
+   * @throws StreamsError `STREAMS_TASK_MIGRATED` where another thread of the same id would go on
+   */
   async run(): Promise<void> {
     const { consumer, collector, signal } = this.#options
     while (!signal.aborted) {
@@ -114,6 +136,7 @@ export class StreamThread {
           consumer.pause([queue])
         }
       }
+      if (this.#migrated) throw this.#migrated
       const nowMs = this.#options.clock.nowMs()
       for (const group of this.#groups.values())
         if (group.isReady(nowMs, (partition) => consumer.lag(partition))) await this.#process(group)
@@ -124,8 +147,14 @@ export class StreamThread {
     }
   }
 
+  /** Told when this member is about to join the group again. */
+  onRebalance(): void {
+    this.#rebalanceSinceMs ??= this.#options.clock.nowMs()
+  }
+
   /** Starts the tasks whose partitions are all there now. */
   async onAssigned(owned: readonly TopicPartition[]): Promise<void> {
+    this.#rebalanceSinceMs = undefined
     const { client, admin, consumer, settings, folder, taskSettings, collector, clock } =
       this.#options
     const ownedKeys = new Set(owned.map(partitionKey))
@@ -136,6 +165,8 @@ export class StreamThread {
         !this.#tasks.has(id) && sources.every((source) => ownedKeys.has(partitionKey(source))),
     )
     if (starting.length === 0) return
+    // Restoring may take longer than a transaction may last.
+    if (collector.isTransactional) await this.#commitBetween([...this.#tasks.values()])
     const sources = starting.flatMap((planned) => planned.sources)
     const committed = new Map(
       (await consumer.committed(sources)).map((one) => [partitionKey(one), one]),
@@ -162,6 +193,7 @@ export class StreamThread {
       tasks: running.map(({ task }) => task),
       folder,
       fetchBytes: settings['fetch.max.bytes'],
+      isCommitted: collector.isTransactional,
       logger: this.#options.logger,
       onProgress: (progress) => {
         this.restoring = progress
@@ -174,6 +206,7 @@ export class StreamThread {
         const found = committed.get(partitionKey(source))
         if (found) {
           one.nextOffsets.set(source.topic, found.offset)
+          one.committedOffsets.set(source.topic, found.offset)
           streamTimeMs = Math.max(streamTimeMs, decodePartitionTime(found.metadata))
         } else consumer.seek(source, this.#beginning(source.topic))
       }
@@ -186,14 +219,19 @@ export class StreamThread {
 
   /** Commits and closes the tasks of these partitions. */
   async onRevoked(partitions: readonly TopicPartition[]): Promise<void> {
+    this.#rebalanceSinceMs = undefined
     const leaving = this.#tasksOf(partitions)
-    await this.#commit(leaving)
+    const { isTransactional } = this.#options.collector
+    // A transaction has what all tasks did: it cannot be committed for some of them.
+    await this.#commitBetween(isTransactional ? [...this.#tasks.values()] : leaving)
     this.#close(leaving)
   }
 
   /** Closes the tasks of these partitions: others may have them already. */
   onLost(partitions: readonly TopicPartition[]): void {
+    this.#rebalanceSinceMs = undefined
     this.#close(this.#tasksOf(partitions))
+    if (this.#options.collector.isTransactional) this.#migrated ??= taskMigrated()
   }
 
   /** Closes what is left, without a commit. */
@@ -257,50 +295,20 @@ export class StreamThread {
     for (const { task } of this.#tasks.values()) dirty += task.dirtyCount
     const isDue = nowMs - this.#lastCommitMs >= this.#options.settings['commit.interval.ms']
     if (!isDue && dirty < dirtyMax) return
+    const isRebalancing = nowMs - (this.#rebalanceSinceMs ?? -rebalanceWaitMs) < rebalanceWaitMs
+    if (isRebalancing && this.#options.collector.isTransactional) return
     this.#lastCommitMs = nowMs
-    await this.#commit([...this.#tasks.values()])
+    await this.#committer.commit([...this.#tasks.values()])
   }
 
-  /**
-   * At least once: what the tasks gave out and the stores' changes are acknowledged, then the stores
-   * on disk are brought to the same point, then offsets are committed.
-   */
-  async #commit(tasks: readonly RunningTask[]): Promise<void> {
-    const { collector, folder, consumer, settings, logger } = this.#options
-    const changed = tasks.filter((one) => one.isChanged || one.task.dirtyCount > 0)
-    if (changed.length === 0) return
-    for (const { task } of changed) task.flush()
-    await collector.flush()
-    const applicationId = settings['application.id']
-    if (folder) {
-      const checkpoints = changed.flatMap(({ task }) =>
-        [...task.stores.values()].flatMap(({ spec }) => {
-          if (!spec.persistent || spec.logging === false) return []
-          const topic = changelogTopic(applicationId, spec.name)
-          const offset = collector.changelogOffset(topic, task.partition)
-          return offset === undefined ? [] : [{ taskId: task.id, storeName: spec.name, offset }]
-        }),
-      )
-      await folder.commit(checkpoints)
-    }
-    const offsets: OffsetToCommit[] = changed.flatMap(({ task, nextOffsets, closedUntilMs }) =>
-      [...nextOffsets].map(([topic, offset]) => ({
-        topic,
-        partition: task.partition,
-        offset,
-        metadata: encodePartitionTime(Math.max(task.partitionTimeMs(topic), closedUntilMs)),
-      })),
-    )
+  /** Commits within a rebalance: a transaction that is lost there ends the loop, not the rebalance. */
+  async #commitBetween(tasks: readonly RunningTask[]): Promise<void> {
     try {
-      await consumer.commit(offsets)
+      await this.#committer.commit(tasks)
     } catch (error) {
-      // The group has moved on: who gets the tasks begins at the last commit.
-      if (!(error instanceof KafkaClientError) || !hasMovedOn(error)) throw error
-      logger.warn({ application: applicationId, err: error }, 'offsets were not committed')
-      return
+      if (!(error instanceof StreamsError) || error.code !== 'STREAMS_TASK_MIGRATED') throw error
+      this.#migrated ??= error
     }
-    for (const one of changed) one.isChanged = false
-    this.#options.onCommitted(offsets)
   }
 
   /**
@@ -384,8 +392,9 @@ export class StreamThread {
   #processedOffset(partition: TopicPartition): number | undefined {
     const queue = this.#queues.get(partitionKey(partition))
     if (!queue) return undefined
-    const position = queue.count === 0 ? this.#options.consumer.position(partition) : undefined
-    return position ?? queue.running.nextOffsets.get(queue.topic) ?? 0
+    const offset = queue.running.nextOffsets.get(queue.topic)
+    const position = queue.count === 0 ? this.#options.consumer.position(queue) : undefined
+    return position ?? offset
   }
 
   #addToGroup(running: RunningTask): void {
@@ -422,11 +431,3 @@ export class StreamThread {
     }
   }
 }
-
-/** Errors of a commit that say that the group has gone into another round without this member. */
-const movedOn: ReadonlySet<string> = new Set([
-  'KAFKA_ILLEGAL_GENERATION',
-  'KAFKA_UNKNOWN_MEMBER_ID',
-  'KAFKA_REBALANCE_IN_PROGRESS',
-])
-const hasMovedOn = (error: KafkaClientError): boolean => movedOn.has(error.code)

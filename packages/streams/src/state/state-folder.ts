@@ -134,6 +134,11 @@ export class StateFolder {
     })
   }
 
+  /** Forgets what the backings were told since the last commit. */
+  discard(): void {
+    this.#changes.splice(0)
+  }
+
   /** Empties a store, to read it anew. */
   async wipe(taskId: string, storeName: string): Promise<void> {
     const id = this.#storeId(taskId, storeName)

@@ -1,0 +1,233 @@
+import type { Clock, Logger } from '@khlong/core'
+import {
+  type Admin,
+  Consumer,
+  type KafkaClient,
+  type KafkaClientOptions,
+  Producer,
+} from '@khlong/kafka-client'
+import type { ResolvedStreamsSettings } from '../config.ts'
+import { groupAssignor } from '../runtime/group-assignor.ts'
+import { prepareTopics } from '../runtime/internal-topics.ts'
+import { ProducerCollector } from '../runtime/producer-collector.ts'
+import { RepartitionPurge } from '../runtime/repartition-purge.ts'
+import { StreamThread } from '../runtime/stream-thread.ts'
+import type { TaskSettings } from '../runtime/task.ts'
+import { sourceTopics } from '../runtime/task-plan.ts'
+import type { StateFolder } from '../state/state-folder.ts'
+import type { Topology } from '../topology/topology.ts'
+import { pick } from './pick.ts'
+
+export interface StreamSessionOptions {
+  readonly topology: Topology
+  readonly settings: ResolvedStreamsSettings
+  readonly clientSettings: KafkaClientOptions
+  readonly taskSettings: TaskSettings
+  readonly client: KafkaClient
+  readonly admin: Admin
+  readonly folder: StateFolder | undefined
+  /** Tells this instance from all others of the application. */
+  readonly processId: string
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly signal: AbortSignal
+  /** Called whenever tasks were shared out. */
+  readonly onRunning: () => void
+}
+
+/**
+ * One membership in the group: a consumer, a producer and the thread between them. With transactions
+ * it ends where a transaction is lost; the next session takes over the transactional id, and begins
+ * where the last commit is.
+ */
+export class StreamSession {
+  readonly thread: StreamThread
+  /** Whether anything was committed. */
+  hasCommitted = false
+  readonly #options: StreamSessionOptions
+  readonly #producer: Producer
+  readonly #collector: ProducerCollector
+  readonly #consumer: Consumer
+  readonly #topics: readonly string[]
+  /** Tells this topology from another one of the same application. */
+  readonly #fingerprint: string
+  #assignedFor: string
+
+  constructor(options: StreamSessionOptions) {
+    this.#options = options
+    const { settings, topology, client, admin, folder, clock, logger, clientSettings } = options
+    const applicationId = settings['application.id']
+    const isOnce = settings['processing.guarantee'] === 'exactly_once_v2'
+    const { external, internal } = sourceTopics(topology, applicationId)
+    this.#topics = [...external, ...internal]
+    this.#fingerprint = [...this.#topics].sort().join()
+    this.#assignedFor = this.#fingerprint
+    this.#producer = new Producer(
+      {
+        ...clientSettings,
+        ...pick(settings, 'compression.type', 'linger.ms'),
+        acks: 'all',
+        ...(isOnce
+          ? {
+              // As Java names it: the thread's number is its last part.
+              'transactional.id': `${applicationId}-${options.processId}-1`,
+              ...pick(settings, 'transaction.timeout.ms'),
+            }
+          : {}),
+      },
+      { logger, client },
+    )
+    this.#collector = new ProducerCollector(this.#producer, (topic, error) =>
+      this.#onSendError(topic, error),
+    )
+    this.#consumer = new Consumer(
+      {
+        ...clientSettings,
+        ...pick(
+          settings,
+          'auto.offset.reset',
+          'max.poll.records',
+          'fetch.max.bytes',
+          'session.timeout.ms',
+          'heartbeat.interval.ms',
+        ),
+        'group.id': applicationId,
+        'isolation.level': isOnce ? 'read_committed' : 'read_uncommitted',
+        // With a folder the instance is known by it, so that a restart takes its place back at once.
+        ...(folder ? { 'group.instance.id': `${applicationId}-${options.processId}` } : {}),
+      },
+      {
+        logger,
+        client,
+        assignors: [
+          groupAssignor({
+            plan: () => prepareTopics(admin, topology, settings),
+            storedTasks: () => folder?.taskIds() ?? [],
+            fingerprint: this.#fingerprint,
+            onJoin: () => this.thread.onRebalance(),
+            onAssignment: (given) => {
+              this.#assignedFor = given
+            },
+          }),
+        ],
+      },
+    )
+    const purge = new RepartitionPurge(admin, new Set(internal), clock, logger)
+    this.thread = new StreamThread({
+      ...options,
+      consumer: this.#consumer,
+      collector: this.#collector,
+      plan: () => prepareTopics(admin, topology, settings),
+      onCommitted: (offsets) => {
+        this.hasCommitted = true
+        purge.note(offsets)
+      },
+    })
+  }
+
+  /** Takes the transactional id over, where there is one, and joins the group. */
+  async open(): Promise<void> {
+    // Before anything is read: what an earlier producer of this id left open is taken back now.
+    if (this.#collector.isTransactional) await this.#producer.initTransactions()
+    this.#options.signal.throwIfAborted()
+    this.#subscribe()
+  }
+
+  /** Runs until it is told to stop, and closes; gives the error that ended it before. */
+  async run(): Promise<unknown> {
+    const { thread } = this
+    let failure: unknown
+    try {
+      await thread.run()
+    } catch (error) {
+      if (!this.#options.signal.aborted) failure = error
+      // What a record did that failed is not committed; it is read again after the next start.
+      thread.closeAll()
+    }
+    const closeFailure = await this.close()
+    return failure ?? closeFailure
+  }
+
+  /** Commits, gives the tasks back and leaves the group; gives the error of what failed. */
+  async close(): Promise<unknown> {
+    let failure: unknown
+    try {
+      await this.#consumer.close()
+    } catch (error) {
+      failure = error
+    }
+    this.thread.closeAll()
+    this.#options.folder?.discard()
+    await this.#abort()
+    await this.#producer.close({ timeoutMs: closeTimeoutMs })
+    return failure
+  }
+
+  #subscribe(): void {
+    const { thread } = this
+    const { logger, settings, onRunning } = this.#options
+    this.#consumer.subscribe(this.#topics, {
+      onPartitionsAssigned: async () => {
+        // A static member that comes back gets its old part without a round of its own.
+        if (this.#assignedFor !== this.#fingerprint) {
+          this.#assignedFor = this.#fingerprint
+          this.#subscribe()
+        }
+        await thread.onAssigned(this.#consumer.assignment)
+        onRunning()
+        logger.info(
+          { application: settings['application.id'], tasks: thread.tasks.map(({ id }) => id) },
+          'streams tasks assigned',
+        )
+      },
+      onPartitionsRevoked: (partitions) => thread.onRevoked(partitions),
+      onPartitionsLost: (partitions) => thread.onLost(partitions),
+    })
+  }
+
+  /** Readers of committed records need not wait for the timeout of what will never be committed. */
+  async #abort(): Promise<void> {
+    const { settings, logger } = this.#options
+    const timeout = Promise.withResolvers<void>()
+    const timer = setTimeout(timeout.resolve, closeTimeoutMs)
+    try {
+      await Promise.race([this.#collector.abort(), timeout.promise])
+    } catch (error) {
+      // Who is fenced has nothing left to take back.
+      logger.debug(
+        { application: settings['application.id'], err: error },
+        'transaction was not aborted',
+      )
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  #onSendError(topic: string, error: Error): 'continue' | 'fail' {
+    const { settings, taskSettings, logger } = this.#options
+    logger.warn(
+      { application: settings['application.id'], topic, err: error },
+      'record was not sent',
+    )
+    taskSettings.counts.dropped.error++
+    return taskSettings.errors.production({
+      stage: 'production',
+      error,
+      taskId: '',
+      nodeName: topic,
+      record: unknownRecord,
+    })
+  }
+}
+
+const closeTimeoutMs = 2_000
+
+const unknownRecord = {
+  topic: '',
+  partition: -1,
+  offset: -1,
+  timestampMs: -1,
+  headers: [],
+  rawKey: null,
+  rawValue: null,
+} as const
