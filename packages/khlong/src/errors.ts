@@ -2,6 +2,11 @@ import { CodedError, type CodedErrorOptions } from '@khlong/core'
 
 export type KhlongErrorCode =
   | 'KHLONG_CERTIFICATE'
+  | 'KHLONG_DEVICE_EXISTS'
+  | 'KHLONG_DEVICE_INVALID'
+  | 'KHLONG_DEVICE_UNKNOWN'
+  | 'KHLONG_DEVICES_DAMAGED'
+  | 'KHLONG_DEVICES_NEWER'
   | 'KHLONG_PIPELINE_MISSING'
   | 'KHLONG_SETTING_INVALID'
   | 'KHLONG_PORT_TAKEN'

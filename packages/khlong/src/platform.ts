@@ -3,11 +3,14 @@ import type { Logger } from '@khlong/core'
 import { type DataFolder, openDataFolder, parseListen } from '@khlong/core'
 import { type AddressBook, resolveAddressBook } from './config/address-book.ts'
 import { type PartName, partNames } from './config/part-names.ts'
-import type { Pipeline } from './config/pipeline.ts'
+import { type Pipeline, partSettings } from './config/pipeline.ts'
+import { ownAccessKey } from './devices/broker-access.ts'
+import { DeviceRegistry } from './devices/device-registry.ts'
 import { LocalThread } from './host/local-thread.ts'
 import type { PartThread, ThreadEvents } from './host/part-thread.ts'
 import { Supervisor } from './host/supervisor.ts'
 import { WorkerThread } from './host/worker-thread.ts'
+import { type FirstUse, makeFirstUse } from './lan/first-use.ts'
 import type { ThreadName } from './parts/definition.ts'
 import { partDefinitions } from './parts/definitions.ts'
 import { locateSettingsError, wiredSettings } from './parts/part-settings.ts'
@@ -23,6 +26,8 @@ export interface PlatformOptions {
   only?: readonly PartName[]
   /** Called each second with the newest snapshot. */
   onSnapshot?(snapshot: Snapshot): void
+  /** Called with what was made for the first use on a network, before anything listens. */
+  onFirstUse?(firstUse: FirstUse): void
 }
 
 /** How long the public MQTT listener waits for the pipeline's own subscriptions. */
@@ -114,12 +119,21 @@ export class Platform {
   }
 
   async #start(): Promise<void> {
+    await this.#prepareAccess()
     await writeDiscovery(path.join(this.#data.path, 'discovery'), this.book, this.#running)
     await this.#status.start()
     this.#timer = setInterval(() => this.#tick(), snapshotEveryMs)
     await this.#supervisor.start()
     this.#snapshots.ready = true
     await this.#takeSnapshot()
+  }
+
+  /** People and devices come before what they log in to. */
+  async #prepareAccess(): Promise<void> {
+    const { pipeline, logger, onFirstUse } = this.#options
+    if (pipeline.lan) onFirstUse?.(await makeFirstUse(pipeline, logger))
+    if (this.#running.includes('mqtt') && !ownAccessKey(partSettings(pipeline, 'mqtt') || {}))
+      await new DeviceRegistry(pipeline.data).writeMosquittoFiles()
   }
 
   #tick(): void {

@@ -63,3 +63,44 @@ test('an unknown section is refused with the nearest known one', async (t) => {
 test('a folder that is not there is said, with the command that makes one', async () => {
   await assert.rejects(readPipeline({ folder: './nowhere' }), { code: 'KHLONG_PIPELINE_MISSING' })
 })
+
+test('with lan MQTT and the console listen on the network, and nothing else does', async (t) => {
+  const listenersOf = async (yaml: string, set: string[] = []): Promise<string[]> => {
+    const { parts } = await resolveAddressBook(await pipelineOf(t, yaml, set))
+    return Object.entries(parts).flatMap(([part, address]) =>
+      address.kind === 'embedded'
+        ? Object.entries(address.listeners)
+            .filter(([, listen]) => !listen.startsWith('127.0.0.1:'))
+            .map(([listener]) => `${part}.${listener}`)
+        : [],
+    )
+  }
+  assert.deepEqual(await listenersOf(''), [])
+  const opened = ['mqtt.listen', 'mqtt.websocket', 'grafana.listen']
+  assert.deepEqual(await listenersOf('lan: true'), opened)
+  // A port that was written opens, too; a host that was written stays.
+  assert.deepEqual(await listenersOf('lan: true\nmqtt: { listen: 0, websocket: "127.0.0.1:0" }'), [
+    'mqtt.listen',
+    'grafana.listen',
+  ])
+})
+
+test('with lan nobody comes in without a name', async (t) => {
+  for (const part of ['mqtt', 'grafana'])
+    await assert.rejects(
+      pipelineOf(t, `lan: true\n${part}:\n  allow_anonymous: true\n`).then((pipeline) =>
+        resolveAddressBook(pipeline),
+      ),
+      new RegExp(`khlong\\.yml:3: ${part}\\.allow_anonymous: true lets everyone`),
+    )
+  await assert.rejects(pipelineOf(t, 'lan: yes please\n'), /khlong\.yml:1: lan: expected true or/)
+})
+
+test("the pipeline's own clients have a login of their own, fresh for each run", async (t) => {
+  const pipeline = await pipelineOf(t, '')
+  const [first, second] = [await resolveAddressBook(pipeline), await resolveAddressBook(pipeline)]
+  const url = new URL(first.environment.KHLONG_MQTT_URL!)
+  assert.equal(url.username, 'khlong-internal')
+  assert.equal(url.password, first.mqttLogin.password)
+  assert.notEqual(first.mqttLogin.password, second.mqttLogin.password)
+})

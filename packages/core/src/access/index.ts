@@ -27,3 +27,4 @@ export {
 export type { ScryptCost } from './password.ts'
 export { covers, isRole, type Role, roles } from './role.ts'
 export { digestOf, isEqualSecret, newPassword, newToken } from './secrets.ts'
+export { withLock, writeWhole } from './whole-file.ts'

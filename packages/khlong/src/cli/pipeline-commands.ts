@@ -14,6 +14,7 @@ interface PipelineFlags {
   data?: string
   set: string[]
   demo?: boolean
+  lan?: boolean
   open: boolean
 }
 
@@ -30,6 +31,7 @@ export function addPipelineCommands(program: Command): void {
     .argument('[dir]', 'folder with khlong.yml', '.')
     .option('--data <dir>', 'keep all data there')
     .option('--demo', 'lay khlong.demo.yml over khlong.yml (a fleet of sensors, short windows)')
+    .option('--lan', 'open MQTT and the console to the local network, with logins')
     .option('--no-open', 'do not open the console in a browser')
     .addOption(setOption())
     .action(async (folder: string, flags: PipelineFlags) => {
@@ -42,6 +44,7 @@ export function addPipelineCommands(program: Command): void {
     .argument('[dir]', 'folder with khlong.yml', '.')
     .option('--data <dir>', 'keep all data there')
     .option('--demo', 'lay khlong.demo.yml over khlong.yml')
+    .option('--lan', 'as khlong up --lan would')
     .addOption(setOption())
     .action(async (folder: string, flags: PipelineFlags) => {
       const pipeline = await readPipeline({ folder, ...flags })

@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander'
 import { version } from '../version.ts'
 import { addCertCommands } from './cert-commands.ts'
 import { addConnectCommands } from './connect-commands.ts'
+import { addDeviceCommands } from './device-commands.ts'
 import { addKafkaCommands } from './kafka-commands.ts'
 import { addMongoCommands } from './mongo-commands.ts'
 import { addMqttCommands } from './mqtt-commands.ts'
@@ -31,6 +32,7 @@ export function makeProgram(): Command {
   addZooKeeperCommands(program)
   addPrometheusCommands(program)
   addMongoCommands(program)
+  addDeviceCommands(program)
   addUserCommands(program)
   addTokenCommands(program)
   return program

@@ -1,4 +1,7 @@
+import { clientAddress } from '../config/address-book.ts'
 import { readPipeline } from '../config/pipeline.ts'
+import type { FirstUse } from '../lan/first-use.ts'
+import { networkLines, secretLines } from '../lan/lan-lines.ts'
 import { Platform } from '../platform.ts'
 import type { Snapshot } from '../status/snapshot.ts'
 import { LiveTable, tableLines } from '../terminal/live-table.ts'
@@ -12,6 +15,7 @@ export interface RunPipelineOptions {
   data?: string
   set: readonly string[]
   demo?: boolean
+  lan?: boolean
   open: boolean
 }
 
@@ -24,6 +28,7 @@ export async function runPipeline(options: RunPipelineOptions): Promise<number> 
   }
   const pipeline = await readPipeline(options)
   let table: LiveTable | undefined
+  let firstUse: FirstUse = {}
   const logger = makeLogger(
     (line) => (table ? table.print(line.trimEnd()) : process.stdout.write(line)),
     interactive ? 'warn' : 'info',
@@ -34,6 +39,10 @@ export async function runPipeline(options: RunPipelineOptions): Promise<number> 
     pipeline,
     logger,
     onSnapshot: (snapshot: Snapshot) => table?.draw(snapshot),
+    onFirstUse: (made) => {
+      firstUse = made
+      for (const line of secretLines(made)) say(line)
+    },
   })
   const platform = await starting
   const uncaught = (error: unknown): void => {
@@ -48,7 +57,8 @@ export async function runPipeline(options: RunPipelineOptions): Promise<number> 
     say(`port ${from} is taken: ${part}${listener === 'listen' ? '' : ` ${listener}`} is on ${to}`)
   const consoleUrl = consoleAddress(platform)
   say(`ready in ${((performance.now() - startMs) / 1_000).toFixed(1)} s`)
-  const footer = nextSteps(platform, consoleUrl)
+  if (pipeline.lan) for (const line of networkLines(platform.book, interactive)) say(line)
+  const footer = nextSteps(platform, consoleUrl, firstUse)
   if (interactive) {
     table = new LiveTable(process.stdout, footer)
     if (platform.latest) table.draw(platform.latest)
@@ -71,19 +81,37 @@ function consoleAddress(platform: Platform): string | undefined {
 }
 
 /** The last lines of the terminal: where to look, and three commands to try. */
-function nextSteps(platform: Platform, consoleUrl: string | undefined): string[] {
-  const { parts, environment } = platform.book
+function nextSteps(
+  platform: Platform,
+  consoleUrl: string | undefined,
+  { device }: FirstUse,
+): string[] {
+  const { environment } = platform.book
   const option = (name: string, address: string | undefined, standard: string): string =>
     address === undefined || address === standard ? '' : ` ${name} ${address}`
-  const mqtt =
-    parts.mqtt.kind === 'embedded' ? parts.mqtt.listeners.listen : environment.KHLONG_MQTT_URL
   const frame =
     '{"id":"777","name":"mine","place_id":"1","payload":{"temperature":21,"humidity":40,"pressure":1013,"luminosity":300}}'
+  const mqttUrl = publishUrl(platform, device)
   return [
     ...(consoleUrl ? [`Open ${consoleUrl}`] : []),
     'Try next:',
-    `  npx khlong mqtt pub iot-frames '${frame}'${option('--url', mqtt && `mqtt://${mqtt}`, 'mqtt://127.0.0.1:1883')}`,
+    ...(mqttUrl === undefined
+      ? ['  npx khlong device add NAME --place PLACE']
+      : [
+          `  npx khlong mqtt pub iot-frames '${frame}'${option('--url', mqttUrl, 'mqtt://127.0.0.1:1883')}`,
+        ]),
     `  npx khlong kafka consume iot-frames${option('--bootstrap-server', environment.KHLONG_KAFKA_BOOTSTRAP_SERVERS, '127.0.0.1:9092')}`,
     `  npx khlong mongo find iot.iot_frames --limit 3${option('--url', environment.KHLONG_MONGODB_URI, 'mongodb://127.0.0.1:27017')}`,
   ]
+}
+
+/** What a person may publish by; undefined where that needs a secret which is not known here. */
+function publishUrl({ book }: Platform, device: FirstUse['device']): string | undefined {
+  const { mqtt } = book.parts
+  if (mqtt.kind !== 'embedded') return book.environment.KHLONG_MQTT_URL
+  const { listen } = mqtt.listeners
+  if (listen === undefined) return undefined
+  const address = clientAddress(listen)
+  if (address === listen) return `mqtt://${listen}`
+  return device && `mqtt://${device.name}:${device.secret}@${address}`
 }

@@ -1,7 +1,9 @@
 import net from 'node:net'
 import { formatListen, type ListenAddress, parseListen } from '@khlong/core'
-import { newToken } from '@khlong/core/access'
+import { newPassword, newToken } from '@khlong/core/access'
+import { internalUsername } from '../devices/device.ts'
 import { KhlongError } from '../errors.ts'
+import { checkLan, defaultHost } from '../lan/lan-settings.ts'
 import type { PartName } from './part-names.ts'
 import { type Pipeline, partSettings } from './pipeline.ts'
 
@@ -22,6 +24,8 @@ export interface AddressBook {
   }[]
   /** What this run's own clients are known by where people must log in; fresh each time, in no file. */
   readonly token: string
+  /** What they log in to our broker by; fresh each time, too. */
+  readonly mqttLogin: { readonly username: string; readonly password: string }
   /** `KHLONG_…` variables as connector files read them. */
   readonly environment: Readonly<Record<string, string>>
 }
@@ -91,6 +95,7 @@ export async function resolveAddressBook(
   pipeline: Pipeline,
   { isFree = canListen }: ResolveAddressOptions = {},
 ): Promise<AddressBook> {
+  checkLan(pipeline)
   const ports: Ports = { given: new Set(), isFree }
   const parts = {} as Record<PartName, PartAddress>
   const moved: { part: PartName; listener: string; from: number; to: number }[] = []
@@ -123,7 +128,9 @@ export async function resolveAddressBook(
     host: '127.0.0.1',
     port: await freePort('127.0.0.1', 9600, ports),
   })
-  return { parts, platform, moved, token: newToken(), environment: environmentOf(parts) }
+  const mqttLogin = { username: internalUsername, password: newPassword(32) }
+  const environment = environmentOf(parts, mqttLogin)
+  return { parts, platform, moved, token: newToken(), mqttLogin, environment }
 }
 
 interface Ports {
@@ -138,13 +145,13 @@ async function decide(
   written: unknown,
   ports: Ports,
 ): Promise<ListenAddress> {
-  if (written === undefined)
-    return { host: '127.0.0.1', port: await freePort('127.0.0.1', listener.port, ports) }
+  const host = defaultHost(pipeline, part, listener.name)
+  if (written === undefined) return { host, port: await freePort(host, listener.port, ports) }
   const where = pipeline.settings.where([part, listener.name])
   const key = `${part}.${listener.name}`
   let address: ListenAddress
   try {
-    address = parseListen(written as string | number)
+    address = parseListen(written as string | number, host)
   } catch (error) {
     throw new KhlongError('KHLONG_SETTING_INVALID', `${where}: ${key}: ${(error as Error).message}`)
   }
@@ -203,7 +210,10 @@ export function clientAddress(listen: string): string {
   return formatListen({ host: host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host, port })
 }
 
-function environmentOf(parts: Readonly<Record<PartName, PartAddress>>): Record<string, string> {
+function environmentOf(
+  parts: Readonly<Record<PartName, PartAddress>>,
+  { username, password }: AddressBook['mqttLogin'],
+): Record<string, string> {
   const environment: Record<string, string> = {}
   const give = (
     name: string,
@@ -217,7 +227,7 @@ function environmentOf(parts: Readonly<Record<PartName, PartAddress>>): Record<s
     else if (address.kind === 'embedded' && address.listeners[listener] !== undefined)
       environment[name] = `${scheme}${clientAddress(address.listeners[listener])}${path}`
   }
-  give('KHLONG_MQTT_URL', 'mqtt', 'mqtt://', 'internal.listen')
+  give('KHLONG_MQTT_URL', 'mqtt', `mqtt://${username}:${password}@`, 'internal.listen')
   give('KHLONG_ZOOKEEPER_CONNECT', 'zookeeper', '')
   give('KHLONG_KAFKA_BOOTSTRAP_SERVERS', 'kafka', '')
   give('KHLONG_CONNECT_URL', 'connect', 'http://')

@@ -12,6 +12,8 @@ export interface Pipeline {
   readonly folder: string
   /** Where all parts keep their data. */
   readonly data: string
+  /** Whether MQTT and the console are open to the local network. */
+  readonly lan: boolean
   /** Host names that files of the pipeline use, by part or address: `{mosquitto: 'mqtt'}`. */
   readonly hosts: Readonly<Record<string, string>>
   /** Settings of each part as written; a part that is left out has none. */
@@ -26,9 +28,11 @@ export interface ReadPipelineOptions {
   set?: readonly string[]
   /** Lays `khlong.demo.yml` over `khlong.yml`. */
   demo?: boolean
+  /** Overrides `lan:`. */
+  lan?: boolean
 }
 
-const topKeys: readonly string[] = ['name', 'data', 'hosts', ...partNames]
+const topKeys: readonly string[] = ['name', 'data', 'hosts', 'lan', ...partNames]
 
 /**
  * Reads a pipeline folder. A missing `khlong.yml` means defaults throughout.
@@ -48,11 +52,17 @@ export async function readPipeline(options: ReadPipelineOptions): Promise<Pipeli
   if (options.demo) await layFile(settings, folder, 'khlong.demo.yml', true)
   for (const assignment of options.set ?? []) settings.assign(assignment)
   checkTopLevel(settings)
+  const lan = options.lan ?? settings.value(['lan']) ?? false
+  if (typeof lan !== 'boolean')
+    throw new SettingsError(`${settings.where(['lan'])}: lan: expected true or false`, {
+      key: 'lan',
+    })
   const data = options.data ?? settings.text(['data']) ?? './data'
   return {
     name: settings.text(['name']) ?? path.basename(folder),
     folder,
     data: options.data === undefined ? path.resolve(folder, data) : path.resolve(data),
+    lan,
     hosts: settings.textMap(['hosts']),
     settings,
   }

@@ -1,5 +1,9 @@
 import path from 'node:path'
+import { parseListen } from '@khlong/core'
+import { isLoopback } from '@khlong/core/access'
+import { type AddressBook, clientAddress } from '../config/address-book.ts'
 import type { PartName } from '../config/part-names.ts'
+import { brokerAccess } from '../devices/broker-access.ts'
 import type { PartDefinition, WiringContext } from './definition.ts'
 
 /** Every part, in the order in which they are shown. What they need of each other stands in `after`. */
@@ -10,7 +14,14 @@ export const partDefinitions: readonly PartDefinition[] = [
     after: [],
     // The public listeners open when the pipeline's own subscriptions exist: what is acknowledged
     // before that would be kept by nobody.
-    settings: (written, { listeners, data }) => ({ ...written, ...listeners, data, hold: true }),
+    settings: (written, { listeners, data, pipeline, book }) => ({
+      ...brokerAccess(written, listeners, pipeline.data),
+      ...written,
+      ...listeners,
+      data,
+      hold: true,
+      internal: book.mqttLogin,
+    }),
   },
   {
     name: 'zookeeper',
@@ -101,7 +112,7 @@ export const partDefinitions: readonly PartDefinition[] = [
         ...given('mongodb', environment.KHLONG_MONGODB_URI),
         ...given('kafka', environment.KHLONG_KAFKA_BOOTSTRAP_SERVERS),
         ...given('connect', environment.KHLONG_CONNECT_URL),
-        ...given('mqtt', mqtt?.listen ? `mqtt://${mqtt.listen}` : environment.KHLONG_MQTT_URL),
+        ...given('mqtt', consoleMqttUrl(context.book)),
         ...given('mqttWebsocket', mqtt?.websocket && `ws://${mqtt.websocket}`),
         ...given('zookeeper', environment.KHLONG_ZOOKEEPER_CONNECT),
         platform: `http://${platform}`,
@@ -135,6 +146,16 @@ function accessOf(
     access: resolve(written.access, path.join(pipeline.data, 'access')),
     'access.token': book.token,
   }
+}
+
+/** MQTT as the console connects to it and shows it, without its login: by the public port where that can be. */
+function consoleMqttUrl({ parts, environment, mqttLogin }: AddressBook): string | undefined {
+  const listen = parts.mqtt.kind === 'embedded' ? parts.mqtt.listeners.listen : undefined
+  const address = listen === undefined ? undefined : clientAddress(listen)
+  // The pipeline's own login counts only from this machine's loopback.
+  if (address === undefined || !isLoopback(parseListen(address).host))
+    return environment.KHLONG_MQTT_URL
+  return `mqtt://${mqttLogin.username}:${mqttLogin.password}@${address}`
 }
 
 /** One key with its value, or none where there is no value. */

@@ -1,0 +1,116 @@
+import { frameTopic } from './mosquitto-files.ts'
+import type { SketchFacts } from './sketch.ts'
+
+// JSON text is also a literal of Python, JavaScript and C++ for what names, places and secrets may hold.
+const literal = JSON.stringify
+
+/** For Python 3 with paho-mqtt 2. */
+export function pythonSketch({ device, secret, host, port }: SketchFacts): string {
+  const { name, id, place, rate = 1 } = device
+  return `# ${name}: pip install paho-mqtt, then python ${name}.py
+import json, random, time
+import paho.mqtt.client as mqtt
+
+HOST, PORT = ${literal(host)}, ${port}
+NAME, SECRET = ${literal(name)}, ${literal(secret)}
+ID, PLACE = ${literal(id)}, ${literal(place)}
+
+
+def measure():
+    # Put your sensor here.
+    return {
+        "temperature": round(random.uniform(20, 25), 1),
+        "humidity": round(random.uniform(40, 60), 1),
+        "pressure": round(random.uniform(1008, 1018), 1),
+        "luminosity": random.randint(100, 900),
+    }
+
+
+def on_connect(client, userdata, flags, reason, properties):
+    print("connected:", reason)
+    client.subscribe(f"devices/{NAME}/commands", qos=1)
+
+
+def on_message(client, userdata, message):
+    print("command:", message.payload.decode())
+    client.publish(f"devices/{NAME}/commands/ack", message.payload, qos=1)
+
+
+client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=NAME, clean_session=False)
+client.username_pw_set(NAME, SECRET)
+client.on_connect = on_connect
+client.on_message = on_message
+client.max_queued_messages_set(1000)
+client.connect_async(HOST, PORT)
+client.loop_start()
+boot, seq = f"{random.getrandbits(48):012x}", 0
+while True:
+    seq += 1
+    frame = {
+        "id": ID,
+        "name": NAME,
+        "place_id": PLACE,
+        "timestamp": int(time.time() * 1000),
+        "payload": measure(),
+        "seq": seq,
+        "boot": boot,
+    }
+    client.publish("${frameTopic}", json.dumps(frame), qos=1)
+    time.sleep(${1 / rate})
+`
+}
+
+/** For Node 20 and newer with MQTT.js 5. */
+export function nodeSketch({ device, secret, host, port }: SketchFacts): string {
+  const { name, id, place, rate = 1 } = device
+  return `// ${name}: npm install mqtt, then node ${name}.mjs
+import { randomBytes } from 'node:crypto'
+import mqtt from 'mqtt'
+
+const name = ${literal(name)}
+const client = mqtt.connect(${literal(`mqtt://${host}:${port}`)}, {
+  clientId: name,
+  username: name,
+  password: ${literal(secret)},
+  clean: false,
+  reconnectOnConnackError: true,
+})
+const between = (low, high) => Math.round((low + Math.random() * (high - low)) * 10) / 10
+
+function measure() {
+  // Put your sensor here.
+  return {
+    temperature: between(20, 25),
+    humidity: between(40, 60),
+    pressure: between(1008, 1018),
+    luminosity: Math.round(between(100, 900)),
+  }
+}
+
+client.on('connect', () => {
+  console.log('connected')
+  client.subscribe(\`devices/\${name}/commands\`, { qos: 1 })
+})
+client.on('error', (error) => console.error(error.message))
+client.on('message', (topic, payload) => {
+  console.log('command:', payload.toString())
+  client.publish(\`devices/\${name}/commands/ack\`, payload, { qos: 1 })
+})
+
+const boot = randomBytes(6).toString('hex')
+let seq = 0
+setInterval(() => {
+  if (!client.connected) return
+  const frame = {
+    id: ${literal(id)},
+    name,
+    place_id: ${literal(place)},
+    timestamp: Date.now(),
+    payload: measure(),
+    seq: ++seq,
+    boot,
+  }
+  client.publish('${frameTopic}', JSON.stringify(frame), { qos: 1 })
+}, ${1_000 / rate})
+`
+}

@@ -1,0 +1,138 @@
+import assert from 'node:assert/strict'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { symlink, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import test, { type TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { eventually, temporaryFolder } from '@khlong/core/testing'
+import { MongoClient } from 'mongodb'
+import { peer } from '../../../../tools/peers.ts'
+import { PipelineProcess } from '../../../../tools/pipeline-process.ts'
+import { DeviceRegistry } from '../../src/devices/device-registry.ts'
+import { makeSketch, type SketchKind } from '../../src/devices/sketch.ts'
+
+const run = promisify(execFile)
+const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
+const modules = fileURLToPath(new URL('../../../../node_modules', import.meta.url))
+
+/** Runs a sketch as it was printed, until the test ends. */
+function runSketch(t: TestContext, command: string, file: string): ChildProcess {
+  const child = spawn(command, [file], { stdio: ['ignore', 'pipe', 'pipe'] })
+  t.after(() => child.kill('SIGKILL'))
+  return child
+}
+
+test('a printed sketch for Python and for Node works unchanged, and a revoked device is cut off', async (t) => {
+  const folder = await temporaryFolder(t)
+  const pipeline = await PipelineProcess.create({ folder, set: ['sensors=false'] })
+  t.after(() => pipeline.kill())
+  await pipeline.start()
+  const at = ['--pipeline', pipeline.folder]
+  const khlong = (...args: string[]): Promise<{ stdout: string }> =>
+    run(process.execPath, [main, 'device', ...args, ...at], { timeout: 60_000 })
+  // Both are added while the broker runs.
+  const python = await khlong('add', 'greenhouse-1', '--place', '32347983', '--for', 'python')
+  const node = await khlong('add', 'roof', '--place', '7', '--id', '777', '--for', 'node')
+  await writeFile(path.join(folder, 'greenhouse-1.py'), python.stdout)
+  // Beside the packages that `npm install mqtt` would bring.
+  await writeFile(path.join(folder, 'roof.mjs'), node.stdout)
+  await symlink(modules, path.join(folder, 'node_modules'))
+  const greenhouse = runSketch(t, peer('python'), path.join(folder, 'greenhouse-1.py'))
+  const roof = runSketch(t, process.execPath, path.join(folder, 'roof.mjs'))
+  let said = ''
+  for (const stream of [greenhouse.stderr, roof.stdout, roof.stderr])
+    stream?.on('data', (chunk: Buffer) => {
+      said += chunk.toString()
+    })
+
+  const client = await MongoClient.connect(`mongodb://127.0.0.1:${pipeline.ports.mongodb}`)
+  t.after(() => client.close())
+  const frames = client.db('iot').collection('iot_frames')
+  await eventually(async () => {
+    const first = await frames.findOne({ id: 'greenhouse-1' })
+    assert.equal(first?.place_id, '32347983', `${said}${pipeline.output}`)
+    assert.equal(typeof first?.payload.temperature, 'number')
+    assert.equal((await frames.findOne({ id: '777' }))?.name, 'roof', said)
+  }, 30_000)
+
+  // Commands come in, and their answers come back.
+  const place = ['-h', '127.0.0.1', '-p', String(pipeline.ports.mqtt), '-q', '1']
+  const listener = spawn(peer('mosquitto_sub'), [...place, '-t', 'devices/+/commands/ack', '-v'])
+  t.after(() => listener.kill())
+  let answers = ''
+  listener.stdout.on('data', (chunk: Buffer) => {
+    answers += chunk.toString()
+  })
+  await eventually(async () => {
+    for (const name of ['greenhouse-1', 'roof'])
+      await run(peer('mosquitto_pub'), [...place, '-t', `devices/${name}/commands`, '-m', 'fan on'])
+    for (const name of ['greenhouse-1', 'roof'])
+      assert.ok(answers.includes(`devices/${name}/commands/ack fan on`), answers)
+  }, 20_000)
+
+  const exited = once(greenhouse, 'exit')
+  await khlong('revoke', 'greenhouse-1')
+  await eventually(async () => {
+    const before = await frames.countDocuments({ id: 'greenhouse-1' })
+    const roofBefore = await frames.countDocuments({ id: '777' })
+    await eventually(async () =>
+      assert.ok((await frames.countDocuments({ id: '777' })) >= roofBefore + 3),
+    )
+    assert.equal(await frames.countDocuments({ id: 'greenhouse-1' }), before)
+  }, 30_000)
+  greenhouse.kill('SIGKILL')
+  await exited
+  assert.equal(await pipeline.stop(), 0, pipeline.output)
+})
+
+test('sketches for boards are right in their syntax: no board runs them here', async (t) => {
+  const folder = await temporaryFolder(t)
+  const { device, secret } = await new DeviceRegistry(folder).add({
+    name: 'shed',
+    place: 'เรือนเพาะชำ 1',
+    rate: 0.2,
+  })
+  const write = async (name: string, kind: SketchKind): Promise<string> => {
+    const file = path.join(folder, name)
+    await writeFile(file, makeSketch(kind, { device, secret, host: '192.0.2.1', port: 1883 }))
+    return file
+  }
+  await run(peer('python'), ['-m', 'py_compile', await write('board.py', 'micropython')])
+  await writeFile(path.join(folder, 'WiFi.h'), wifiStub)
+  await writeFile(path.join(folder, 'MQTT.h'), mqttStub)
+  const sketch = await write('board.ino', 'esp32')
+  const options = ['-std=c++17', '-fsyntax-only', '-Wall', '-Wextra', '-Werror', '-x', 'c++']
+  await run('g++', [...options, '-I', folder, sketch])
+})
+
+// What the sketch uses of the ESP32's Arduino core and of the library, as they declare it.
+const wifiStub = `
+#pragma once
+#include <cstdint>
+struct String {
+  String(const char *text = ""); String(float value, unsigned places);
+  String(unsigned long value, unsigned char base = 10); String(long value);
+  unsigned length() const; String operator+(const String &) const;
+  String operator+(const char *) const;
+};
+String operator+(const char *, const String &);
+struct SerialPort { void begin(long); void println(const String &); }; extern SerialPort Serial;
+enum { WL_CONNECTED = 3, HEX = 16 };
+struct WiFiLink { int status(); void begin(const char *, const char *); }; extern WiFiLink WiFi;
+struct Client {}; struct WiFiClient : Client {};
+long random(long, long); void randomSeed(unsigned long); uint32_t esp_random();
+unsigned long millis(); void delay(unsigned long);
+`
+const mqttStub = `
+#pragma once
+struct MQTTClient {
+  explicit MQTTClient(int bytes); void begin(const char host[], int port, Client &client);
+  typedef void (*Callback)(String &topic, String &payload); void onMessage(Callback callback);
+  bool connect(const char id[], const char user[], const char password[]);
+  bool publish(const String &topic, const String &payload, bool retained, int qos);
+  bool publish(const char topic[], const String &payload, bool retained, int qos);
+  bool subscribe(const String &topic, int qos); bool loop(); bool connected();
+};
+`
