@@ -18,8 +18,14 @@ export interface Alert {
   resolvedAtMs: number | undefined
   lastSentMs: number | undefined
   keepFiringSinceMs: number | undefined
+  /** An alert of the process before this one is not taken as over until then. */
+  readonly heldUntilMs?: number
   value: number
 }
+
+/** After an outage longer than samples count, targets get this long to be scraped again. */
+const holdMs = 60_000
+const sampleLifetimeMs = 5 * 60_000
 
 /** What the samples before this start say of an alert. */
 export interface PastAlert {
@@ -44,9 +50,7 @@ export async function updateAlerts(
   const found: Alert[] = []
   for (const { labels, value } of vector) {
     const data = { ...context, labels: labels.toRecord(), value }
-    const alertLabels = labels
-      .withoutName()
-      .with({ ...(await fillAll(rule.labels, data)), alertname: rule.config.alert! })
+    const alertLabels = await labelsOf(rule, labels, data)
     if (active.has(alertLabels.key))
       throw executionError(
         'vector contains metrics with the same labelset after applying alert labels',
@@ -80,20 +84,41 @@ export async function updateAlerts(
       alert.state = 'firing'
       alert.firedAtMs = timeMs
     }
+    const [state, since] = seriesOf(alert.labels, alert.state)
     samples.push(
-      {
-        labels: alert.labels.with({ __name__: 'ALERTS', alertstate: alert.state }),
-        timeMs,
-        value: 1,
-      },
-      {
-        labels: alert.labels.with({ __name__: 'ALERTS_FOR_STATE' }),
-        timeMs,
-        value: alert.activeAtMs / 1_000,
-      },
+      { labels: state, timeMs, value: 1 },
+      { labels: since, timeMs, value: alert.activeAtMs / 1_000 },
     )
   }
   return samples
+}
+
+/**
+ * Brings back the alerts that fired when the process before this one ended, so that their end is
+ * told even if it comes before the first evaluation. `evaluateAt` gives what the rule found then.
+ */
+export async function restoreAlerts(
+  rule: Rule,
+  past: ReadonlyMap<string, PastAlert>,
+  nowMs: number,
+  context: AlertContext,
+  evaluateAt: (timeMs: number) => Promise<readonly Sample[]>,
+): Promise<void> {
+  if (past.size === 0 || rule.alerts.size > 0) return
+  const timeMs = Math.max(...[...past.values()].map(({ lastMs }) => lastMs))
+  const isLongAgo = nowMs - timeMs > sampleLifetimeMs
+  for (const { labels, value } of await evaluateAt(timeMs)) {
+    const data = { ...context, labels: labels.toRecord(), value }
+    const alertLabels = await labelsOf(rule, labels, data)
+    const before = past.get(alertLabels.key)
+    if (before?.lastMs !== timeMs || timeMs - before.activeAtMs < rule.config.for) continue
+    const annotations = await fillAll(rule.config.annotations, data)
+    rule.alerts.set(alertLabels.key, {
+      ...newAlert(rule, alertLabels, annotations, value, timeMs, before),
+      ...(isLongAgo ? { heldUntilMs: nowMs + holdMs } : {}),
+    })
+    for (const series of seriesOf(alertLabels, 'firing')) rule.series.set(series.key, series)
+  }
 }
 
 /**
@@ -110,6 +135,19 @@ export function takeAlertsToSend(rule: Rule, timeMs: number, resendMs: number): 
     wanted.push(alert)
   }
   return wanted
+}
+
+/** The labels of `ALERTS` and `ALERTS_FOR_STATE`. */
+function seriesOf(labels: Labels, alertstate: string): [Labels, Labels] {
+  return [
+    labels.with({ __name__: 'ALERTS', alertstate }),
+    labels.with({ __name__: 'ALERTS_FOR_STATE' }),
+  ]
+}
+
+async function labelsOf(rule: Rule, labels: Labels, data: TemplateData): Promise<Labels> {
+  const own = await fillAll(rule.labels, data)
+  return labels.withoutName().with({ ...own, alertname: rule.config.alert! })
 }
 
 function newAlert(
@@ -140,7 +178,9 @@ function newAlert(
 }
 
 function keepsFiring(rule: Rule, alert: Alert, timeMs: number): boolean {
-  if (alert.state !== 'firing' || rule.config.keep_firing_for === 0) return false
+  if (alert.state !== 'firing') return false
+  if (alert.heldUntilMs !== undefined && timeMs < alert.heldUntilMs) return true
+  if (rule.config.keep_firing_for === 0) return false
   alert.keepFiringSinceMs ??= timeMs
   return timeMs - alert.keepFiringSinceMs < rule.config.keep_firing_for
 }

@@ -5,7 +5,13 @@ import type { Engine } from '../promql/engine.ts'
 import { parseQuery } from '../promql/parser.ts'
 import { executionError, type Sample } from '../promql/value.ts'
 import type { NewSample } from '../storage/samples.ts'
-import { type Alert, type AlertContext, type PastAlert, updateAlerts } from './alert.ts'
+import {
+  type Alert,
+  type AlertContext,
+  type PastAlert,
+  restoreAlerts,
+  updateAlerts,
+} from './alert.ts'
 
 /** After a start an alert takes up its past this long; then what comes is new. */
 const restoreWithinMs = 5 * 60_000
@@ -129,13 +135,18 @@ export class RuleGroup {
     timeMs: number,
     nowMs: number,
   ): Promise<NewSample[]> {
-    rule.past ??= await context.pastAlerts(rule.config.alert!, nowMs)
-    if (nowMs - this.#firstMs! > restoreWithinMs) rule.past = new Map()
     const alerting: AlertContext = {
       externalLabels: context.externalLabels,
       externalUrl: context.externalUrl,
       query: (expression) => evaluateVector(context.engine, parseQuery(expression), timeMs),
     }
+    if (!rule.past) {
+      rule.past = await context.pastAlerts(rule.config.alert!, nowMs)
+      await restoreAlerts(rule, rule.past, nowMs, alerting, (pastMs) =>
+        evaluateVector(context.engine, rule.expression, pastMs),
+      )
+    }
+    if (nowMs - this.#firstMs! > restoreWithinMs) rule.past = new Map()
     return updateAlerts(rule, vector, timeMs, alerting, rule.past)
   }
 }

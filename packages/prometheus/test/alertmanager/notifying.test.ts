@@ -62,7 +62,7 @@ scrape_configs: [{ job_name: iot, static_configs: [{ targets: ['${targetAddress}
   await writeFile(
     path.join(folder, 'alertmanager.yml'),
     `
-global: { resolve_timeout: 1s }
+global: { resolve_timeout: 10m }
 route: { receiver: people, group_by: [alertname], group_wait: 0s, group_interval: 100ms, repeat_interval: 1h }
 receivers:
   - name: people
@@ -144,7 +144,8 @@ test('what ends while nobody runs is told after the next start, and what was not
   exposed = 't{place="1"} 20\n'
   const third = await start(t, folder)
   await eventually(() => assert.deepEqual(statuses(webhook), ['firing', 'resolved']))
-  assert.equal(webhook.requests[1]?.body.alerts[0]?.labels.place, '1')
+  const [over] = webhook.requests[1]!.body.alerts
+  assert.deepEqual([over?.labels.place, over?.annotations.summary], ['1', 'It is 40 °C'])
   await kill(third)
 })
 
