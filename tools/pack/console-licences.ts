@@ -29,7 +29,7 @@ export function bundledInConsole(root: string): string[] {
 export function consoleLicences(root: string): string {
   return bundledInConsole(root)
     .map((name) => {
-      const [file] = globSync(`node_modules/${name}/LICENSE*`, { cwd: root })
+      const [file] = globSync(`node_modules/${name}/{LICENSE,license}*`, { cwd: root })
       if (file === undefined) throw new Error(`${name} is in the console and has no licence file`)
       return `${name}\n\n${readFileSync(path.join(root, file), 'utf8').trim()}\n`
     })

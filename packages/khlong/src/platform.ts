@@ -1,11 +1,13 @@
 import path from 'node:path'
 import type { Logger } from '@khlong/core'
-import { type DataFolder, openDataFolder, parseListen } from '@khlong/core'
+import { type DataFolder, describeError, openDataFolder, parseListen } from '@khlong/core'
+import type { BrokerDescription } from '@khlong/mqtt'
 import { type AddressBook, resolveAddressBook } from './config/address-book.ts'
 import { type PartName, partNames } from './config/part-names.ts'
 import { type Pipeline, partSettings } from './config/pipeline.ts'
 import { ownAccessKey } from './devices/broker-access.ts'
 import { DeviceRegistry } from './devices/device-registry.ts'
+import { countStates, type DeviceStatus, DeviceWatch } from './devices/device-watch.ts'
 import { LocalThread } from './host/local-thread.ts'
 import type { PartThread, ThreadEvents } from './host/part-thread.ts'
 import { Supervisor } from './host/supervisor.ts'
@@ -43,6 +45,10 @@ export class Platform {
   readonly #snapshots: SnapshotSource
   readonly #status: StatusServer
   readonly #running: readonly PartName[]
+  readonly #registry: DeviceRegistry
+  readonly #watch = new DeviceWatch()
+  #devices: readonly DeviceStatus[] = []
+  #unseenReason = ''
   #latest: Snapshot | undefined
   #timer: NodeJS.Timeout | undefined
 
@@ -69,6 +75,7 @@ export class Platform {
     this.#options = options
     this.book = book
     this.#data = data
+    this.#registry = new DeviceRegistry(options.pipeline.data)
     const definitions = partDefinitions.filter(
       ({ name }) => book.parts[name].kind === 'embedded' && (options.only?.includes(name) ?? true),
     )
@@ -97,6 +104,7 @@ export class Platform {
     this.#status = new StatusServer({
       address: parseListen(book.platform),
       latest: () => this.#latest,
+      devices: () => this.#devices,
       metrics: (part) => this.#supervisor.metrics(part),
     })
   }
@@ -132,8 +140,34 @@ export class Platform {
   async #prepareAccess(): Promise<void> {
     const { pipeline, logger, onFirstUse } = this.#options
     if (pipeline.lan) onFirstUse?.(await makeFirstUse(pipeline, logger))
-    if (this.#running.includes('mqtt') && !ownAccessKey(partSettings(pipeline, 'mqtt') || {}))
-      await new DeviceRegistry(pipeline.data).writeMosquittoFiles()
+    if (this.#hasRegistry) await this.#registry.writeMosquittoFiles()
+  }
+
+  /** Whether the devices of the registry are those that the broker lets in. */
+  get #hasRegistry(): boolean {
+    const written = partSettings(this.#options.pipeline, 'mqtt') || {}
+    return this.#running.includes('mqtt') && ownAccessKey(written) === undefined
+  }
+
+  async #lookAtDevices(): Promise<void> {
+    if (!this.#hasRegistry) return
+    const devices = await this.#registry.listAgain()
+    const mqtt = this.#supervisor.states().find(({ name }) => name === 'mqtt')
+    if (devices.length === 0 || mqtt?.status !== 'ready') {
+      this.#devices = []
+      return
+    }
+    const seen = (await this.#supervisor.call('mqtt', 'describe')) as BrokerDescription
+    this.#devices = this.#watch.observe(devices, seen, Date.now())
+    this.#unseenReason = ''
+  }
+
+  /** What cannot be known of devices is said once, and the rest of the snapshot goes on. */
+  #devicesUnseen(error: unknown): void {
+    const reason = describeError(error)
+    if (reason !== this.#unseenReason)
+      this.#options.logger.warn({ err: error }, 'how the devices are doing is not known')
+    this.#unseenReason = reason
   }
 
   #tick(): void {
@@ -143,7 +177,10 @@ export class Platform {
   }
 
   async #takeSnapshot(): Promise<void> {
-    const snapshot = await this.#snapshots.take()
+    await this.#lookAtDevices().catch((error: unknown) => this.#devicesUnseen(error))
+    const snapshot = await this.#snapshots.take(
+      this.#devices.length === 0 ? undefined : countStates(this.#devices),
+    )
     this.#latest = snapshot
     this.#status.publish(snapshot)
     this.#options.onSnapshot?.(snapshot)

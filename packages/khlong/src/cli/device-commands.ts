@@ -8,7 +8,7 @@ import type { Device } from '../devices/device.ts'
 import { parseDeviceCsv } from '../devices/device-csv.ts'
 import { DeviceRegistry, type DeviceSecret } from '../devices/device-registry.ts'
 import { makeSketch, sketchKind, sketchKinds } from '../devices/sketch.ts'
-import { findRunningPipeline } from '../doctor/running-pipeline.ts'
+import { askDevices, findRunningPipeline } from '../doctor/running-pipeline.ts'
 import { KhlongError } from '../errors.ts'
 import { accessFolder } from '../lan/first-use.ts'
 import { lanAddresses } from '../lan/lan-addresses.ts'
@@ -67,16 +67,26 @@ export function addDeviceCommands(program: Command): void {
     })
 
   command('list')
-    .description('print the devices, one a line: name, id, place, kind, rate, state, added')
+    .description(
+      'print the devices, one a line: name, id, place, kind, rate, state, added, last seen',
+    )
     .option('--json', 'as JSON')
     .action((flags: DeviceFlags & { json?: boolean }) =>
-      withRegistry(flags, async ({ registry }) => {
-        const devices = await registry.list()
-        if (flags.json) return print(JSON.stringify(devices.map(publicDevice)))
-        for (const { name, id, place, kind, rate, revokedMs, createdMs } of devices)
-          print(
-            `${name.padEnd(24)}${id.padEnd(16)}${place.padEnd(16)}${(kind ?? '-').padEnd(12)}${String(rate ?? '-').padEnd(6)}${revokedMs === undefined ? 'active ' : 'revoked'}  ${momentText(createdMs)}`,
-          )
+      withRegistry(flags, async ({ registry, pipeline }) => {
+        const known = new Map(
+          (await askDevices(pipeline.data)).map((status) => [status.name, status]),
+        )
+        const devices = (await registry.list()).map((device) => ({
+          ...publicDevice(device),
+          state: device.revokedMs === undefined ? 'active' : 'revoked',
+          ...known.get(device.name),
+        }))
+        if (flags.json) return print(JSON.stringify(devices))
+        for (const { name, id, place, kind, rate, state, createdMs, lastSeenMs } of devices) {
+          const words = [name.padEnd(24), id.padEnd(16), place.padEnd(16), (kind ?? '-').padEnd(12)]
+          words.push(String(rate ?? '-').padEnd(6), state.padEnd(10), momentText(createdMs))
+          print(`${words.join('')}  ${momentText(lastSeenMs)}`)
+        }
       }),
     )
 

@@ -38,6 +38,7 @@ export class DeviceRegistry {
   readonly #file: string
   readonly #lock: string
   readonly #files: ReturnType<typeof deviceFiles>
+  #latest: { stamp: string; devices: readonly Device[] } | undefined
 
   /** @param data the pipeline's data folder; `devices` in it is made when something is written */
   constructor(data: string) {
@@ -53,6 +54,14 @@ export class DeviceRegistry {
       throw error
     })
     return text === undefined ? [] : decodeDevices(text, this.#file)
+  }
+
+  /** The same, and the file is read only where it is another one: for whoever looks again and again. */
+  async listAgain(): Promise<readonly Device[]> {
+    const found = await stat(this.#file).catch(() => undefined)
+    const stamp = found ? `${found.ino} ${found.mtimeMs} ${found.size}` : ''
+    if (this.#latest?.stamp !== stamp) this.#latest = { stamp, devices: await this.list() }
+    return this.#latest.devices
   }
 
   /** @throws KhlongError `KHLONG_DEVICE_UNKNOWN` */

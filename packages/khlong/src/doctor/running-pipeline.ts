@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
+import type { DeviceStatus } from '../devices/device-watch.ts'
 import { platformAddress } from '../status/discovery.ts'
 import type { Snapshot } from '../status/snapshot.ts'
 
@@ -35,6 +36,22 @@ export async function askSnapshot(address: string): Promise<Snapshot | undefined
     return response.ok ? ((await response.json()) as Snapshot) : undefined
   } catch {
     return undefined
+  }
+}
+
+/** How the devices of the pipeline that runs on a data folder are doing; none where none runs. */
+export async function askDevices(data: string): Promise<readonly DeviceStatus[]> {
+  const state = await findRunningPipeline(data)
+  const address =
+    state.kind === 'running' ? await platformAddress(path.join(data, 'discovery')) : undefined
+  if (address === undefined) return []
+  try {
+    const response = await fetch(`http://${address}/-/devices`, {
+      signal: AbortSignal.timeout(answerWithinMs),
+    })
+    return response.ok ? ((await response.json()) as DeviceStatus[]) : []
+  } catch {
+    return []
   }
 }
 

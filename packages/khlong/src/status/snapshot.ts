@@ -1,5 +1,6 @@
 import type { PartStatus, Vitals } from '@khlong/core'
 import type { PartName } from '../config/part-names.ts'
+import type { DeviceState } from '../devices/device-watch.ts'
 import type { PartState, Supervisor } from '../host/supervisor.ts'
 import { type ProcessMemory, readProcessMemory } from './memory.ts'
 
@@ -36,6 +37,8 @@ export interface Snapshot {
   readonly cpuPercent: number
   /** The size that the settings give the windows of the streams; missing where they do not. */
   readonly window?: { readonly sizeMs: number }
+  /** How many registered devices are in each state; missing where there are none. */
+  readonly devices?: Readonly<Record<DeviceState, number>>
   readonly parts: readonly PartSnapshot[]
 }
 
@@ -75,7 +78,7 @@ export class SnapshotSource {
     this.#options = options
   }
 
-  async take(): Promise<Snapshot> {
+  async take(devices?: Readonly<Record<DeviceState, number>>): Promise<Snapshot> {
     const { name, version, folder, data, window, supervisor, external } = this.#options
     const [states, memory] = await Promise.all([supervisor.refresh(), readProcessMemory()])
     return {
@@ -89,6 +92,7 @@ export class SnapshotSource {
       memory,
       cpuPercent: this.#cpuPercent(),
       ...(window === undefined ? {} : { window }),
+      ...(devices === undefined ? {} : { devices }),
       parts: [
         ...states.map((state) => this.#partSnapshot(state)),
         ...external.map(

@@ -2,18 +2,21 @@ import { EventEmitter } from 'node:events'
 import http from 'node:http'
 import { describeError, type ListenAddress, listenTcp } from '@khlong/core'
 import { type PartName, partNames } from '../config/part-names.ts'
+import type { DeviceStatus } from '../devices/device-watch.ts'
 import type { Snapshot } from './snapshot.ts'
 
 export interface StatusServerOptions {
   address: ListenAddress
   /** The newest snapshot; taken by whoever owns the clock. */
   latest(): Snapshot | undefined
+  /** How each device is doing. */
+  devices(): readonly DeviceStatus[]
   metrics(part: PartName): Promise<string>
 }
 
 /**
  * The platform's own door, on loopback: `/-/parts` (the snapshot as JSON), `/-/events` (each new
- * snapshot as a server-sent event), `/-/ready`, and `/metrics/PART` for scraping.
+ * snapshot as a server-sent event), `/-/devices`, `/-/ready`, and `/metrics/PART` for scraping.
  */
 export class StatusServer {
   readonly #options: StatusServerOptions
@@ -51,6 +54,8 @@ export class StatusServer {
     if (request.method !== 'GET') return refuse(response, 405, 'only GET is answered here')
     if (pathname === '/-/parts') return this.#parts(response)
     if (pathname === '/-/events') return this.#events(response)
+    if (pathname === '/-/devices')
+      return send(response, 200, 'application/json', JSON.stringify(this.#options.devices()))
     if (pathname === '/-/ready') {
       const ready = this.#options.latest()?.ready ?? false
       return send(response, ready ? 200 : 503, 'text/plain', ready ? 'ready\n' : 'starting\n')
@@ -58,7 +63,11 @@ export class StatusServer {
     const part = partNames.find((name) => pathname === `/metrics/${name}`)
     if (part)
       return send(response, 200, 'text/plain; version=0.0.4', await this.#options.metrics(part))
-    refuse(response, 404, 'answered here: /-/parts, /-/events, /-/ready and /metrics/PART')
+    refuse(
+      response,
+      404,
+      'answered here: /-/parts, /-/events, /-/devices, /-/ready and /metrics/PART',
+    )
   }
 
   #parts(response: http.ServerResponse): void {

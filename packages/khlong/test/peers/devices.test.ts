@@ -35,6 +35,7 @@ test('a printed sketch for Python and for Node works unchanged, and a revoked de
   // Both are added while the broker runs.
   const python = await khlong('add', 'greenhouse-1', '--place', '32347983', '--for', 'python')
   const node = await khlong('add', 'roof', '--place', '7', '--id', '777', '--for', 'node')
+  await khlong('add', 'shy', '--place', '7', '--json')
   await writeFile(path.join(folder, 'greenhouse-1.py'), python.stdout)
   // Beside the packages that `npm install mqtt` would bring.
   await writeFile(path.join(folder, 'roof.mjs'), node.stdout)
@@ -56,6 +57,16 @@ test('a printed sketch for Python and for Node works unchanged, and a revoked de
     assert.equal(typeof first?.payload.temperature, 'number')
     assert.equal((await frames.findOne({ id: '777' }))?.name, 'roof', said)
   }, 30_000)
+
+  const states = async (): Promise<string[]> => {
+    const { stdout } = await khlong('list', '--json')
+    return (JSON.parse(stdout) as { name: string; state: string }[]).map(
+      ({ name, state }) => `${name} ${state}`,
+    )
+  }
+  await eventually(async () => {
+    assert.deepEqual(await states(), ['greenhouse-1 live', 'roof live', 'shy waiting'])
+  }, 20_000)
 
   // Commands come in, and their answers come back.
   const place = ['-h', '127.0.0.1', '-p', String(pipeline.ports.mqtt), '-q', '1']
@@ -82,6 +93,7 @@ test('a printed sketch for Python and for Node works unchanged, and a revoked de
     )
     assert.equal(await frames.countDocuments({ id: 'greenhouse-1' }), before)
   }, 30_000)
+  assert.deepEqual((await states())[0], 'greenhouse-1 revoked')
   greenhouse.kill('SIGKILL')
   await exited
   assert.equal(await pipeline.stop(), 0, pipeline.output)
