@@ -96,45 +96,51 @@ describe('an application on a broker', () => {
     assert.equal(changelog?.find(({ name }) => name === 'cleanup.policy')?.value, 'compact')
   })
 
-  it('shares its tasks with a second instance, which takes them over when the first ends', async (t) => {
-    const servers = await startBroker(t)
-    await using admin = new Admin({ 'bootstrap.servers': servers })
-    await admin.createTopics([
-      { name: 'words', partitions: 4 },
-      { name: 'counted', partitions: 1 },
-    ])
-    await using producer = new Producer({ 'bootstrap.servers': servers })
-    const quick = { ...settings(servers), 'heartbeat.interval.ms': 100, 'commit.interval.ms': 200 }
-    const words = Array.from({ length: 40 }, (_, index) => `w${index % 10}`)
-    const say = async (): Promise<void> => {
-      for (const [index, value] of words.entries())
-        await producer.send({ topic: 'words', partition: index % 4, value })
-    }
-    const counted = async (each: number): Promise<void> => {
-      const newest = new Map<string, number>()
-      for (const { key, value } of await readAll(servers, 'counted'))
-        newest.set(String(key), serdes.long.deserialize(value!))
-      assert.deepEqual([...newest.values()], new Array(10).fill(each))
-    }
-    await using first = new KafkaStreams(countWords(), quick)
-    await using second = new KafkaStreams(countWords(), quick)
-    const stores = (of: KafkaStreams): number => of.keyValueStores('counts').length
-    await first.start()
-    await eventually(() => assert.ok(stores(first) === 4, 'all tasks with the first'), 15_000)
-    await say()
-    await eventually(() => counted(4), 15_000)
-    await second.start()
-    await eventually(
-      () => assert.ok(stores(first) === 2 && stores(second) === 2, 'two tasks each'),
-      15_000,
-    )
-    await say()
-    await eventually(() => counted(8), 15_000)
-    await first.stop()
-    await eventually(() => assert.ok(stores(second) === 4, 'all tasks with the second'), 15_000)
-    await say()
-    await eventually(() => counted(12), 15_000)
-  })
+  for (const guarantee of ['at_least_once', 'exactly_once_v2'] as const)
+    it(`shares its tasks with a second instance, which takes them over when the first ends (${guarantee})`, async (t) => {
+      const servers = await startBroker(t)
+      await using admin = new Admin({ 'bootstrap.servers': servers })
+      await admin.createTopics([
+        { name: 'words', partitions: 4 },
+        { name: 'counted', partitions: 1 },
+      ])
+      await using producer = new Producer({ 'bootstrap.servers': servers })
+      const quick = {
+        ...settings(servers),
+        'heartbeat.interval.ms': 100,
+        'commit.interval.ms': 200,
+        'processing.guarantee': guarantee,
+      }
+      const words = Array.from({ length: 40 }, (_, index) => `w${index % 10}`)
+      const say = async (): Promise<void> => {
+        for (const [index, value] of words.entries())
+          await producer.send({ topic: 'words', partition: index % 4, value })
+      }
+      const counted = async (each: number): Promise<void> => {
+        const newest = new Map<string, number>()
+        for (const { key, value } of await readAll(servers, 'counted'))
+          newest.set(String(key), serdes.long.deserialize(value!))
+        assert.deepEqual([...newest.values()], new Array(10).fill(each))
+      }
+      await using first = new KafkaStreams(countWords(), quick)
+      await using second = new KafkaStreams(countWords(), quick)
+      const stores = (of: KafkaStreams): number => of.keyValueStores('counts').length
+      await first.start()
+      await eventually(() => assert.ok(stores(first) === 4, 'all tasks with the first'), 15_000)
+      await say()
+      await eventually(() => counted(4), 15_000)
+      await second.start()
+      await eventually(
+        () => assert.ok(stores(first) === 2 && stores(second) === 2, 'two tasks each'),
+        15_000,
+      )
+      await say()
+      await eventually(() => counted(8), 15_000)
+      await first.stop()
+      await eventually(() => assert.ok(stores(second) === 4, 'all tasks with the second'), 15_000)
+      await say()
+      await eventually(() => counted(12), 15_000)
+    })
 
   it('says which source topics are missing', async (t) => {
     const servers = await startBroker(t)
