@@ -16,6 +16,7 @@ import { type FirstUse, makeFirstUse } from './lan/first-use.ts'
 import type { ThreadName } from './parts/definition.ts'
 import { partDefinitions } from './parts/definitions.ts'
 import { locateSettingsError, wiredSettings } from './parts/part-settings.ts'
+import { DeviceRoutes } from './status/device-routes.ts'
 import { writeDiscovery } from './status/discovery.ts'
 import { type Snapshot, SnapshotSource } from './status/snapshot.ts'
 import { StatusServer } from './status/status-server.ts'
@@ -105,6 +106,9 @@ export class Platform {
       address: parseListen(book.platform),
       latest: () => this.#latest,
       devices: () => this.#devices,
+      deviceRoutes: this.#hasRegistry
+        ? new DeviceRoutes({ registry: this.#registry, token: book.token })
+        : undefined,
       metrics: (part) => this.#supervisor.metrics(part),
     })
   }

@@ -3,6 +3,7 @@ import http from 'node:http'
 import { describeError, type ListenAddress, listenTcp } from '@khlong/core'
 import { type PartName, partNames } from '../config/part-names.ts'
 import type { DeviceStatus } from '../devices/device-watch.ts'
+import type { DeviceRoutes } from './device-routes.ts'
 import type { Snapshot } from './snapshot.ts'
 
 export interface StatusServerOptions {
@@ -11,6 +12,8 @@ export interface StatusServerOptions {
   latest(): Snapshot | undefined
   /** How each device is doing. */
   devices(): readonly DeviceStatus[]
+  /** Changes of the devices; missing where there is no registry. */
+  deviceRoutes?: DeviceRoutes | undefined
   metrics(part: PartName): Promise<string>
 }
 
@@ -51,6 +54,9 @@ export class StatusServer {
 
   async #answer(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
     const { pathname } = new URL(request.url ?? '/', 'http://khlong')
+    const changed = await this.#options.deviceRoutes?.answer(request, pathname)
+    if (changed)
+      return send(response, changed.status, 'application/json', JSON.stringify(changed.body))
     if (request.method !== 'GET') return refuse(response, 405, 'only GET is answered here')
     if (pathname === '/-/parts') return this.#parts(response)
     if (pathname === '/-/events') return this.#events(response)
