@@ -28,7 +28,9 @@ ${series('there', '20+0x240')}${series('once', '20+0x11 stale')}${series('gone',
         alertname: SilentSensor
         exp_alerts:
           - exp_labels: { severity: critical, sensor_id: gone, sensor_name: sensor gone }
-            exp_annotations: { summary: sensor gone (gone) has sent nothing for a while }
+            exp_annotations:
+              summary: sensor gone (gone) has sent nothing for a while
+              description: Has it power and network? Its last frame is in the console under Sensors.
       - { eval_time: 14m, alertname: SilentSensor, exp_alerts: [] }
 `
 
