@@ -43,6 +43,11 @@ export interface GroupHandlers {
     protocol: string,
     members: readonly JoinedMember[],
   ): ReadonlyMap<string, Uint8Array> | Promise<ReadonlyMap<string, Uint8Array>>
+  /**
+   * In place of `assign`, of a static member that came back to lead: the generation goes on with what
+   * was assigned before it was gone (KIP-814).
+   */
+  onAssignmentSkipped?(members: readonly JoinedMember[]): void | Promise<void>
   /** Before the member joins again: the last moment to give work back and to commit. */
   onPrepare?(generation: Generation): void | Promise<void>
   onAssigned(assignment: Buffer, generation: Generation): void | Promise<void>
@@ -275,7 +280,10 @@ export class GroupMember implements AsyncDisposable {
     const groupInstanceId = this.options['group.instance.id']
     const protocol = joined.protocolName ?? ''
     let assignments: { memberId: string; assignment: Uint8Array }[] = []
-    if (joined.leader === joined.memberId && !joined.skipAssignment) {
+    const isLeader = joined.leader === joined.memberId
+    if (isLeader && joined.skipAssignment)
+      await this.#handlers.onAssignmentSkipped?.(joined.members)
+    else if (isLeader) {
       const parts = await this.#handlers.assign(protocol, joined.members)
       assignments = [...parts].map(([memberId, assignment]) => ({ memberId, assignment }))
     }

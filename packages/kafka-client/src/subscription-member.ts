@@ -1,3 +1,4 @@
+import { describeGroups } from './admin-groups.ts'
 import type { Assignor, SubscribedMember } from './assignors.ts'
 import {
   decodeAssignment,
@@ -78,6 +79,7 @@ export class SubscriptionMember {
       {
         protocols: () => this.#protocols(),
         assign: (protocol, members) => this.#assign(protocol, members),
+        onAssignmentSkipped: (members) => this.#onAssignmentSkipped(members),
         onPrepare: () => this.#onPrepare(),
         onAssigned: (assignment, generation) => this.#onAssigned(assignment, generation),
         onLost: (error) => this.#onLost(error),
@@ -151,6 +153,30 @@ export class SubscriptionMember {
     // What the assignor itself has made (internal topics) belongs to what the parts were made with.
     this.#assignedCounts = await this.#partitionCounts(names)
     return new Map([...parts].map(([memberId, part]) => [memberId, encodeAssignment(part)]))
+  }
+
+  /**
+   * What was assigned before this member came back may be less than there is by now: a topic may have
+   * come or grown while nobody led. The next look compares it with what the members have.
+   */
+  async #onAssignmentSkipped(joined: readonly JoinedMember[]): Promise<void> {
+    const { client, options } = this.#options
+    const groupId = options['group.id']
+    const given = new Map<string, number>()
+    const names = new Set(joined.flatMap(({ metadata }) => decodeSubscription(metadata).topics))
+    try {
+      const [group] = await describeGroups(client, [groupId])
+      const places = new Map(
+        group!.members.flatMap(({ partitions }) => partitions.map((one) => [keyOf(one), one])),
+      )
+      for (const { topic } of places.values())
+        if (names.has(topic)) given.set(topic, (given.get(topic) ?? 0) + 1)
+    } catch (error) {
+      // Nothing is known of what others have: a new round gives everything out anew.
+      client.logger.debug({ group: groupId, err: error }, 'Kafka group could not be described')
+    }
+    this.#assignedCounts = given
+    this.#lastLookMs = Number.NEGATIVE_INFINITY
   }
 
   async #onPrepare(): Promise<void> {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Consumer, Producer } from '@khlong/kafka-client'
+import { eventually } from '@khlong/core/testing'
+import { Admin, Consumer, Producer } from '@khlong/kafka-client'
 import { startBroker } from '../helpers.ts'
 
 test('kafka-client copies exactly once in transactions over a restart of the broker, and fences', async (t) => {
@@ -67,4 +68,39 @@ test('kafka-client copies exactly once in transactions over a restart of the bro
     code: /KAFKA_(PRODUCER_FENCED|INVALID_PRODUCER_EPOCH)/,
   })
   await old.close()
+})
+
+test('a static member that comes back reads what its group was never given', async (t) => {
+  const { address } = await startBroker(t, { 'auto.create.topics.enable': false })
+  const base = { 'bootstrap.servers': address }
+  const member = (): Consumer => {
+    const consumer = new Consumer({
+      ...base,
+      'group.id': 'static',
+      'group.instance.id': 'one',
+      'auto.offset.reset': 'earliest',
+    })
+    consumer.subscribe(['later'])
+    return consumer
+  }
+  // The first is given nothing: there is no such topic yet. Its place outlives it.
+  {
+    await using first = member()
+    await first.poll(10)
+    await eventually(async () => {
+      await first.poll(10)
+      assert.equal(first.groupMetadata().memberId === '', false)
+    })
+  }
+  await using admin = new Admin(base)
+  await admin.createTopics([{ name: 'later', partitions: 2 }])
+  await using producer = new Producer(base)
+  await producer.send({ topic: 'later', value: 'there' })
+  await using second = member()
+  const values: string[] = []
+  await eventually(async () => {
+    for (const { records } of await second.poll(100))
+      values.push(...records.map(({ value }) => String(value)))
+    assert.deepEqual(values, ['there'])
+  }, 10_000)
 })
