@@ -1,4 +1,5 @@
-export { type AddressBook, type PartAddress, resolveAddressBook } from './config/address-book.ts'
+export { type AddressBook, resolveAddressBook } from './config/address-book.ts'
+export type { PartAddress } from './config/part-address.ts'
 export { type PartName, partNames } from './config/part-names.ts'
 export { type Pipeline, type ReadPipelineOptions, readPipeline } from './config/pipeline.ts'
 export { KhlongError, type KhlongErrorCode } from './errors.ts'

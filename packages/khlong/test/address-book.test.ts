@@ -53,6 +53,44 @@ test('a wildcard address reaches clients on this machine as loopback', async (t)
   assert.match(book.environment.KHLONG_MONGODB_URI!, /^mongodb:\/\/127\.0\.0\.1:\d+$/)
 })
 
+test('host names of imported files mean parts, embedded or real, port by port', async (t) => {
+  const { hosts, parts, platform, mqttLogin } = await resolveAddressBook(
+    await pipelineOf(
+      t,
+      `kafka: { bootstrap.servers: "k1:9092,k2:9092" }
+mongodb: { url: "mongodb://user:secret@db:27018/?authSource=x" }
+hosts: { mosquitto: mqtt, kafka: kafka, mongo: mongodb, kafka-connect: connect, exporter: khlong, other: "10.1.2.3" }
+`,
+    ),
+  )
+  assert.ok(parts.mqtt.kind === 'embedded' && parts.connect.kind === 'embedded')
+  const { listeners } = parts.mqtt
+  // The pipeline's own door, with its login: what is in a user's password file does not matter.
+  const own = `${mqttLogin.username}:${mqttLogin.password}@${listeners['internal.listen']}`
+  assert.deepEqual(hosts, {
+    mosquitto: own,
+    'mosquitto:1883': own,
+    'mosquitto:9001': listeners.websocket,
+    kafka: 'k1:9092',
+    'kafka:9092': 'k1:9092',
+    mongo: 'db:27018',
+    'mongo:27017': 'db:27018',
+    'kafka-connect': parts.connect.listeners.listen,
+    'kafka-connect:8083': parts.connect.listeners.listen,
+    'kafka-connect:8084': parts.connect.listeners['series.listen'],
+    exporter: platform,
+    other: '10.1.2.3',
+  })
+})
+
+test('a host that names a part that is left out is refused with file, line and key', async (t) => {
+  const pipeline = await pipelineOf(t, 'name: x\nhosts:\n  mongo: mongodb\nmongodb: false\n')
+  await assert.rejects(
+    resolveAddressBook(pipeline),
+    /khlong\.yml:3: hosts\.mongo: mongodb is no part/,
+  )
+})
+
 test('an unknown section is refused with the nearest known one', async (t) => {
   await assert.rejects(pipelineOf(t, 'name: x\nkafak: {}\n'), (error: Error) => {
     assert.match(error.message, /khlong\.yml:2: kafak: unknown section; did you mean kafka\?/)

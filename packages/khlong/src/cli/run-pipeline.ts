@@ -1,4 +1,4 @@
-import { clientAddress } from '../config/address-book.ts'
+import { clientAddress } from '../config/part-address.ts'
 import { readPipeline } from '../config/pipeline.ts'
 import type { FirstUse } from '../lan/first-use.ts'
 import { networkLines, secretLines } from '../lan/lan-lines.ts'

@@ -4,6 +4,8 @@ import { newPassword, newToken } from '@khlong/core/access'
 import { internalUsername } from '../devices/device.ts'
 import { KhlongError } from '../errors.ts'
 import { checkLan, defaultHost } from '../lan/lan-settings.ts'
+import { resolveHosts } from './hosts.ts'
+import { clientAddress, type PartAddress } from './part-address.ts'
 import type { PartName } from './part-names.ts'
 import { type Pipeline, partSettings } from './pipeline.ts'
 
@@ -28,12 +30,9 @@ export interface AddressBook {
   readonly mqttLogin: { readonly username: string; readonly password: string }
   /** `KHLONG_…` variables as connector files read them. */
   readonly environment: Readonly<Record<string, string>>
+  /** Host names that files of the pipeline use, with what they mean in this run. */
+  readonly hosts: Readonly<Record<string, string>>
 }
-
-export type PartAddress =
-  | { readonly kind: 'off' }
-  | { readonly kind: 'external'; readonly address: string }
-  | { readonly kind: 'embedded'; readonly listeners: Readonly<Record<string, string>> }
 
 interface Listener {
   readonly name: string
@@ -130,7 +129,8 @@ export async function resolveAddressBook(
   })
   const mqttLogin = { username: internalUsername, password: newPassword(32) }
   const environment = environmentOf(parts, mqttLogin)
-  return { parts, platform, moved, token: newToken(), mqttLogin, environment }
+  const hosts = resolveHosts(pipeline, { parts, platform, mqttLogin })
+  return { parts, platform, moved, token: newToken(), mqttLogin, environment, hosts }
 }
 
 interface Ports {
@@ -202,12 +202,6 @@ function probe(address: ListenAddress): Promise<number | undefined> {
       server.close(() => resolve(port))
     })
   })
-}
-
-/** The address that clients on this machine use: a wildcard becomes loopback. */
-export function clientAddress(listen: string): string {
-  const { host, port } = parseListen(listen)
-  return formatListen({ host: host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host, port })
 }
 
 function environmentOf(

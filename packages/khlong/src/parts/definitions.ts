@@ -1,7 +1,8 @@
 import path from 'node:path'
 import { parseListen } from '@khlong/core'
 import { isLoopback } from '@khlong/core/access'
-import { type AddressBook, clientAddress } from '../config/address-book.ts'
+import type { AddressBook } from '../config/address-book.ts'
+import { clientAddress } from '../config/part-address.ts'
 import type { PartName } from '../config/part-names.ts'
 import { brokerAccess } from '../devices/broker-access.ts'
 import type { PartDefinition, WiringContext } from './definition.ts'
@@ -65,7 +66,7 @@ export const partDefinitions: readonly PartDefinition[] = [
         : { 'alertmanager.config.file': context.path(alertmanagerFile, './alertmanager.yml') }),
       'discovery.dir': path.join(context.pipeline.data, 'discovery'),
       ...accessOf(written, context),
-      hosts: context.pipeline.hosts,
+      hosts: context.book.hosts,
     }),
   },
   {
@@ -80,7 +81,7 @@ export const partDefinitions: readonly PartDefinition[] = [
       connectors: context.path(connectors, './connectors'),
       env: context.book.environment,
       ...accessOf(written, context),
-      hosts: context.pipeline.hosts,
+      hosts: context.book.hosts,
     }),
   },
   {
@@ -92,7 +93,7 @@ export const partDefinitions: readonly PartDefinition[] = [
       data: context.data,
       'bootstrap.servers': context.book.environment.KHLONG_KAFKA_BOOTSTRAP_SERVERS,
       apps: context.path(apps, './streams'),
-      hosts: context.pipeline.hosts,
+      hosts: context.book.hosts,
     }),
   },
   {

@@ -1,7 +1,7 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { AddressBook } from '../config/address-book.ts'
-import { clientAddress } from '../config/address-book.ts'
+import { clientAddress } from '../config/part-address.ts'
 import type { PartName } from '../config/part-names.ts'
 
 /**

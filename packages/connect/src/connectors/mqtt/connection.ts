@@ -112,26 +112,27 @@ export function clientOptions(
 ): Omit<MqttClientOptions, 'protocolVersion' | 'receiveMaximum'> {
   const url = parseServer(values['mqtt.server.uri'])!
   const isSecure = url.protocol === 'ssl:' || url.protocol === 'mqtts:'
-  const [host, mappedPort] = splitHost(context.resolveHost(url.host))
-  const username = values['mqtt.username'] || decodeURIComponent(url.username)
-  const secret = values['mqtt.password'] || decodeURIComponent(url.password)
+  // An address that stands for the one in the file may bring the login that counts there.
+  const place = new URL(`mqtt://${context.resolveHost(url.host)}`)
+  const own = place.username === '' ? url : place
+  const username = own === place ? '' : values['mqtt.username']
+  const secret = own === place ? '' : values['mqtt.password']
   return {
-    host,
-    port: mappedPort ?? defaultPorts[url.protocol]!,
+    host: place.hostname.replace(/^\[|\]$/g, ''),
+    port: place.port === '' ? defaultPorts[url.protocol]! : Number(place.port),
     ...(isSecure ? { tls: tlsOptions(values, url.hostname) } : {}),
     clientId: clientIdOf(values['mqtt.client.id'], context),
     isClean: values['mqtt.clean.session.enabled'],
     keepAliveSeconds: values['mqtt.keepalive.interval.seconds'],
     connectTimeoutMs: values['mqtt.connect.timeout.seconds'] * 1_000,
-    ...(username === '' ? {} : { username }),
-    ...(secret === '' ? {} : { password: secret }),
+    ...given('username', username || decodeURIComponent(own.username)),
+    ...given('password', secret || decodeURIComponent(own.password)),
     clock: context.clock,
   }
 }
 
-function splitHost(address: string): [host: string, port: number | undefined] {
-  const match = /^\[?(.*?)\]?(?::(\d+))?$/.exec(address)
-  return [match?.[1] ?? address, match?.[2] === undefined ? undefined : Number(match[2])]
+function given<Key extends string>(key: Key, value: string): Partial<Record<Key, string>> {
+  return value === '' ? {} : ({ [key]: value } as Record<Key, string>)
 }
 
 function tlsOptions(values: ConnectionValues, servername: string): ConnectionOptions {

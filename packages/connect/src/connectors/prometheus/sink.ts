@@ -85,10 +85,12 @@ class PrometheusSinkTask implements SinkTask {
   async start(): Promise<void> {
     const server = createServer((request, response) => this.#answer(request.url ?? '/', response))
     this.#server = server
+    // `0.0.0.0:8084` of an imported file may stand for a listener of this machine alone.
+    const { hostname, port } = new URL(`http://${this.#context.resolveHost(this.#url.host)}`)
     const address = await listenTcp(server, {
-      host: this.#url.hostname.replace(/^\[|\]$/g, ''),
+      host: hostname.replace(/^\[|\]$/g, ''),
       // A URL leaves the scheme's own port out.
-      port: this.#url.port === '' ? 80 : Number(this.#url.port),
+      port: port === '' ? 80 : Number(port),
     })
     this.#address = formatListen(address)
   }
