@@ -38,11 +38,13 @@ const portSettings: Record<keyof PipelinePorts, string> = {
 export interface PipelineProcessOptions {
   /** An empty folder for the pipeline's copy and its data. */
   folder: string
+  /** The pipeline folder that is copied; by default the reference pipeline. */
+  pipeline?: string
   demo?: boolean
   set?: readonly string[]
 }
 
-/** `khlong up` on a copy of the reference pipeline, as a process that can be killed and started again. */
+/** `khlong up` on a copy of a pipeline folder, as a process that can be killed and started again. */
 export class PipelineProcess {
   readonly folder: string
   readonly ports: PipelinePorts
@@ -52,7 +54,7 @@ export class PipelineProcess {
 
   static async create(options: PipelineProcessOptions): Promise<PipelineProcess> {
     const pipeline = path.join(options.folder, 'iot')
-    await cp(path.join(root, 'pipelines/iot'), pipeline, {
+    await cp(options.pipeline ?? path.join(root, 'pipelines/iot'), pipeline, {
       recursive: true,
       filter: (source) => path.basename(source) !== 'data',
     })

@@ -1,6 +1,5 @@
-import { cp, readdir, stat } from 'node:fs/promises'
+import { cp, readdir } from 'node:fs/promises'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { makeFolder } from '@khlong/core'
 import { type Command, Option } from 'commander'
 import { resolveAddressBook } from '../config/address-book.ts'
@@ -8,6 +7,7 @@ import { partNames } from '../config/part-names.ts'
 import { readPipeline } from '../config/pipeline.ts'
 import { KhlongError } from '../errors.ts'
 import { checkPartSettings } from '../parts/part-settings.ts'
+import { findReferencePipeline } from '../reference-pipeline.ts'
 import { runPipeline } from './run-pipeline.ts'
 
 interface PipelineFlags {
@@ -18,7 +18,7 @@ interface PipelineFlags {
   open: boolean
 }
 
-/** `up`, `check`, `doctor`, `init`. */
+/** `up`, `check`, `doctor`, `init`, `import`. */
 export function addPipelineCommands(program: Command): void {
   const setOption = (): Option =>
     new Option('--set <section.key=value>', 'override a setting of khlong.yml (repeatable)')
@@ -87,20 +87,26 @@ export function addPipelineCommands(program: Command): void {
       await makeFolder(path.resolve(folder))
       if ((await readdir(folder)).length > 0)
         throw new KhlongError('KHLONG_USAGE', `${folder} is not empty; choose a new folder`)
-      const template = await findTemplate()
+      const template = await findReferencePipeline()
       await cp(template, folder, {
         recursive: true,
         filter: (source) => path.basename(source) !== 'data',
       })
       process.stdout.write(`made ${folder}; run it: npx khlong up ${folder} --demo\n`)
     })
-}
 
-/** The reference pipeline: inside the package when installed, beside the packages in a checkout. */
-async function findTemplate(): Promise<string> {
-  for (const candidate of ['../../pipelines/iot', '../../../../pipelines/iot']) {
-    const folder = fileURLToPath(new URL(candidate, import.meta.url))
-    if (await stat(folder).catch(() => undefined)) return folder
-  }
-  throw new KhlongError('KHLONG_PIPELINE_MISSING', 'the reference pipeline is not in this package')
+  program
+    .command('import')
+    .description('make a pipeline folder from a project of the classic stack')
+    .argument('<project>', 'folder with its compose file, configurations, connectors, dashboards')
+    .argument('<dir>', 'a new or empty folder')
+    .action(async (from: string, to: string) => {
+      const { importProject } = await import('../import/import-project.ts')
+      const notes = await importProject({ from, to })
+      for (const { outcome, what, why } of notes)
+        process.stdout.write(`${outcome.padEnd(9)} ${what.replace(/\s+/g, ' ')}: ${why}\n`)
+      process.stdout.write(
+        `made ${to}; IMPORT.md in it says the same. Run it: npx khlong up ${to}\n`,
+      )
+    })
 }

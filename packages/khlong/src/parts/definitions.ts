@@ -15,13 +15,13 @@ export const partDefinitions: readonly PartDefinition[] = [
     after: [],
     // The public listeners open when the pipeline's own subscriptions exist: what is acknowledged
     // before that would be kept by nobody.
-    settings: (written, { listeners, data, pipeline, book }) => ({
-      ...brokerAccess(written, listeners, pipeline.data),
-      ...written,
-      ...listeners,
-      data,
+    settings: (written, context) => ({
+      ...brokerAccess(written, context.listeners, context.pipeline.data),
+      ...withPaths(written, context),
+      ...context.listeners,
+      data: context.data,
       hold: true,
-      internal: book.mqttLogin,
+      internal: context.book.mqttLogin,
     }),
   },
   {
@@ -137,6 +137,35 @@ export const partDefinitions: readonly PartDefinition[] = [
     }),
   },
 ]
+
+/** Settings of the broker that name a file or a folder. */
+const mqttFiles = [
+  'config_file',
+  'password_file',
+  'acl_file',
+  'cafile',
+  'capath',
+  'certfile',
+  'keyfile',
+  'crlfile',
+] as const
+
+/** Files are looked for from the pipeline's folder, also those of single listeners. */
+function withPaths(
+  written: Readonly<Record<string, unknown>>,
+  context: WiringContext,
+): Record<string, unknown> {
+  const settings: Record<string, unknown> = { ...written }
+  for (const key of mqttFiles)
+    if (typeof settings[key] === 'string') settings[key] = context.path(settings[key], '')
+  if (Array.isArray(settings.listeners))
+    settings.listeners = settings.listeners.map((listener: unknown) =>
+      typeof listener === 'object' && listener !== null
+        ? withPaths(listener as Record<string, unknown>, context)
+        : listener,
+    )
+  return settings
+}
 
 /** The people of the pipeline, whom all its HTTP servers share. */
 function accessOf(
