@@ -299,12 +299,14 @@ test('the imported pipeline runs: a frame is in MongoDB under its user, and a se
 
 test('a Mosquitto with users keeps its configuration, with its files beside it', async (t) => {
   const to = path.join(await temporaryFolder(t), 'mine')
+  const passwords = path.join(await temporaryFolder(t), 'passwd')
+  await khlong('mqtt', 'passwd', '-c', '-b', passwords, 'someone', 'secret')
   await importProject({
     from: await projectFolder(t, {
       'compose.yaml': 'services:\n  broker: { image: "docker.io/library/eclipse-mosquitto:2" }\n',
       'config/mosquitto.conf':
         'persistence true\nlistener 1883 127.0.0.1\nallow_anonymous false\npassword_file /mosquitto/config/passwd.conf\n',
-      'config/passwd.conf': 'someone:$7$101$AAAA$BBBB\n',
+      'config/passwd.conf': await readFile(passwords, 'utf8'),
     }),
     to,
   })
