@@ -30,9 +30,10 @@ export interface GrafanaOptions {
   zookeeper?: string
   /** Base address of the platform's own status API. */
   platform?: string
-  /** What Prometheus and Connect are shown as `Authorization: Bearer`. */
+  /** What Prometheus, Connect and the platform are shown as `Authorization: Bearer`. */
   'prometheus.token'?: string
   'connect.token'?: string
+  'platform.token'?: string
   /** Folder of users, tokens and audit logs; `access` in the data folder by default. */
   access?: string
   /** Whether everybody must log in on loopback, too, before there are users. */
@@ -97,6 +98,7 @@ const schema = z.strictObject({
   platform: httpUrl.optional(),
   'prometheus.token': z.string().min(1).optional(),
   'connect.token': z.string().min(1).optional(),
+  'platform.token': z.string().min(1).optional(),
   ...accessSettings,
   'auth.login_maximum_inactive_lifetime_duration': duration.prefault('7d'),
   'auth.login_maximum_lifetime_duration': duration.prefault('30d'),

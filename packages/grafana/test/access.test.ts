@@ -355,6 +355,54 @@ test('off loopback the first administrator needs the code that the terminal show
   assert.equal((await setUp(code)).status, 403)
 })
 
+test('viewers look at devices, editors change them, and only the platform learns the token', async (t) => {
+  const asked: string[] = []
+  const platform = await startHttp(t, ({ method, url, headers }, response, body) => {
+    if (url === '/-/events') return response.end()
+    asked.push([method, url, headers.authorization, body].join(' '))
+    response.setHeader('content-type', 'application/json')
+    return response.end('[]')
+  })
+  const { url } = await startWithPeople(t, { platform, 'platform.token': 'of-this-run' })
+  const send = async (
+    method: string,
+    target: string,
+    who: Record<string, string>,
+    body?: string,
+  ) => {
+    const headers = { ...who, ...(body ? { 'content-type': 'application/json' } : {}) }
+    const answer = await fetch(url + target, { method, headers, ...(body ? { body } : {}) })
+    assert.equal(answer.status >= 400 || answer.headers.get('cache-control') === 'no-store', true)
+    return answer.status
+  }
+  const device = '{"name":"roof","place":"1"}'
+  assert.equal(await send('GET', '/-/devices', {}), 401)
+  for (const [method, target, body] of [
+    ['POST', '/-/devices', device],
+    ['POST', '/-/devices/roof/rotate'],
+    ['POST', '/-/devices/roof/revoke'],
+    ['DELETE', '/-/devices/roof'],
+  ] as const) {
+    assert.equal(await send(method, target, {}, body), 401, target)
+    assert.equal(await send(method, target, basic('vera'), body), 403, target)
+    const foreign = { ...basic('eve'), origin: 'http://evil.example' }
+    assert.equal(await send(method, target, foreign, body), 403, target)
+  }
+  assert.deepEqual(asked, [])
+  assert.equal(await send('GET', '/-/devices', basic('vera')), 200)
+  assert.equal(await send('POST', '/-/devices?host=192.0.2.1', basic('eve'), device), 200)
+  for (const target of [
+    '/-/devices/..%2fparts/rotate',
+    '/-/devices/%2e%2e/rotate',
+    '/-/devices/a%20b/revoke',
+  ])
+    assert.equal(await send('POST', target, basic('eve')), 404, target)
+  assert.deepEqual(asked, [
+    'GET /-/devices Bearer of-this-run ',
+    `POST /-/devices?host=192.0.2.1 Bearer of-this-run ${device}`,
+  ])
+})
+
 test('the token for a part goes to that part, and to no other data source', async (t) => {
   const shown: (string | undefined)[] = []
   const prometheus = await startHttp(t, (request, response) => {

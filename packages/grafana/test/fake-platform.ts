@@ -1,5 +1,6 @@
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { DeviceNow } from '../src/model/devices.ts'
 import type { PlatformPart, PlatformSnapshot, VitalItem } from '../src/model/platform.ts'
 
 /** How the fake pipeline behaves; changed while it runs to see the console follow. */
@@ -54,6 +55,9 @@ export async function startFakePlatform(
       response.write(`data: ${JSON.stringify(snapshot())}\n\n`)
       listeners.add(response)
       response.once('close', () => listeners.delete(response))
+    } else if (request.url === '/-/devices') {
+      response.setHeader('content-type', 'application/json')
+      response.end(JSON.stringify(devices))
     } else response.writeHead(404).end()
   })
   await new Promise<void>((resolve) => server.listen(options.port ?? 0, '127.0.0.1', resolve))
@@ -71,6 +75,28 @@ export async function startFakePlatform(
     },
   }
 }
+
+const devices: readonly DeviceNow[] = [
+  {
+    name: 'greenhouse-1',
+    id: 'greenhouse-1',
+    place: '32347983',
+    kind: 'ESP32',
+    rate: 1,
+    state: 'live',
+    isConnected: true,
+    lastSeenMs: Date.now(),
+  },
+  { name: 'roof', id: '777', place: 'เรือนเพาะชำ 1', state: 'waiting', isConnected: false },
+  {
+    name: 'shed',
+    id: 'shed',
+    place: '32347983',
+    state: 'rejected',
+    isConnected: false,
+    reason: 'wrong secret',
+  },
+]
 
 const mib = 1_048_576
 

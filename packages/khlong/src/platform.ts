@@ -1,5 +1,5 @@
 import path from 'node:path'
-import type { Logger } from '@khlong/core'
+import type { ListenAddress, Logger } from '@khlong/core'
 import { type DataFolder, describeError, openDataFolder, parseListen } from '@khlong/core'
 import type { BrokerDescription } from '@khlong/mqtt'
 import { type AddressBook, resolveAddressBook } from './config/address-book.ts'
@@ -13,6 +13,7 @@ import type { PartThread, ThreadEvents } from './host/part-thread.ts'
 import { Supervisor } from './host/supervisor.ts'
 import { WorkerThread } from './host/worker-thread.ts'
 import { type FirstUse, makeFirstUse } from './lan/first-use.ts'
+import { deviceAddress } from './lan/lan-addresses.ts'
 import type { ThreadName } from './parts/definition.ts'
 import { partDefinitions } from './parts/definitions.ts'
 import { locateSettingsError, wiredSettings } from './parts/part-settings.ts'
@@ -105,9 +106,13 @@ export class Platform {
     this.#status = new StatusServer({
       address: parseListen(book.platform),
       latest: () => this.#latest,
-      devices: () => this.#devices,
       deviceRoutes: this.#hasRegistry
-        ? new DeviceRoutes({ registry: this.#registry, token: book.token })
+        ? new DeviceRoutes({
+            registry: this.#registry,
+            statuses: () => this.#devices,
+            broker: (reachedAt) => brokerForDevices(book, reachedAt),
+            token: book.token,
+          })
         : undefined,
       metrics: (part) => this.#supervisor.metrics(part),
     })
@@ -220,6 +225,12 @@ export class Platform {
     }
     await this.#supervisor.call('mqtt', 'openPublicListeners')
   }
+}
+
+/** Where devices find the broker: the public listener, or where there is none that for the pipeline. */
+function brokerForDevices({ parts: { mqtt } }: AddressBook, reachedAt?: string): ListenAddress {
+  const { listen, 'internal.listen': internal } = mqtt.kind === 'embedded' ? mqtt.listeners : {}
+  return deviceAddress(parseListen(listen ?? internal ?? 1883), reachedAt)
 }
 
 /** The windows of the streams, where the pipeline says how long they are. */

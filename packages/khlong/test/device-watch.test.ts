@@ -57,8 +57,8 @@ test('a device that was turned away says why, until it is in', () => {
   assert.deepEqual(
     first.map(({ state, reason }) => [state, reason]),
     [
-      ['rejected', 'not authorised'],
-      ['revoked', 'not authorised'],
+      ['rejected', 'wrong secret'],
+      ['revoked', undefined],
     ],
   )
   assert.deepEqual(countStates(first), { waiting: 0, live: 0, silent: 0, rejected: 1, revoked: 1 })

@@ -107,9 +107,9 @@ export function peopleRoutes(app: FastifyInstance, access: ConsoleAccess): void 
   )
 }
 
-/** What the audit log says beyond method and path: which role was given, which account is meant. */
+/** What the audit log says beyond method and path: which role was given, which account or device is meant. */
 export function auditDetail(request: FastifyRequest): string | undefined {
-  if (!request.routeOptions.url?.startsWith('/-/access/')) return undefined
+  if (!/^\/-\/(?:access\/|devices$)/.test(request.routeOptions.url ?? '')) return undefined
   const { name, role, days, password } = bodyOf(request)
   const parts = [
     typeof name === 'string' ? name : '',

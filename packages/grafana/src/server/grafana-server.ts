@@ -18,6 +18,7 @@ import { sessionRoutes } from '../api/session.ts'
 import { notConfigured } from '../errors.ts'
 import type { ConsoleSetup } from '../model/platform.ts'
 import { type GrafanaOptions, resolveGrafanaOptions } from '../options.ts'
+import { deviceRoutes } from '../place/device-routes.ts'
 import { KafkaLink } from '../place/kafka-link.ts'
 import { kafkaRoutes } from '../place/kafka-routes.ts'
 import { Live } from '../place/live.ts'
@@ -156,6 +157,7 @@ export class GrafanaServer extends PartBase {
     mqttRoutes(app, this.#mqtt)
     mongodbRoutes(app, this.#mongodb)
     kafkaRoutes(app, this.#kafka)
+    deviceRoutes(app, { platform: options.platform, token: options['platform.token'] })
     wayRoutes(app, { mongodb: this.#mongodb, sources })
     this.#ownRoutes(app)
     await serveConsole(app)

@@ -230,6 +230,7 @@ const places = [
   '/dashboards',
   '/flow',
   '/sensors',
+  '/sensors?tab=devices',
   '/mqtt',
   '/streams',
   '/scrapes',

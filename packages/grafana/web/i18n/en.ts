@@ -1,3 +1,4 @@
+import { enDevices } from './en-devices.ts'
 import { enPeople } from './en-people.ts'
 import { enPhone } from './en-phone.ts'
 
@@ -456,8 +457,9 @@ const enPlaces = {
 } as const
 
 /** English texts. `{name}` is filled in; a key that is missing in another language is a type error. */
-export const en: typeof enPlaces & typeof enPeople & typeof enPhone = {
+export const en: typeof enPlaces & typeof enDevices & typeof enPeople & typeof enPhone = {
   ...enPlaces,
+  ...enDevices,
   ...enPeople,
   ...enPhone,
 }

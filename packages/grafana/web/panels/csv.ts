@@ -1,4 +1,5 @@
 import { type AnswerFrame, tableOf } from '../../src/model/series.ts'
+import { saveFile } from '../lib/save-file.ts'
 
 /** Gives a panel's data as a CSV file, times in ISO. */
 export function downloadCsv(title: string, frames: readonly AnswerFrame[]): void {
@@ -15,11 +16,7 @@ export function downloadCsv(title: string, frames: readonly AnswerFrame[]): void
         })
         .join(','),
     )
-  const link = document.createElement('a')
-  link.href = URL.createObjectURL(new Blob([`${lines.join('\n')}\n`], { type: 'text/csv' }))
-  link.download = `${title || 'panel'}.csv`
-  link.click()
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000)
+  saveFile(`${title || 'panel'}.csv`, `${lines.join('\n')}\n`, 'text/csv')
 }
 
 function quoted(value: string): string {

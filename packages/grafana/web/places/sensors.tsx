@@ -5,11 +5,13 @@ import { formatText } from '../../src/model/units.ts'
 import { type TextKey, useText } from '../i18n/index.ts'
 import { ask } from '../lib/api.ts'
 import { useNow } from '../lib/clock.ts'
+import { useDevices } from '../lib/devices.ts'
 import { ago, duration } from '../lib/duration.ts'
 import { countText, dateTimeText, rateText } from '../lib/format.ts'
 import { sensorsStore } from '../lib/live.ts'
 import { useQuery } from '../lib/query.ts'
 import { go, hrefTo, Link, useParam, usePlace } from '../lib/router.tsx'
+import { useMay } from '../lib/session.ts'
 import { useSetup } from '../lib/setup.ts'
 import { useStore } from '../lib/store.ts'
 import { resolveRange, useTimeRange } from '../lib/time.ts'
@@ -26,6 +28,8 @@ import { SendOwn } from '../ui/send-own.tsx'
 import { Sparkline } from '../ui/sparkline.tsx'
 import { type Level, StateMark } from '../ui/state-mark.tsx'
 import { UsePhone } from '../ui/use-phone.tsx'
+import { AddDeviceDialog } from './devices/add-device.tsx'
+import { DeviceList } from './devices/devices.tsx'
 
 const measures = [
   { name: 'temperature', unit: 'celsius', decimals: 1 },
@@ -59,16 +63,57 @@ interface Row extends SensorNow {
   readonly history: readonly (number | null)[]
 }
 
-/** Which devices, which are silent: from their own frames, with history from Prometheus. */
+/** Who sends, who is silent, and who may send. */
 export function SensorsPlace({ rest }: { rest: string[] }) {
   const text = useText()
   useTitle(text('sensors'))
+  const [tab] = useParam('tab')
+  const [isAdding, setAdding] = useState(false)
+  const mayEdit = useMay('editor')
+  const rows = useRows()
+  const { data: devices } = useDevices()
+  const perSecond = rows.reduce((total, row) => total + row.rate, 0)
+  const tabs = [
+    { id: '', name: text('sensors'), count: rows.length },
+    { id: 'devices', name: text('devices'), count: devices?.length ?? 0 },
+  ]
+  return (
+    <>
+      <header className="place-head">
+        <h1>{text('sensors')}</h1>
+        <span className="bar-space" />
+        <span className="quiet">{rateText(perSecond)}</span>
+        {mayEdit && devices && (
+          <button type="button" className="button primary" onClick={() => setAdding(true)}>
+            <Icon name="plus" size={14} /> {text('deviceAdd')}
+          </button>
+        )}
+      </header>
+      <nav className="tabs place-tabs" aria-label={text('sensors')}>
+        {tabs.map(({ id, name, count }) => (
+          <Link
+            key={id}
+            to={hrefTo('/sensors', id === '' ? {} : { tab: id })}
+            aria-current={tab === id ? 'page' : undefined}
+          >
+            {name} <small>{countText(count)}</small>
+          </Link>
+        ))}
+      </nav>
+      {tab === 'devices' ? <DeviceList /> : <SensorList rows={rows} rest={rest} />}
+      {isAdding && <AddDeviceDialog onClose={() => setAdding(false)} />}
+    </>
+  )
+}
+
+/** What is heard: from the sensors' own frames, with history from Prometheus. */
+function SensorList({ rows, rest }: { rows: readonly Row[]; rest: readonly string[] }) {
+  const text = useText()
   const setup = useSetup()
   const { params } = usePlace()
   const [filter, setFilter] = useParam('q')
   const [condition, setCondition] = useParam('state')
   const live = useStore(sensorsStore)
-  const rows = useRows()
   const words = filter.trim().toLowerCase()
   const matching = rows.filter(
     (row) =>
@@ -77,7 +122,6 @@ export function SensorsPlace({ rest }: { rest: string[] }) {
   )
   const shown = matching.filter((row) => condition === '' || row.condition === condition)
   const selected = rows.find((row) => row.id === rest[0]) ?? undefined
-  const perSecond = rows.reduce((total, row) => total + row.rate, 0)
   const range = useTimeRange()
   const { fromMs, toMs } = resolveRange(range, Date.now())
   const chips = [
@@ -90,115 +134,107 @@ export function SensorsPlace({ rest }: { rest: string[] }) {
     })),
   ].filter((chip) => chip.condition !== 'unknown' || chip.count > 0)
   return (
-    <>
-      <header className="place-head">
-        <h1>{text('sensors')}</h1>
-        <span className="quiet">{countText(rows.length)}</span>
-        <span className="bar-space" />
-        <span className="quiet">{rateText(perSecond)}</span>
-      </header>
-      <div className="two-columns">
-        <section className="panel" aria-label={text('sensors')}>
-          <div className="toolbar">
-            <FilterField label={text('filterSensors')} value={filter} onChange={setFilter} />
-            <div className="chips">
-              {chips.map((chip) => (
-                <button
-                  key={chip.condition}
-                  type="button"
-                  className="chip"
-                  aria-pressed={condition === chip.condition}
-                  onClick={() => setCondition(chip.condition)}
-                >
-                  {chip.level && <StateMark level={chip.level} />} {chip.name}{' '}
-                  <span className="quiet">{chip.count}</span>
-                </button>
-              ))}
-            </div>
+    <div className="two-columns">
+      <section className="panel" aria-label={text('sensors')}>
+        <div className="toolbar">
+          <FilterField label={text('filterSensors')} value={filter} onChange={setFilter} />
+          <div className="chips">
+            {chips.map((chip) => (
+              <button
+                key={chip.condition}
+                type="button"
+                className="chip"
+                aria-pressed={condition === chip.condition}
+                onClick={() => setCondition(chip.condition)}
+              >
+                {chip.level && <StateMark level={chip.level} />} {chip.name}{' '}
+                <span className="quiet">{chip.count}</span>
+              </button>
+            ))}
           </div>
-          {(live.error !== '' || live.thinned || live.unreadable > 0) && (
-            <p className="toolbar-note">
-              {live.error !== '' && (
-                <Tag tone="warn">{text('tailFailed', { error: live.error })}</Tag>
-              )}
-              {live.thinned && <Tag tone="warn">{text('thinnedFrames')}</Tag>}
-              {live.unreadable > 0 && (
-                <Tag tone="critical">{text('unreadableFrames', { count: live.unreadable })}</Tag>
-              )}
-            </p>
-          )}
-          {rows.length === 0 ? (
-            <div className="pad">
-              <Empty
-                title={text('noSensors')}
-                hint={text('noSensorsHint')}
-                command={frameCommand(setup, 'mosquitto')}
-              />
-            </div>
-          ) : shown.length === 0 ? (
-            <div className="pad">
-              <Empty title={text('noSensorsMatch')}>
-                <button
-                  type="button"
-                  className="button small"
-                  onClick={() => {
-                    setFilter('')
-                    setCondition('')
-                  }}
-                >
-                  {text('clearFilter')}
-                </button>
-              </Empty>
-            </div>
-          ) : (
-            <table className="sensor-table">
-              <thead>
-                <tr>
-                  <th>{text('columnState')}</th>
-                  <th>{text('columnSensor')}</th>
-                  <th className="wide">{text('columnPlace')}</th>
-                  <th className="figure">{text('columnLastSeen')}</th>
-                  <th className="figure">{text('columnRate')}</th>
-                  <th className="figure wide">{text('columnLost')}</th>
-                  <th className="figure wide">{text('columnDuplicates')}</th>
-                  <th>
-                    {text('columnMeasure', {
-                      measure: text('temperature'),
-                      duration: duration(toMs - fromMs),
-                    })}
-                  </th>
-                </tr>
-              </thead>
-              <tbody>
-                {shown.slice(0, rowsMax).map((row) => (
-                  <SensorRow
-                    key={row.id}
-                    row={row}
-                    isSelected={row.id === selected?.id}
-                    search={params.toString()}
-                  />
-                ))}
-              </tbody>
-            </table>
-          )}
+        </div>
+        {(live.error !== '' || live.thinned || live.unreadable > 0) && (
+          <p className="toolbar-note">
+            {live.error !== '' && (
+              <Tag tone="warn">{text('tailFailed', { error: live.error })}</Tag>
+            )}
+            {live.thinned && <Tag tone="warn">{text('thinnedFrames')}</Tag>}
+            {live.unreadable > 0 && (
+              <Tag tone="critical">{text('unreadableFrames', { count: live.unreadable })}</Tag>
+            )}
+          </p>
+        )}
+        {rows.length === 0 ? (
+          <div className="pad">
+            <Empty
+              title={text('noSensors')}
+              hint={text('noSensorsHint')}
+              command={frameCommand(setup, 'mosquitto')}
+            />
+          </div>
+        ) : shown.length === 0 ? (
+          <div className="pad">
+            <Empty title={text('noSensorsMatch')}>
+              <button
+                type="button"
+                className="button small"
+                onClick={() => {
+                  setFilter('')
+                  setCondition('')
+                }}
+              >
+                {text('clearFilter')}
+              </button>
+            </Empty>
+          </div>
+        ) : (
+          <table className="sensor-table">
+            <thead>
+              <tr>
+                <th>{text('columnState')}</th>
+                <th>{text('columnSensor')}</th>
+                <th className="wide">{text('columnPlace')}</th>
+                <th className="figure">{text('columnLastSeen')}</th>
+                <th className="figure">{text('columnRate')}</th>
+                <th className="figure wide">{text('columnLost')}</th>
+                <th className="figure wide">{text('columnDuplicates')}</th>
+                <th>
+                  {text('columnMeasure', {
+                    measure: text('temperature'),
+                    duration: duration(toMs - fromMs),
+                  })}
+                </th>
+              </tr>
+            </thead>
+            <tbody>
+              {shown.slice(0, rowsMax).map((row) => (
+                <SensorRow
+                  key={row.id}
+                  row={row}
+                  isSelected={row.id === selected?.id}
+                  search={params.toString()}
+                />
+              ))}
+            </tbody>
+          </table>
+        )}
+      </section>
+      <aside className="side">
+        {selected && <SensorDetail row={selected} />}
+        <section className="panel pad">
+          <header>
+            <h2>{text('sendYourOwn')}</h2>
+          </header>
+          <SendOwn />
         </section>
-        <aside className="side">
-          {selected && <SensorDetail row={selected} />}
-          <section className="panel pad">
-            <header>
-              <h2>{text('sendYourOwn')}</h2>
-            </header>
-            <SendOwn />
-          </section>
-          <section className="panel pad">
-            <header>
-              <h2>{text('phoneUse')}</h2>
-            </header>
-            <UsePhone />
-          </section>
-        </aside>
-      </div>
-    </>
+        <section className="panel pad">
+          <header>
+            <h2>{text('phoneUse')}</h2>
+          </header>
+          <UsePhone />
+        </section>
+      </aside>
+    </div>
   )
 }
 

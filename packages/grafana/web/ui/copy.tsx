@@ -29,23 +29,39 @@ function useCopied(): [boolean, (value: string) => void] {
   ]
 }
 
-/** A command with a button that copies it. */
-export function CopyLine({ command, wrap = false }: { command: string; wrap?: boolean }) {
+/** A button that copies a text. */
+export function CopyButton({ value }: { value: string }) {
   const text = useText()
   const [isCopied, copy] = useCopied()
   return (
+    <button
+      type="button"
+      className="icon-button small"
+      aria-label={text(isCopied ? 'copied' : 'copy')}
+      title={text(isCopied ? 'copied' : 'copy')}
+      onClick={() => copy(value)}
+    >
+      <Icon name={isCopied ? 'check' : 'copy'} size={14} />
+    </button>
+  )
+}
+
+/** A command with a button that copies it; a label says what it is where it is none. */
+export function CopyLine({
+  command,
+  label,
+  wrap = false,
+}: {
+  command: string
+  label?: string
+  wrap?: boolean
+}) {
+  return (
     <div className={wrap ? 'copy-line copy-line-wrap' : 'copy-line'}>
+      {label && <span className="quiet">{label}</span>}
       {/* It scrolls, so the keyboard must reach it. */}
       <code {...scrolls}>{command}</code>
-      <button
-        type="button"
-        className="icon-button small"
-        aria-label={text(isCopied ? 'copied' : 'copy')}
-        title={text(isCopied ? 'copied' : 'copy')}
-        onClick={() => copy(command)}
-      >
-        <Icon name={isCopied ? 'check' : 'copy'} size={14} />
-      </button>
+      <CopyButton value={command} />
     </div>
   )
 }

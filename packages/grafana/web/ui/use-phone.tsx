@@ -53,7 +53,8 @@ export function UsePhone() {
   )
 }
 
-function portOf(url: string | null | undefined): number | undefined {
+/** The port of the broker's WebSocket, by which a phone reaches it. */
+export function portOf(url: string | null | undefined): number | undefined {
   if (!url || !URL.canParse(url)) return undefined
   return Number(new URL(url).port) || undefined
 }

@@ -11,7 +11,7 @@ import { makeSketch, sketchKind, sketchKinds } from '../devices/sketch.ts'
 import { askDevices, findRunningPipeline } from '../doctor/running-pipeline.ts'
 import { KhlongError } from '../errors.ts'
 import { accessFolder } from '../lan/first-use.ts'
-import { lanAddresses } from '../lan/lan-addresses.ts'
+import { deviceAddress } from '../lan/lan-addresses.ts'
 import { momentText } from './access-folder.ts'
 
 interface DeviceFlags {
@@ -233,9 +233,7 @@ async function whereMqttIs(
       ? state.snapshot.parts.find(({ name }) => name === 'mqtt')?.addresses.mqtt
       : undefined
   const written = (mqtt.listen as string | number | undefined) ?? 1883
-  const listen = parseListen(running ?? written, pipeline.lan ? '0.0.0.0' : '127.0.0.1')
-  const host = listen.host === '0.0.0.0' || listen.host === '::' ? lanAddresses()[0] : listen.host
-  return { host: host ?? '127.0.0.1', port: listen.port }
+  return deviceAddress(parseListen(running ?? written, pipeline.lan ? '0.0.0.0' : '127.0.0.1'))
 }
 
 function publicDevice({ password: _, ...device }: Device): Omit<Device, 'password'> {

@@ -79,7 +79,9 @@ export class DeviceRegistry {
   async import(given: readonly DeviceGiven[]): Promise<readonly DeviceSecret[]> {
     // What cannot be is said before hashes are computed.
     for (const each of given) checkDevice(each)
-    const fresh = await Promise.all(given.map(freshSecret))
+    // One after the other: all at once they would keep a broker of this process from its disk.
+    const fresh: { secret: string; password: string }[] = []
+    for (const _ of given) fresh.push(await freshSecret())
     const devices = await this.#change((before) =>
       given.reduce(
         (all, each, index) => addDevice(all, each, fresh[index]!.password, Date.now()),

@@ -93,14 +93,13 @@ function statusOf(
     state: state(),
     isConnected,
     ...(lastSeenMs === undefined ? {} : { lastSeenMs }),
-    ...(isRejected ? { reason: reasonText(refusal.reason) } : {}),
+    ...(isRejected && revokedMs === undefined ? { reason: reasonText(refusal.reason) } : {}),
   }
 }
 
-/** Reason codes of MQTT 5 that a broker refuses a login with. */
+/** Reason codes of MQTT 5 that a broker refuses a login with: the name is one of the registry. */
 function reasonText(reason: number): string {
-  if (reason === 0x86) return 'wrong password'
-  if (reason === 0x87) return 'not authorised'
+  if (reason === 0x86 || reason === 0x87) return 'wrong secret'
   if (reason === 0x89) return 'too many wrong logins from its address'
   return `reason 0x${reason.toString(16)}`
 }

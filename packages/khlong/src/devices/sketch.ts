@@ -27,6 +27,16 @@ export function makeSketch(kind: SketchKind, facts: SketchFacts): string {
   return sketches[kind](facts)
 }
 
+/** The program for each of what there are sketches for. */
+export function makeSketches(facts: SketchFacts): Record<SketchKind, string> {
+  return {
+    esp32: makeSketch('esp32', facts),
+    micropython: makeSketch('micropython', facts),
+    python: makeSketch('python', facts),
+    node: makeSketch('node', facts),
+  }
+}
+
 /** @throws KhlongError `KHLONG_USAGE` */
 export function sketchKind(text: string): SketchKind {
   const kind = sketchKinds.find((each) => each === text)

@@ -49,7 +49,8 @@ export async function askDevices(data: string): Promise<readonly DeviceStatus[]>
     const response = await fetch(`http://${address}/-/devices`, {
       signal: AbortSignal.timeout(answerWithinMs),
     })
-    return response.ok ? ((await response.json()) as DeviceStatus[]) : []
+    const devices = response.ok ? ((await response.json()) as DeviceStatus[] | null) : null
+    return devices ?? []
   } catch {
     return []
   }

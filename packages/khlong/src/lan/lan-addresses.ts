@@ -1,4 +1,7 @@
+import { isIPv4 } from 'node:net'
 import { networkInterfaces } from 'node:os'
+import type { ListenAddress } from '@khlong/core'
+import { isLoopback } from '@khlong/core/access'
 
 /** Interfaces that machines on the network do not come in by: containers, bridges, tunnels. */
 const notTheNetwork = /^(?:docker|br-|veth|virbr|cni|flannel|tun|tap|wg|utun|vEthernet)/i
@@ -20,4 +23,15 @@ export function lanAddresses(
       })),
   )
   return found.toSorted((a, b) => a.doubt - b.doubt).map(({ address }) => address)
+}
+
+/**
+ * Where a machine on the network finds a listener. `reachedAt` is an address that somebody there
+ * reached this machine at already: the surest one, where it is an address at all.
+ */
+export function deviceAddress({ host, port }: ListenAddress, reachedAt?: string): ListenAddress {
+  if (host !== '0.0.0.0' && host !== '::') return { host, port }
+  if (reachedAt !== undefined && isIPv4(reachedAt) && !isLoopback(reachedAt))
+    return { host: reachedAt, port }
+  return { host: lanAddresses()[0] ?? '127.0.0.1', port }
 }

@@ -117,6 +117,7 @@ export const partDefinitions: readonly PartDefinition[] = [
         ...given('mqttWebsocket', mqtt?.websocket && `ws://${mqtt.websocket}`),
         ...given('zookeeper', environment.KHLONG_ZOOKEEPER_CONNECT),
         platform: `http://${platform}`,
+        'platform.token': token,
         ...accessOf(written, context),
         // Only for our own: a real system elsewhere must not learn it.
         ...given('prometheus.token', parts.prometheus.kind === 'embedded' ? token : undefined),

@@ -1,11 +1,15 @@
 import type http from 'node:http'
-import { describeError } from '@khlong/core'
+import { describeError, type ListenAddress } from '@khlong/core'
 import { isEqualSecret } from '@khlong/core/access'
 import type { DeviceGiven } from '../devices/device.ts'
-import type { DeviceRegistry } from '../devices/device-registry.ts'
+import { parseDeviceCsv } from '../devices/device-csv.ts'
+import type { DeviceRegistry, DeviceSecret } from '../devices/device-registry.ts'
+import type { DeviceStatus } from '../devices/device-watch.ts'
+import { makeSketches } from '../devices/sketch.ts'
 import { KhlongError, type KhlongErrorCode } from '../errors.ts'
 
-const bodyBytesMax = 16_384
+// A list of some thousand devices.
+const bodyBytesMax = 262_144
 
 const statusOf: Partial<Record<KhlongErrorCode, number>> = {
   KHLONG_DEVICE_EXISTS: 409,
@@ -16,6 +20,10 @@ const statusOf: Partial<Record<KhlongErrorCode, number>> = {
 
 export interface DeviceRoutesOptions {
   registry: DeviceRegistry
+  /** How each device is doing. */
+  statuses(): readonly DeviceStatus[]
+  /** Where a device finds the broker, told for somebody who reached this machine at an address. */
+  broker(reachedAt: string | undefined): ListenAddress
   /** What this run's own clients show as `Authorization: Bearer`; they have asked who their user is. */
   token: string
 }
@@ -27,9 +35,10 @@ export interface DeviceAnswer {
 }
 
 /**
- * Changes of the registry for the pipeline's own console: `POST /-/devices` adds,
- * `POST /-/devices/NAME/rotate` and `/revoke` change, `DELETE /-/devices/NAME` removes. Adding and
- * rotating answer with the secret, once.
+ * The devices of the registry. `GET /-/devices` says how each is doing (`null` where there is no registry). Changes are for the pipeline's
+ * own console: `POST /-/devices` adds one, or all of `{csv}`; `POST /-/devices/NAME/rotate` and
+ * `/revoke` change, `DELETE /-/devices/NAME` removes. Adding and rotating answer with the secret and
+ * with programs that hold it, once; `?host=` is the address at which the reader found the console.
  */
 export class DeviceRoutes {
   readonly #options: DeviceRoutesOptions
@@ -39,14 +48,17 @@ export class DeviceRoutes {
   }
 
   /** The answer to a request that changes devices; undefined where it is about something else. */
-  async answer(request: http.IncomingMessage, pathname: string): Promise<DeviceAnswer | undefined> {
-    const match = /^\/-\/devices(?:\/([^/]+)(?:\/(rotate|revoke))?)?$/.exec(pathname)
-    if (!match || request.method === 'GET') return undefined
+  async answer(request: http.IncomingMessage, url: URL): Promise<DeviceAnswer | undefined> {
+    const match = /^\/-\/devices(?:\/([^/]+)(?:\/(rotate|revoke))?)?$/.exec(url.pathname)
+    if (!match) return undefined
+    if (request.method === 'GET' && match[1] === undefined)
+      return { status: 200, body: this.#options.statuses() }
     const [, scheme, token] = /^(Bearer) (\S+)$/.exec(request.headers.authorization ?? '') ?? []
     if (!scheme || !isEqualSecret(token ?? '', this.#options.token))
       return { status: 401, body: { message: "this is for the pipeline's own console" } }
     try {
-      return await this.#change(request, match[1], match[2])
+      const reachedAt = url.searchParams.get('host') ?? undefined
+      return await this.#change(request, { name: match[1], action: match[2], reachedAt })
     } catch (error) {
       const status = error instanceof KhlongError ? (statusOf[error.code] ?? 500) : 500
       return { status, body: { message: describeError(error) } }
@@ -55,22 +67,24 @@ export class DeviceRoutes {
 
   async #change(
     request: http.IncomingMessage,
-    name: string | undefined,
-    action: string | undefined,
+    asked: { name: string | undefined; action: string | undefined; reachedAt: string | undefined },
   ): Promise<DeviceAnswer> {
+    const { name, action, reachedAt } = asked
     const { registry } = this.#options
-    const asked = `${request.method} ${name === undefined ? 'all' : (action ?? 'one')}`
     // Names have only letters that an address has as they are.
-    switch (asked) {
+    switch (`${request.method} ${name === undefined ? 'all' : (action ?? 'one')}`) {
       case 'POST all': {
-        const { device, secret } = await registry.add(deviceOf(await readBody(request)))
-        const { password: _, ...known } = device
-        return { status: 201, body: { ...known, secret } }
+        const body = (await readBody(request)) ?? {}
+        const { csv } = body as Record<string, unknown>
+        if (typeof csv === 'string') {
+          const added = await registry.import(parseDeviceCsv(csv, 'CSV'))
+          const secrets = added.map(({ device, secret }) => ({ name: device.name, secret }))
+          return { status: 201, body: { added: secrets } }
+        }
+        return { status: 201, body: this.#shown(await registry.add(deviceOf(body)), reachedAt) }
       }
-      case 'POST rotate': {
-        const { secret } = await registry.rotate(name!)
-        return { status: 200, body: { name, secret } }
-      }
+      case 'POST rotate':
+        return { status: 200, body: this.#shown(await registry.rotate(name!), reachedAt) }
       case 'POST revoke':
         await registry.revoke(name!)
         return { status: 200, body: { name } }
@@ -80,6 +94,13 @@ export class DeviceRoutes {
       default:
         return { status: 405, body: { message: `${request.method} is not answered here` } }
     }
+  }
+
+  /** A device with what is shown once. */
+  #shown({ device, secret }: DeviceSecret, reachedAt: string | undefined): object {
+    const { password: _, ...known } = device
+    const { host, port } = this.#options.broker(reachedAt)
+    return { ...known, secret, sketches: makeSketches({ device, secret, host, port }) }
   }
 }
 
@@ -99,8 +120,8 @@ async function readBody(request: http.IncomingMessage): Promise<unknown> {
   }
 }
 
-function deviceOf(body: unknown): DeviceGiven {
-  const given = (body ?? {}) as Record<string, unknown>
+function deviceOf(body: object): DeviceGiven {
+  const given = body as Record<string, unknown>
   const text = (key: string): string | undefined => {
     const value = given[key]
     if (value === undefined || typeof value === 'string') return value

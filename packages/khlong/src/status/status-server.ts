@@ -2,7 +2,6 @@ import { EventEmitter } from 'node:events'
 import http from 'node:http'
 import { describeError, type ListenAddress, listenTcp } from '@khlong/core'
 import { type PartName, partNames } from '../config/part-names.ts'
-import type { DeviceStatus } from '../devices/device-watch.ts'
 import type { DeviceRoutes } from './device-routes.ts'
 import type { Snapshot } from './snapshot.ts'
 
@@ -10,9 +9,7 @@ export interface StatusServerOptions {
   address: ListenAddress
   /** The newest snapshot; taken by whoever owns the clock. */
   latest(): Snapshot | undefined
-  /** How each device is doing. */
-  devices(): readonly DeviceStatus[]
-  /** Changes of the devices; missing where there is no registry. */
+  /** The devices; missing where there is no registry. */
   deviceRoutes?: DeviceRoutes | undefined
   metrics(part: PartName): Promise<string>
 }
@@ -53,15 +50,15 @@ export class StatusServer {
   }
 
   async #answer(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
-    const { pathname } = new URL(request.url ?? '/', 'http://khlong')
-    const changed = await this.#options.deviceRoutes?.answer(request, pathname)
-    if (changed)
-      return send(response, changed.status, 'application/json', JSON.stringify(changed.body))
+    const url = new URL(request.url ?? '/', 'http://khlong')
+    const { pathname } = url
+    const found = await this.#options.deviceRoutes?.answer(request, url)
+    if (found) return send(response, found.status, 'application/json', JSON.stringify(found.body))
     if (request.method !== 'GET') return refuse(response, 405, 'only GET is answered here')
     if (pathname === '/-/parts') return this.#parts(response)
     if (pathname === '/-/events') return this.#events(response)
-    if (pathname === '/-/devices')
-      return send(response, 200, 'application/json', JSON.stringify(this.#options.devices()))
+    // The broker is another one, or knows its clients by files of the user's own.
+    if (pathname === '/-/devices') return send(response, 200, 'application/json', 'null')
     if (pathname === '/-/ready') {
       const ready = this.#options.latest()?.ready ?? false
       return send(response, ready ? 200 : 503, 'text/plain', ready ? 'ready\n' : 'starting\n')

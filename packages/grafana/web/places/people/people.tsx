@@ -64,7 +64,7 @@ export function PeoplePlace(_: { rest: string[] }) {
           </button>
         )}
       </header>
-      <nav className="tabs people-tabs" aria-label={text('people')}>
+      <nav className="tabs place-tabs" aria-label={text('people')}>
         {tabs.map(({ id, name }) => (
           <Link
             key={id}
