@@ -27,7 +27,12 @@ export function readCheckpoint(file: string): string[][] {
 
 /** Replaces a checkpoint file in one step. */
 export function writeCheckpoint(file: string, entries: readonly (readonly unknown[])[]): void {
-  writeFileDurably(file, `0\n${entries.length}\n${entries.map((e) => `${e.join(' ')}\n`).join('')}`)
+  writeFileDurably(file, checkpointText(entries))
+}
+
+/** The content of a checkpoint file. */
+export function checkpointText(entries: readonly (readonly unknown[])[]): string {
+  return `0\n${entries.length}\n${entries.map((entry) => `${entry.join(' ')}\n`).join('')}`
 }
 
 /** Offsets by `topic-partition`, as three of Kafka's checkpoint files hold them. */
@@ -44,8 +49,9 @@ export function readPartitionMetadata(folder: string): string | undefined {
   return /^topic_id: (\S+)$/m.exec(text ?? '')?.[1]
 }
 
-export function writePartitionMetadata(folder: string, topicId: string): void {
-  writeFileDurably(path.join(folder, 'partition.metadata'), `version: 0\ntopic_id: ${topicId}\n`)
+/** The content of `partition.metadata`. */
+export function partitionMetadataText(topicId: string): string {
+  return `version: 0\ntopic_id: ${topicId}\n`
 }
 
 /** Writes beside, flushes, renames over and flushes the folder: after a crash it is the old file or the new. */

@@ -12,6 +12,7 @@ import {
 import { CommitJournal } from './commit-journal.ts'
 import { Committer, type FlushMode } from './committer.ts'
 import { FilePool } from './file-pool.ts'
+import { FolderFlush } from './folder-flush.ts'
 import type { LogConfig } from './log-config.ts'
 import { type LogIdentity, PartitionLog } from './partition-log.ts'
 import { retainLog } from './retention.ts'
@@ -44,11 +45,13 @@ export class LogStore {
   readonly #tails: TailCache
   readonly #journal: CommitJournal
   readonly #appends = { count: 0 }
+  readonly #folderFlush: FolderFlush
 
   private constructor(options: LogStoreOptions) {
     this.#options = options
     this.#files = new FilePool(options.openFilesMax)
     this.#tails = new TailCache(options.tailBytesMax)
+    this.#folderFlush = new FolderFlush(options.folder)
     const { recoveryPoints, logStarts } = this.#readCheckpoints()
     for (const name of readdirSync(options.folder)) {
       if (name.endsWith('-delete')) {
@@ -97,12 +100,12 @@ export class LogStore {
     return this.logs.get(`${topic}-${partition}`)
   }
 
-  /** Makes the log of a new partition. */
-  create(identity: LogIdentity): PartitionLog {
+  /** Makes the log of a new partition; it is durable then. Many at a time share their flushes. */
+  async create(identity: LogIdentity): Promise<PartitionLog> {
     const name = `${identity.topic}-${identity.partition}`
     const log = this.#newLog(name, identity)
-    log.create()
-    log.open(0, 0)
+    await log.create()
+    await this.#folderFlush.flush()
     this.logs.set(name, log)
     return log
   }

@@ -1,17 +1,18 @@
-import { mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import type { Clock, Logger } from '@khlong/core'
 import { type BatchHeader, readBatchHeader, stampBatch } from '@khlong/kafka-protocol/records'
 import { KafkaError } from '../errors.ts'
 import { checkProduced } from './batch-check.ts'
 import {
+  checkpointText,
   flushFolder,
+  partitionMetadataText,
   readCheckpoint,
-  writeCheckpoint,
   writeFileDurably,
-  writePartitionMetadata,
 } from './checkpoint-file.ts'
 import type { FilePool } from './file-pool.ts'
+import { flushFileAside, flushFolderAside } from './folder-flush.ts'
 import type { LogConfig } from './log-config.ts'
 import { type Marker, markerBatch } from './marker.ts'
 import { isRollDue, type PendingBatch, type SegmentPlan } from './pending-batch.ts'
@@ -121,12 +122,23 @@ export class PartitionLog {
     return this.segments.at(-1)!
   }
 
-  /** Makes the folder of a new partition. */
-  create(): void {
+  /**
+   * Makes the folder of a new partition and opens it. It is durable when its parent folder is flushed.
+   *
+   * `partition.metadata`, which tells that a folder is a partition, comes last: what a crash leaves of
+   * the others is written over when the partition is made again.
+   */
+  async create(): Promise<void> {
     mkdirSync(this.folder, { recursive: true })
-    writePartitionMetadata(this.folder, this.identity.topicId)
-    writeCheckpoint(path.join(this.folder, 'leader-epoch-checkpoint'), [[0, 0]])
-    flushFolder(path.dirname(this.folder))
+    const epochFile = path.join(this.folder, 'leader-epoch-checkpoint')
+    writeFileSync(epochFile, checkpointText([[0, 0]]))
+    new Segment(this.folder, 0, this.#services.files).create()
+    await flushFileAside(epochFile)
+    const metadataFile = path.join(this.folder, 'partition.metadata')
+    writeFileSync(metadataFile, partitionMetadataText(this.identity.topicId))
+    await flushFileAside(metadataFile)
+    await flushFolderAside(this.folder)
+    this.open(0, 0)
   }
 
   /**

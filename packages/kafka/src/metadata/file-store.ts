@@ -6,6 +6,7 @@ import { KafkaError } from '../errors.ts'
 import { writeFileDurably } from '../log/checkpoint-file.ts'
 import { type Acl, isSameAcl } from '../state/acls.ts'
 import type { MetadataListener, MetadataStore, TopicRecord } from './metadata-store.ts'
+import { WorkQueue } from './work-queue.ts'
 
 // `metadata.json` beside the logs; see docs/formats/kafka-metadata.md. It is written whole, beside and
 // renamed, at each change.
@@ -48,6 +49,8 @@ export class FileMetadataStore implements MetadataStore {
   #content: Content
   #listener: MetadataListener | undefined
   readonly isAvailable = true
+  /** One change of topics at a time: partitions take a while to be made. */
+  readonly #queue = new WorkQueue()
 
   constructor(folder: string) {
     this.#file = path.join(folder, 'metadata.json')
@@ -64,7 +67,7 @@ export class FileMetadataStore implements MetadataStore {
     listener.onBrokerConfigs(this.#content.brokerConfigs)
     listener.onAcls(this.#content.acls)
     for (const topic of this.#content.topics) {
-      listener.onTopic(topic)
+      await listener.onTopic(topic)
       if (topic.placedCount < topic.partitionCount)
         this.#replaceTopic({ ...topic, placedCount: topic.partitionCount })
     }
@@ -74,31 +77,39 @@ export class FileMetadataStore implements MetadataStore {
     // Nobody else looks.
   }
 
-  async createTopic(topic: TopicRecord): Promise<void> {
-    if (this.#content.topics.some(({ name }) => name === topic.name))
-      throw new KafkaError('KAFKA_TOPIC_EXISTS', `Topic '${topic.name}' already exists.`)
-    this.#save({ topics: [...this.#content.topics, { ...topic, placedCount: 0 }] })
-    this.#listener?.onTopic(topic)
-    this.#replaceTopic({ ...topic, placedCount: topic.partitionCount })
+  createTopic(topic: TopicRecord): Promise<void> {
+    return this.#queue.run(async () => {
+      if (this.#content.topics.some(({ name }) => name === topic.name))
+        throw new KafkaError('KAFKA_TOPIC_EXISTS', `Topic '${topic.name}' already exists.`)
+      this.#save({ topics: [...this.#content.topics, { ...topic, placedCount: 0 }] })
+      await this.#listener?.onTopic(topic)
+      this.#replaceTopic({ ...topic, placedCount: topic.partitionCount })
+    })
   }
 
-  async addPartitions(name: string, partitionCount: number): Promise<void> {
-    const changed = { ...this.#topic(name), partitionCount }
-    this.#replaceTopic(changed)
-    this.#listener?.onTopic(changed)
-    this.#replaceTopic({ ...changed, placedCount: partitionCount })
+  addPartitions(name: string, partitionCount: number): Promise<void> {
+    return this.#queue.run(async () => {
+      const changed = { ...this.#topic(name), partitionCount }
+      this.#replaceTopic(changed)
+      await this.#listener?.onTopic(changed)
+      this.#replaceTopic({ ...changed, placedCount: partitionCount })
+    })
   }
 
-  async deleteTopic(name: string): Promise<void> {
-    this.#topic(name)
-    this.#save({ topics: this.#content.topics.filter((topic) => topic.name !== name) })
-    this.#listener?.onTopicGone(name)
+  deleteTopic(name: string): Promise<void> {
+    return this.#queue.run(async () => {
+      this.#topic(name)
+      this.#save({ topics: this.#content.topics.filter((topic) => topic.name !== name) })
+      this.#listener?.onTopicGone(name)
+    })
   }
 
-  async setTopicConfigs(name: string, configs: Readonly<Record<string, string>>): Promise<void> {
-    const changed = { ...this.#topic(name), configs }
-    this.#replaceTopic(changed)
-    this.#listener?.onTopic(changed)
+  setTopicConfigs(name: string, configs: Readonly<Record<string, string>>): Promise<void> {
+    return this.#queue.run(async () => {
+      const changed = { ...this.#topic(name), configs }
+      this.#replaceTopic(changed)
+      await this.#listener?.onTopic(changed)
+    })
   }
 
   async setBrokerConfigs(brokerConfigs: Readonly<Record<string, string>>): Promise<void> {
@@ -122,6 +133,7 @@ export class FileMetadataStore implements MetadataStore {
   }
 
   async close(): Promise<void> {
+    await this.#queue.idle()
     this.#listener = undefined
   }
 

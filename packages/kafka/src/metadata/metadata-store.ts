@@ -22,8 +22,11 @@ export interface BrokerAddress {
 
 /** What the broker wants to hear about; calls come in the order of the changes. */
 export interface MetadataListener {
-  /** A topic is there, is new, has more partitions or other settings. */
-  onTopic(topic: TopicRecord): void
+  /**
+   * A topic is there, is new, has more partitions or other settings. Resolves when new partitions are
+   * durable; until then no other change is told.
+   */
+  onTopic(topic: TopicRecord): Promise<void>
   onTopicGone(name: string): void
   onBrokerConfigs(configs: Readonly<Record<string, string>>): void
   onAcls(acls: readonly Acl[]): void

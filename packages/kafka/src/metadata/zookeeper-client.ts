@@ -163,8 +163,15 @@ export class ZookeeperClient {
   /** Makes a node and those above it where they are missing. */
   async ensure(path: string, data = ''): Promise<void> {
     const parts = path.split('/').slice(1)
-    for (let count = 1; count <= parts.length; count++)
-      await this.create(`/${parts.slice(0, count).join('/')}`, count === parts.length ? data : '')
+    // Sent at once: ZooKeeper does them in order, and they share a flush.
+    await Promise.all(
+      parts.map((_part, index) =>
+        this.create(
+          `/${parts.slice(0, index + 1).join('/')}`,
+          index + 1 < parts.length ? '' : data,
+        ),
+      ),
+    )
   }
 
   /** False where the node has another version, or is not there. */

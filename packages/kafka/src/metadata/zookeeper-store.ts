@@ -11,6 +11,7 @@ import type {
   MetadataStore,
   TopicRecord,
 } from './metadata-store.ts'
+import { WorkQueue } from './work-queue.ts'
 import { ZookeeperClient } from './zookeeper-client.ts'
 import {
   aclChange,
@@ -65,7 +66,7 @@ export class ZookeeperMetadataStore implements MetadataStore {
   #topics = new Map<string, TopicRecord>()
   readonly #seenChanges = new Map<string, number>()
   /** Everything that reads or changes znodes goes through here, one after another. */
-  #queue: Promise<void> = Promise.resolve()
+  readonly #queue = new WorkQueue()
   #isClosed = false
   /** Something could not be read while ZooKeeper was away; all is read again when it is back. */
   #isStale = false
@@ -121,20 +122,22 @@ export class ZookeeperMetadataStore implements MetadataStore {
 
   async open(listener: MetadataListener): Promise<void> {
     this.#listener = listener
-    await this.#serially(() => this.#loadAll())
+    await this.#queue.run(() => this.#loadAll())
   }
 
   async register(address: BrokerAddress): Promise<void> {
     this.#address = address
-    await this.#serially(() => this.#register())
+    await this.#queue.run(() => this.#register())
   }
 
   createTopic(topic: TopicRecord): Promise<void> {
-    return this.#serially(async () => {
+    return this.#queue.run(async () => {
       const { name, configs } = topic
       // Before its settings are written: they must not end up with the other one.
       if (this.#topics.has(name)) throw existsAlready(name)
-      await this.#client.put(`${zkPath.topicConfigs}/${name}`, configJson(configs))
+      const settings = `${zkPath.topicConfigs}/${name}`
+      if (!(await this.#client.create(settings, configJson(configs))))
+        await this.#client.set(settings, configJson(configs))
       const json = topicJson(topic, this.#options.brokerId)
       if (!(await this.#client.create(`${zkPath.topics}/${name}`, json))) throw existsAlready(name)
       await this.#loadTopic(name)
@@ -142,7 +145,7 @@ export class ZookeeperMetadataStore implements MetadataStore {
   }
 
   addPartitions(name: string, partitionCount: number): Promise<void> {
-    return this.#serially(async () => {
+    return this.#queue.run(async () => {
       const topic = this.#known(name)
       const json = topicJson({ ...topic, partitionCount }, this.#options.brokerId)
       await this.#client.set(`${zkPath.topics}/${name}`, json)
@@ -151,7 +154,7 @@ export class ZookeeperMetadataStore implements MetadataStore {
   }
 
   deleteTopic(name: string): Promise<void> {
-    return this.#serially(async () => {
+    return this.#queue.run(async () => {
       this.#known(name)
       await this.#client.create(`${zkPath.deletions}/${name}`, '')
       await this.#finishDeletions()
@@ -159,7 +162,7 @@ export class ZookeeperMetadataStore implements MetadataStore {
   }
 
   setTopicConfigs(name: string, configs: Readonly<Record<string, string>>): Promise<void> {
-    return this.#serially(async () => {
+    return this.#queue.run(async () => {
       this.#known(name)
       await this.#changeConfig(`topics/${name}`, configs)
       await this.#loadTopic(name)
@@ -167,7 +170,7 @@ export class ZookeeperMetadataStore implements MetadataStore {
   }
 
   setBrokerConfigs(configs: Readonly<Record<string, string>>): Promise<void> {
-    return this.#serially(async () => {
+    return this.#queue.run(async () => {
       await this.#changeConfig(`brokers/${this.#options.brokerId}`, configs)
       await this.#loadBrokerConfigs()
     })
@@ -199,7 +202,7 @@ export class ZookeeperMetadataStore implements MetadataStore {
 
   async close(): Promise<void> {
     this.#isClosed = true
-    await this.#queue
+    await this.#queue.idle()
     this.#listener = undefined
     // Ends the session, so that the world sees at once that this broker is gone.
     this.#client.close()
@@ -224,7 +227,7 @@ export class ZookeeperMetadataStore implements MetadataStore {
       onSession: nothing,
       onAvailable: nothing,
     })
-    for (const node of zkPersistentPaths) await this.#client.ensure(node)
+    await Promise.all(zkPersistentPaths.map((node) => this.#client.ensure(node)))
     await this.#client.ensure(
       zkPath.clusterId,
       clusterIdJson(randomBytes(16).toString('base64url')),
@@ -338,15 +341,22 @@ export class ZookeeperMetadataStore implements MetadataStore {
     const configs = readConfigJson(config?.data)
     const topic: TopicRecord = { name, topicId, partitionCount, configs, placedCount }
     this.#topics.set(name, topic)
-    this.#listener?.onTopic(topic)
+    await this.#listener?.onTopic(topic)
     await this.#place(topic)
   }
 
   /** Notes that the partitions have their folders now. */
   async #place({ name, placedCount, partitionCount }: TopicRecord): Promise<void> {
+    if (placedCount >= partitionCount) return
     const state = partitionStateJson(this.#options.brokerId, this.#controllerEpoch)
-    for (let partition = placedCount; partition < partitionCount; partition++)
-      await this.#client.ensure(`${zkPath.topics}/${name}/partitions/${partition}/state`, state)
+    const parent = `${zkPath.topics}/${name}/partitions`
+    // Sent at once: ZooKeeper does them in order, and they share a flush.
+    const made = [this.#client.create(parent, '')]
+    for (let partition = placedCount; partition < partitionCount; partition++) {
+      made.push(this.#client.create(`${parent}/${partition}`, ''))
+      made.push(this.#client.create(`${parent}/${partition}/state`, state))
+    }
+    await Promise.all(made)
   }
 
   #dropTopic(name: string): void {
@@ -428,7 +438,7 @@ export class ZookeeperMetadataStore implements MetadataStore {
     acls: readonly Acl[],
     change: (kept: readonly Acl[], acl: Acl) => readonly Acl[],
   ): Promise<void> {
-    return this.#serially(async () => {
+    return this.#queue.run(async () => {
       for (const acl of acls) {
         const node = aclPath(acl)
         const { resourceType, resourceName, patternType } = acl
@@ -459,25 +469,18 @@ export class ZookeeperMetadataStore implements MetadataStore {
     return topic
   }
 
-  #serially<Result>(work: () => Promise<Result>): Promise<Result> {
-    const done = this.#queue.then(work)
-    this.#queue = done.then(
-      () => {},
-      () => {},
-    )
-    return done
-  }
-
   /** Work that a watch asks for; when ZooKeeper is away, the next session reads everything anyway. */
   #later(work: () => Promise<void>): void {
     if (this.#isClosed) return
-    this.#serially(async () => {
-      if (!this.#isClosed && this.#listener) await work()
-    }).catch((error) => {
-      const isAway = error instanceof KafkaError && error.code === 'KAFKA_METADATA_AWAY'
-      this.#isStale ||= isAway
-      this.#options.logger[isAway ? 'warn' : 'error']({ err: error }, 'metadata were not read')
-    })
+    this.#queue
+      .run(async () => {
+        if (!this.#isClosed && this.#listener) await work()
+      })
+      .catch((error) => {
+        const isAway = error instanceof KafkaError && error.code === 'KAFKA_METADATA_AWAY'
+        this.#isStale ||= isAway
+        this.#options.logger[isAway ? 'warn' : 'error']({ err: error }, 'metadata were not read')
+      })
   }
 }
 

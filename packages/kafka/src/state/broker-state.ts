@@ -91,7 +91,7 @@ export class BrokerState implements MetadataListener {
     this.#transactions = transactions
   }
 
-  onTopic(record: TopicRecord): void {
+  async onTopic(record: TopicRecord): Promise<void> {
     const before = this.topics.get(record.name)
     if (before && before.topicId !== record.topicId) this.onTopicGone(record.name)
     const topic = (before?.topicId === record.topicId ? before : undefined) ?? {
@@ -102,17 +102,19 @@ export class BrokerState implements MetadataListener {
       recordsIn: 0,
       recordsOut: 0,
     }
+    const partitions = await Promise.all(
+      Array.from(
+        { length: Math.max(record.partitionCount, topic.partitions.length) },
+        (_, partition) => topic.partitions[partition] ?? this.#placeLog(record, partition),
+      ),
+    )
+    const logConfig = resolveLogConfig(this.#options, record.configs)
+    for (const log of partitions) if (log) log.config = logConfig
     topic.overrides = record.configs
+    topic.partitions = partitions
+    // Nobody sees a partition before its folder is durable.
     this.topics.set(record.name, topic)
     this.topicsById.set(record.topicId, topic)
-    const logConfig = resolveLogConfig(this.#options, record.configs)
-    const partitions = [...topic.partitions]
-    for (let partition = 0; partition < record.partitionCount; partition++) {
-      const log = partitions[partition] ?? this.#placeLog(record, partition)
-      if (log) log.config = logConfig
-      partitions[partition] = log
-    }
-    topic.partitions = partitions
   }
 
   onTopicGone(name: string): void {
@@ -175,7 +177,7 @@ export class BrokerState implements MetadataListener {
     return [...this.logs.logs.values()].filter((log) => !served.has(log)).map((log) => log.name)
   }
 
-  #placeLog(record: TopicRecord, partition: number): Topic['partitions'][number] {
+  async #placeLog(record: TopicRecord, partition: number): Promise<Topic['partitions'][number]> {
     const { name: topic, topicId } = record
     const name = `${topic}-${partition}`
     if (this.logs.offline.has(name)) return undefined
@@ -189,7 +191,7 @@ export class BrokerState implements MetadataListener {
           { fields: { topic, partition, topicId } },
         )
       if (log) this.logs.setAside(log)
-      return this.logs.create({ topic, partition, topicId })
+      return await this.logs.create({ topic, partition, topicId })
     } catch (error) {
       this.logs.offline.set(name, error)
       this.logger.error(

@@ -63,7 +63,7 @@ test('compaction keeps the last record of each key at its offset, also over a re
         const folder = dataFolder()
         const store = await open(folder)
         const topicId = Buffer.alloc(16, 3).toString('base64url')
-        const log = store.create({ topic: 't', partition: 0, topicId })
+        const log = await store.create({ topic: 't', partition: 0, topicId })
         const last = new Map<string, [number, string | undefined]>()
         for (const records of batches) {
           const builder = new BatchBuilder()
@@ -116,7 +116,7 @@ test('compaction drops what was aborted, hides nothing that was committed, and d
       async (steps) => {
         const folder = dataFolder()
         const store = await open(folder)
-        const log = store.create({
+        const log = await store.create({
           topic: 't',
           partition: 0,
           topicId: Buffer.alloc(16, 3).toString('base64url'),

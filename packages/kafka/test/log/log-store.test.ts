@@ -24,7 +24,7 @@ for (const tailBytesMax of [0, 2_000, 1_000_000])
       tailBytesMax,
       config: { segmentBytes: 3_000, indexIntervalBytes: 200 },
     })
-    const log = store.create({ topic: 't', partition: 0, topicId })
+    const log = await store.create({ topic: 't', partition: 0, topicId })
     const random = new SeededRandom(7)
     for (let count = 0; count < 60; count++)
       await append(
@@ -40,7 +40,9 @@ for (const tailBytesMax of [0, 2_000, 1_000_000])
 
 test('appends that come together share one flush, whatever their partition', async (t) => {
   const store = await open(await temporaryFolder(t))
-  const logs = range(0, 12).map((partition) => store.create({ topic: 't', partition, topicId }))
+  const logs = await Promise.all(
+    range(0, 12).map((partition) => store.create({ topic: 't', partition, topicId })),
+  )
   for (const log of logs) log.append(batch(['a', 'b']))
   const rounds = logs.map((log) => store.committer.enqueue(log))
   assert.equal(logs[0]?.highWatermark, 0)
@@ -56,7 +58,9 @@ test('appends that come together share one flush, whatever their partition', asy
 test('what only the journal kept is in the log after a loss of power', async (t) => {
   const folder = await temporaryFolder(t)
   const store = await open(folder)
-  const logs = range(0, 4).map((partition) => store.create({ topic: 't', partition, topicId }))
+  const logs = await Promise.all(
+    range(0, 4).map((partition) => store.create({ topic: 't', partition, topicId })),
+  )
   // More rounds than one journal file holds, so that both files and the turn between them are used.
   for (let round = 0; round < 60; round++) {
     for (const log of logs) log.append(batch([`${round}`, 'x'.repeat(100)]))
@@ -87,7 +91,7 @@ test('what only the journal kept is in the log after a loss of power', async (t)
 test('a torn tail is cut off at every byte, and nothing else', async (t) => {
   const folder = await temporaryFolder(t)
   const store = await open(folder, { flushMode: 'none' })
-  const log = store.create({ topic: 't', partition: 0, topicId })
+  const log = await store.create({ topic: 't', partition: 0, topicId })
   for (let count = 0; count < 4; count++) await append(store, log, batch(['one', 'two']))
   const bytes = readFileSync(log.segments[0]!.logPath)
   const batchBytes = bytes.byteLength / 4
@@ -112,7 +116,7 @@ test('a torn tail is cut off at every byte, and nothing else', async (t) => {
 test('bytes that are missing below the recovery point are an error with file and position', async (t) => {
   const folder = await temporaryFolder(t)
   const store = await open(folder)
-  const log = store.create({ topic: 't', partition: 0, topicId })
+  const log = await store.create({ topic: 't', partition: 0, topicId })
   for (let count = 0; count < 4; count++) await append(store, log, batch(['one', 'two']))
   await store.close()
   truncateSync(path.join(folder, 't-0', '00000000000000000000.log'), 100)
@@ -127,7 +131,7 @@ test('retention removes whole segments by time and by size, and moves the log st
   const store = await open(await temporaryFolder(t), {
     config: { segmentBytes: 300, retentionMs: 10_000 },
   })
-  const log = store.create({ topic: 't', partition: 0, topicId })
+  const log = await store.create({ topic: 't', partition: 0, topicId })
   for (let count = 0; count < 9; count++) {
     await append(store, log, batch(['x'.repeat(100)]))
     clock.advance(2_000)
@@ -154,7 +158,7 @@ test('an idempotent producer is told of gaps and repeats, also after a restart',
     return builder.build()
   }
   const store = await open(folder, { flushMode: 'none' })
-  const log = store.create({ topic: 't', partition: 0, topicId })
+  const log = await store.create({ topic: 't', partition: 0, topicId })
   for (const sequence of [0, 2, 4]) await append(store, log, sequenced(sequence))
   const copy = await temporaryFolder(t)
   cpSync(folder, copy, { recursive: true })
@@ -176,7 +180,7 @@ test('an idempotent producer is told of gaps and repeats, also after a restart',
 
 test('batches that are too large, damaged, miscounted or of the future are refused', async (t) => {
   const store = await open(await temporaryFolder(t))
-  const log = store.create({ topic: 't', partition: 0, topicId })
+  const log = await store.create({ topic: 't', partition: 0, topicId })
   assert.throws(() => log.append(batch(['x'.repeat(1_100_000)])), {
     code: 'KAFKA_MESSAGE_TOO_LARGE',
   })
@@ -201,7 +205,7 @@ test('without flushes at each acknowledgement, flush.messages and flush.ms are f
     flushMode: 'none',
     config: { flushMessages: 3, flushMs: 500 },
   })
-  const log = store.create({ topic: 't', partition: 0, topicId })
+  const log = await store.create({ topic: 't', partition: 0, topicId })
   const flushed: number[] = []
   for (const values of [['a'], ['b'], ['c', 'd'], ['e']]) {
     await append(store, log, batch(values))
@@ -224,7 +228,7 @@ for (const from of [Compression.none, Compression.lz4])
   for (const to of [Compression.none, Compression.gzip, Compression.snappy, Compression.zstd])
     test(`a topic's compression.type is followed, from ${from} to ${to}`, async (t) => {
       const store = await open(await temporaryFolder(t), { config: { compression: to } })
-      const log = store.create({ topic: 't', partition: 0, topicId })
+      const log = await store.create({ topic: 't', partition: 0, topicId })
       const builder = new BatchBuilder({
         compression: from,
         producerId: 3n,

@@ -74,7 +74,7 @@ async function committed(log: PartitionLog, from: number, byteCount: number): Pr
 
 test('readers of committed records stop at the first open transaction, until its marker is flushed', async (t) => {
   const store = await open(await temporaryFolder(t))
-  const log = store.create({ topic: 't', partition: 0, topicId })
+  const log = await store.create({ topic: 't', partition: 0, topicId })
   const [one, two] = [new Producer(1n), new Producer(2n)]
   await append(store, log, new Producer(9n).batch(['plain'], false))
   await append(store, log, one.batch(['a', 'b']))
@@ -100,7 +100,7 @@ for (const seed of range(1, 4))
     const folder = await temporaryFolder(t)
     const opening = { config: { segmentBytes: 900, indexIntervalBytes: 100 }, tailBytesMax: 500 }
     let store = await open(folder, opening)
-    let log = store.create({ topic: 't', partition: 0, topicId })
+    let log = await store.create({ topic: 't', partition: 0, topicId })
     const producers = range(0, 4).map((id) => new Producer(BigInt(id)))
     const plain = new Producer(99n)
     const written: { offset: number; value: string; producer?: Producer; fate?: boolean }[] = []
@@ -158,7 +158,7 @@ for (const seed of range(1, 4))
 test('a snapshot says nothing of batches that came after its offset', async (t) => {
   const folder = await temporaryFolder(t)
   const store = await open(folder, { config: { segmentBytes: 500 } })
-  const log = store.create({ topic: 't', partition: 0, topicId })
+  const log = await store.create({ topic: 't', partition: 0, topicId })
   const producer = new Producer(5n)
   // One round writes them all, over the border of a segment.
   const batches = range(0, 8).map((index) => producer.batch([`${index}`.padEnd(60, 'x')], false))
@@ -184,7 +184,9 @@ test('a snapshot says nothing of batches that came after its offset', async (t) 
 test('of batches that belong together a loss of power leaves the beginning', async (t) => {
   const folder = await temporaryFolder(t)
   const store = await open(folder)
-  const logs = range(0, 3).map((partition) => store.create({ topic: 't', partition, topicId }))
+  const logs = await Promise.all(
+    range(0, 3).map((partition) => store.create({ topic: 't', partition, topicId })),
+  )
   const [state, one, two] = logs as [PartitionLog, PartitionLog, PartitionLog]
   const order = [state, one, two, state]
   const before = await temporaryFolder(t)
@@ -219,7 +221,7 @@ test('of batches that belong together a loss of power leaves the beginning', asy
 test('a batch that the journal holds is written when there is room, before what comes after it', async (t) => {
   const folder = await temporaryFolder(t)
   const store = await open(folder)
-  const log = store.create({ topic: 't', partition: 0, topicId })
+  const log = await store.create({ topic: 't', partition: 0, topicId })
   const producer = new Producer(1n)
   await append(store, log, producer.batch(['a']))
   const segment = log.segments[0]!
@@ -251,7 +253,7 @@ test('a batch that the journal holds is written when there is room, before what 
 
 test('a producer with an open transaction writes nothing outside of it, and is not forgotten', async (t) => {
   const store = await open(await temporaryFolder(t))
-  const log = store.create({ topic: 't', partition: 0, topicId })
+  const log = await store.create({ topic: 't', partition: 0, topicId })
   const producer = new Producer(1n)
   await append(store, log, producer.batch(['a']))
   assert.throws(() => log.append(producer.batch(['b'], false)), {
@@ -274,7 +276,9 @@ test('a producer with an open transaction writes nothing outside of it, and is n
 test('what nobody waited for leaves no gap before what a loss of power keeps', async (t) => {
   const folder = await temporaryFolder(t)
   const store = await open(folder)
-  const logs = range(0, 4).map((partition) => store.create({ topic: 't', partition, topicId }))
+  const logs = await Promise.all(
+    range(0, 4).map((partition) => store.create({ topic: 't', partition, topicId })),
+  )
   const [lazy, ...others] = logs as [PartitionLog, ...PartitionLog[]]
   const plain = new Producer(-1n)
   let acknowledged = 0

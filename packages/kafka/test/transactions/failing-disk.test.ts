@@ -22,10 +22,10 @@ interface Stand {
 
 async function stand(folder: string, flushMode: FlushMode): Promise<Stand> {
   const store = await open(folder, { flushMode })
-  const log = (topic: string, partition: number): PartitionLog =>
-    store.get(topic, partition) ?? store.create({ topic, partition, topicId })
-  const state = log('state', 0)
-  const logs = range(0, 2).map((partition) => log('out', partition))
+  const log = async (topic: string, partition: number): Promise<PartitionLog> =>
+    store.get(topic, partition) ?? (await store.create({ topic, partition, topicId }))
+  const state = await log('state', 0)
+  const logs = await Promise.all(range(0, 2).map((partition) => log('out', partition)))
   const { committer } = store
   const logger = silentLogger
   const coordinator = new TransactionCoordinator({
