@@ -1,6 +1,7 @@
 // npm run soak -- NAME: the long runs, each ending with one line of figures. docs/soak.md keeps them.
 
 import { type DeliveryResult, measureDelivery } from './delivery.ts'
+import { soakConnect } from './soak-connect.ts'
 
 const soaks: Record<string, () => Promise<boolean>> = {
   delivery: async () => {
@@ -14,6 +15,18 @@ const soaks: Record<string, () => Promise<boolean>> = {
     process.stdout.write(`delivery: ${deliveryLine(result)}, in ${minutes} minutes\n`)
     const { missing, unexplainedDuplicates, writtenTwice } = result
     return missing.length === 0 && unexplainedDuplicates === 0 && writtenTwice === 0
+  },
+  connect: async () => {
+    let isGood = true
+    for (const kafka of ['embedded', 'kraft', 'zookeeper'] as const)
+      isGood =
+        (await soakConnect({
+          kafka,
+          minutes: Number(process.env.KHLONG_MINUTES ?? 10),
+          seed: Number(process.env.KHLONG_SEED ?? Date.now() % 1_000_000),
+          say: (text) => process.stdout.write(text),
+        })) && isGood
+    return isGood
   },
 }
 

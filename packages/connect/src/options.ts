@@ -23,6 +23,12 @@ const schema = z.strictObject({
   'config.storage.replication.factor': z.coerce.number().int().default(-1),
   'offset.storage.replication.factor': z.coerce.number().int().default(-1),
   'status.storage.replication.factor': z.coerce.number().int().default(-1),
+  /** Whether sources write by transactions (KIP-618); `preparing` is for workers that are rolled one by one. */
+  'exactly.once.source.support': z
+    .string()
+    .transform((value) => value.toLowerCase())
+    .pipe(z.enum(['disabled', 'preparing', 'enabled']))
+    .default('disabled'),
   /** As in `connect-standalone.properties`: a worker without a group, with its offsets in this file. */
   'offset.storage.file.filename': z.string().min(1).optional(),
   'offset.storage.partitions': z.coerce.number().int().min(1).default(5),
@@ -63,6 +69,16 @@ const schema = z.strictObject({
   ...accessSettings,
 })
 
+const checkedSchema = schema.refine(
+  (options) =>
+    options['exactly.once.source.support'] === 'disabled' ||
+    options['offset.storage.file.filename'] === undefined,
+  {
+    path: ['exactly.once.source.support'],
+    error: 'needs workers with a group; a worker with offset.storage.file.filename has none',
+  },
+)
+
 /** Options with their defaults filled in. */
 export interface ResolvedConnectOptions extends AccessSettings {
   readonly listen: number | string
@@ -80,6 +96,7 @@ export interface ResolvedConnectOptions extends AccessSettings {
   readonly 'config.storage.replication.factor': number
   readonly 'offset.storage.replication.factor': number
   readonly 'status.storage.replication.factor': number
+  readonly 'exactly.once.source.support': 'disabled' | 'preparing' | 'enabled'
   readonly 'offset.storage.file.filename'?: string | undefined
   readonly 'offset.storage.partitions': number
   readonly 'status.storage.partitions': number
@@ -112,7 +129,6 @@ export interface ResolvedConnectOptions extends AccessSettings {
 export type ConnectOptions = Partial<ResolvedConnectOptions>
 
 const notSupported = new Set([
-  'exactly.once.source.support',
   'listeners',
   'plugin.path',
   'rest.extension.classes',
@@ -129,7 +145,8 @@ export function resolveConnectOptions(
     settings !== null && typeof settings === 'object'
       ? Object.keys(settings).find((key) => notSupported.has(key))
       : undefined
-  const checked: z.ZodType<ResolvedConnectOptions> = known === undefined ? schema : refusing(known)
+  const checked: z.ZodType<ResolvedConnectOptions> =
+    known === undefined ? checkedSchema : refusing(known)
   return checkSettings(checked, settings, source)
 }
 

@@ -32,6 +32,18 @@ export interface SourceTaskContext extends TaskContext {
   onReadyChange(): void
   /** Writes an offset that belongs to no record; resolved when it is durable. */
   writeOffset(partition: ConnectObject, offset: ConnectObject): Promise<void>
+  /** Where the source says when transactions end: with `transaction.boundary=connector`. */
+  readonly transactions?: SourceTransactions | undefined
+}
+
+/**
+ * The ends of transactions, as the source wishes them. Without a record they are for the batch that
+ * `poll` gives next; with one of its records, for what was read up to it.
+ */
+export interface SourceTransactions {
+  commit(record?: SourceRecord): void
+  /** The records are taken back. They are not read again: their offsets count. */
+  abort(record?: SourceRecord): void
 }
 
 /** Takes records out of Kafka. */
@@ -104,6 +116,10 @@ export interface SourcePlugin extends ConnectorPluginBase {
   createTask(config: ConfigMap, context: SourceTaskContext): SourceTask
   /** The Kafka topics that it writes. */
   topics(config: ConfigMap): readonly string[]
+  /** Whether its offsets tell all that is needed to go on without loss and doubles. Default: it is not known. */
+  isExactlyOnce?(config: ConfigMap): boolean
+  /** Whether its tasks use `transactions` of their context. Default: no. */
+  definesTransactions?(config: ConfigMap): boolean
 }
 
 /** A kind of connector. */

@@ -31,8 +31,10 @@ import { Herder } from './runtime/herder.ts'
 import type { ConnectKafka } from './runtime/kafka.ts'
 import { LogLevels } from './runtime/log-levels.ts'
 import { CounterTable, registerMetrics, type TaskView } from './runtime/metrics.ts'
+import type { ExactlyOnce } from './runtime/task.ts'
 import { standaloneKafka } from './standalone/standalone-kafka.ts'
 import { ConfigStore } from './storage/config-store.ts'
+import { OffsetStores } from './storage/connector-offsets.ts'
 import { OffsetStore } from './storage/offset-store.ts'
 import { StatusStore } from './storage/status-store.ts'
 
@@ -178,10 +180,12 @@ export class ConnectWorker extends PartBase {
 
     const workerId = this.#workerId(this.#address)
     const { configs, offsets, statuses } = await this.#openStores(kafka, workerId)
+    const exactlyOnce = this.#exactlyOnce(configs, () => herder)
     const levels = new LogLevels(this.logger, this.clock)
     const environment = {
       kafka,
       offsets,
+      exactlyOnce,
       statuses,
       workerConfig: workerConfig(options),
       flushIntervalMs: options['offset.flush.interval.ms'],
@@ -193,7 +197,7 @@ export class ConnectWorker extends PartBase {
       logger: levels.logger('org.apache.kafka.connect.runtime'),
       loggerOf: (className: string) => levels.logger(className),
     }
-    const herder = new Herder({
+    const herder: Herder = new Herder({
       environment,
       configs,
       plugins: this.#plugins,
@@ -203,6 +207,7 @@ export class ConnectWorker extends PartBase {
       onDeleted: (name) => this.#counters.remove(name),
       onLogLevel: (name, level) => levels.set(name, level),
       onFailure: (error) => this.fail(error),
+      accessToken: options['access.token'],
       providers: configProviders(options),
     })
     this.#herder = herder
@@ -210,7 +215,9 @@ export class ConnectWorker extends PartBase {
     rest.open({
       herder,
       statuses,
-      offsets: new Offsets(kafka, offsets),
+      offsets: new Offsets(kafka, offsets, async (name) => {
+        if (exactlyOnce) await herder.fencing.fence(name)
+      }),
       workerId,
       levels,
       clusterId: await kafka.clusterId(),
@@ -245,10 +252,22 @@ export class ConnectWorker extends PartBase {
     this.#address = undefined
   }
 
+  /** What sources need to write by transactions; undefined where they do not. */
+  #exactlyOnce(configs: ConfigStore, herder: () => Herder): ExactlyOnce | undefined {
+    const { options } = this
+    if (options['exactly.once.source.support'] !== 'enabled') return undefined
+    return {
+      transactionalId: (connector, task) => `${options['group.id']}-${connector}-${task}`,
+      generation: (connector) => configs.generation(connector),
+      fence: (connector, signal) => herder().fencing.request(connector, signal),
+      verify: (connector, task, generation) => herder().fencing.verify(connector, task, generation),
+    }
+  }
+
   async #openStores(
     kafka: ConnectKafka,
     workerId: string,
-  ): Promise<{ configs: ConfigStore; offsets: OffsetStore; statuses: StatusStore }> {
+  ): Promise<{ configs: ConfigStore; offsets: OffsetStores; statuses: StatusStore }> {
     const { options } = this
     const configTopic = options['config.storage.topic']
     const offsetTopic = options['offset.storage.topic']
@@ -256,6 +275,12 @@ export class ConnectWorker extends PartBase {
     const compacted = { 'cleanup.policy': 'compact' }
     const offsetPartitions = options['offset.storage.partitions']
     const statusPartitions = options['status.storage.partitions']
+    const offsetsTopic = {
+      name: offsetTopic,
+      partitions: offsetPartitions,
+      replicationFactor: options['offset.storage.replication.factor'],
+      configs: compacted,
+    }
     await kafka.ensureTopics([
       {
         name: configTopic,
@@ -263,12 +288,7 @@ export class ConnectWorker extends PartBase {
         replicationFactor: options['config.storage.replication.factor'],
         configs: compacted,
       },
-      {
-        name: offsetTopic,
-        partitions: offsetPartitions,
-        replicationFactor: options['offset.storage.replication.factor'],
-        configs: compacted,
-      },
+      offsetsTopic,
       {
         name: statusTopic,
         partitions: statusPartitions,
@@ -276,8 +296,21 @@ export class ConnectWorker extends PartBase {
         configs: compacted,
       },
     ])
-    const configs = new ConfigStore(kafka.table(configTopic))
-    const offsets = new OffsetStore(kafka.table(offsetTopic))
+    const support = options['exactly.once.source.support']
+    const isCommitted = support === 'enabled'
+    const configs = new ConfigStore(
+      kafka.table(configTopic, {
+        isCommitted,
+        leaderId: support === 'disabled' ? undefined : `connect-cluster-${options['group.id']}`,
+      }),
+    )
+    const main = new OffsetStore(offsetTopic, kafka.table(offsetTopic, { isCommitted }))
+    const offsets = new OffsetStores(main, async (topic) => {
+      await kafka.ensureTopics([{ ...offsetsTopic, name: topic }])
+      const store = new OffsetStore(topic, kafka.table(topic, { isCommitted }))
+      await store.open()
+      return store
+    })
     const statuses = new StatusStore(kafka.table(statusTopic), workerId, this.logger)
     this.#stores = [configs, offsets, statuses]
     await Promise.all(this.#stores.map((store) => store.open()))

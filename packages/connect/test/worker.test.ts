@@ -129,8 +129,8 @@ describe('a worker', () => {
       code: 'SETTINGS_INVALID',
       message: 'options: bootstrap.server: unknown setting; did you mean bootstrap.servers?',
     })
-    assert.throws(() => resolveConnectOptions({ 'exactly.once.source.support': 'enabled' }), {
-      message: /exactly\.once\.source\.support: not supported yet/,
+    assert.throws(() => resolveConnectOptions({ 'plugin.path': '/plugins' }), {
+      message: /plugin\.path: not supported yet/,
     })
   })
 

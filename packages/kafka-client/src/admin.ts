@@ -30,6 +30,7 @@ import {
   type KafkaClientOptions,
   resolveClientOptions,
 } from './options.ts'
+import { ProducerIdentity } from './producer-identity.ts'
 import type { TopicPartition } from './record.ts'
 import { byTopic, type OffsetToCommit } from './transactions.ts'
 
@@ -97,6 +98,8 @@ export interface ConfigChange {
   readonly value?: string | undefined
 }
 
+// Who is given the id next sets a time of its own.
+const fencingTimeoutMs = 60_000
 const resourceTypes = { topic: 2, broker: 4 } as const
 const configSources: readonly ConfigSource[] = [
   'unknown',
@@ -379,6 +382,18 @@ export class Admin implements AsyncDisposable {
   }
 
   // ---- Groups
+
+  /**
+   * Takes these transactional ids from whoever has them: what they left open is taken back, and they
+   * write no more.
+   */
+  async fenceProducers(transactionalIds: readonly string[]): Promise<void> {
+    await Promise.all(
+      transactionalIds.map((id) =>
+        new ProducerIdentity(this.client, id, fencingTimeoutMs).acquire(),
+      ),
+    )
+  }
 
   /** All groups, of all protocol types. */
   listGroups(): Promise<GroupListing[]> {

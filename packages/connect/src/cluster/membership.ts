@@ -50,6 +50,7 @@ export class Membership {
   #isJoining = true
   #completedRounds = 0
   #delayTimer: TimerHandle | undefined
+  #hasLed = false
 
   constructor(options: MembershipOptions) {
     this.#options = options
@@ -184,7 +185,13 @@ export class Membership {
       decodeAssignment(bytes)
     this.#leader = { id: leaderId, url: leaderUrl }
     this.#generation = generation.generationId
-    if (this.#place?.isLeader !== true) this.#assignor.reset()
+    const isLeader = this.#place?.isLeader === true
+    if (!isLeader) {
+      this.#assignor.reset()
+      configs.relinquish()
+    }
+    if (isLeader && !this.#hasLed) await configs.claim()
+    this.#hasLed = isLeader
     if (configs.offset < configOffset || isConfigMismatch) await configs.refresh()
     for (const piece of revoked) this.#work.delete(pieceKey(piece))
     for (const piece of assigned) this.#work.set(pieceKey(piece), piece)
@@ -204,6 +211,8 @@ export class Membership {
     logger.warn({}, 'the worker was put out of its group; it stops its tasks and joins again')
     this.#isJoining = true
     this.#leader = { id: '', url: '' }
+    this.#hasLed = false
+    this.#options.configs.relinquish()
     this.#work.clear()
     await apply()
   }

@@ -116,7 +116,7 @@ export const commonFields: {
   ),
 }
 
-const exactlyOnce = unsupported('exactly-once sources by transactions', 'requested')
+const exactlyOnceGroup = { group: 'Exactly Once Support' } as const
 
 const sourceFields = {
   'topic.creation.groups': unsupported(
@@ -133,10 +133,41 @@ const sourceFields = {
     'Replication factor of topics that are made; -1: the broker’s default.',
     { default: -1, group: 'Topic Creation' },
   ),
-  'exactly.once.support': exactlyOnce,
-  'transaction.boundary': unsupported('exactly-once sources by transactions', 'poll'),
-  'transaction.boundary.interval.ms': unsupported('exactly-once sources by transactions'),
-  'offsets.storage.topic': unsupported('an offsets topic of the connector’s own'),
+  'exactly.once.support': string(
+    'required: the connector is refused where the worker, or what it reads from, gives no exactly-once. requested: it runs in any case.',
+    {
+      default: 'requested',
+      choices: ['requested', 'required'],
+      isCaseIgnored: true,
+      ...exactlyOnceGroup,
+    },
+  ),
+  'transaction.boundary': string(
+    'When transactions of a source end, where the worker has exactly.once.source.support: with each batch that is polled, after transaction.boundary.interval.ms, or where the connector says.',
+    {
+      default: 'poll',
+      choices: ['interval', 'poll', 'connector'],
+      isCaseIgnored: true,
+      ...exactlyOnceGroup,
+    },
+  ),
+  'transaction.boundary.interval.ms': int(
+    'How long a transaction lasts with transaction.boundary=interval; default: the worker’s offset.flush.interval.ms.',
+    {
+      optional: true,
+      ...low,
+      ...exactlyOnceGroup,
+      check: (value) => (value >= 0 ? undefined : 'Value must be at least 0'),
+    },
+  ),
+  'offsets.storage.topic': string(
+    'An offsets topic of this connector’s own, which is made where it is missing; default: that of the workers.',
+    {
+      optional: true,
+      ...low,
+      check: (value) => (value === '' ? 'String must be non-empty' : undefined),
+    },
+  ),
 }
 
 const sinkFields = {

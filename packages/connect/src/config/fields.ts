@@ -41,6 +41,8 @@ interface FieldOptions<T> {
   readonly importance?: Importance
   readonly group?: string
   readonly choices?: readonly string[]
+  /** Whether a choice may be written in capitals. */
+  readonly isCaseIgnored?: boolean
   readonly ignored?: string
   readonly unsupported?: string
   /** Says what is wrong about a value; undefined where it is right. */
@@ -68,7 +70,7 @@ function build<T>(
     ignored: options.ignored,
     unsupported: options.unsupported,
     parse: (text) => {
-      const parsed = read(text)
+      const parsed = read(options.isCaseIgnored ? text.toLowerCase() : text)
       if (choices.length > 0 && !choices.includes(String(parsed)))
         throw new ConnectError('CONNECT_CONFIG', `String must be one of: ${choices.join(', ')}`)
       const wrong = check?.(parsed)

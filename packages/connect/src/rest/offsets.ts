@@ -2,20 +2,31 @@ import type { ConnectObject } from '../data/schema.ts'
 import { ConnectError } from '../errors.ts'
 import type { KnownConnector } from '../runtime/herder.ts'
 import type { ConnectKafka } from '../runtime/kafka.ts'
-import type { OffsetStore } from '../storage/offset-store.ts'
+import type { ConnectorOffsets, OffsetStores } from '../storage/connector-offsets.ts'
 
 /** Offsets of sources and sinks, as REST shows and changes them (KIP-875). */
 export class Offsets {
   readonly #kafka: ConnectKafka
-  readonly #store: OffsetStore
+  readonly #stores: OffsetStores
+  /** Before offsets of a source are changed: no task of it writes any more. */
+  readonly #fence: (connector: string) => Promise<void>
 
-  constructor(kafka: ConnectKafka, store: OffsetStore) {
+  constructor(
+    kafka: ConnectKafka,
+    stores: OffsetStores,
+    fence: (connector: string) => Promise<void>,
+  ) {
     this.#kafka = kafka
-    this.#store = store
+    this.#stores = stores
+    this.#fence = fence
   }
 
   async list(connector: KnownConnector): Promise<unknown[]> {
-    if (connector.plugin.kind === 'source') return this.#store.all(connector.name)
+    if (connector.plugin.kind === 'source') {
+      const own = await this.#stores.of(connector.name, connector.config)
+      await own.refresh()
+      return own.all()
+    }
     const offsets = await this.#kafka.groupOffsets(groupOf(connector))
     return offsets.map(({ topic, partition, offset }) => ({
       partition: { kafka_topic: topic, kafka_partition: partition },
@@ -28,11 +39,8 @@ export class Offsets {
     requireStopped(connector)
     if (connector.plugin.kind === 'sink') await this.#kafka.deleteGroup(groupOf(connector))
     else {
-      const all = this.#store.all(connector.name)
-      await this.#store.put(
-        connector.name,
-        all.map(({ partition }) => [partition as ConnectObject, null]),
-      )
+      const own = await this.#ofSource(connector)
+      await own.put(own.all().map(({ partition }) => [partition as ConnectObject, null]))
     }
     return 'The offsets for this connector have been reset successfully'
   }
@@ -42,8 +50,18 @@ export class Offsets {
     const items = readItems(body)
     if (connector.plugin.kind === 'sink')
       await this.#kafka.alterGroupOffsets(groupOf(connector), items.map(readSinkOffset))
-    else await this.#store.put(connector.name, items.map(readSourceOffset))
+    else {
+      const offsets = items.map(readSourceOffset)
+      await (await this.#ofSource(connector)).put(offsets)
+    }
     return 'The offsets for this connector have been altered successfully'
+  }
+
+  async #ofSource({ name, config }: KnownConnector): Promise<ConnectorOffsets> {
+    await this.#fence(name)
+    const own = await this.#stores.of(name, config)
+    await own.refresh()
+    return own
   }
 }
 

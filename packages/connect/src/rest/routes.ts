@@ -166,10 +166,20 @@ const connectorRoutes: readonly Route[] = [
     },
   },
   {
+    // Not for clients: a worker asks the leader before a task of a source begins (KIP-618).
+    method: 'PUT',
+    path: '/connectors/:name/fence',
+    at: byLeader,
+    async handle(request, { herder }) {
+      await herder.fencing.fence(nameOf(request))
+      return { status: 200 }
+    },
+  },
+  {
     method: 'POST',
     path: '/connectors/:name/restart',
     at: (request, context) =>
-      isRestartOfAll(request) ? Promise.resolve(undefined) : byWorker(request, context),
+      isRestartOfAll(request) ? byLeader(request, context) : byWorker(request, context),
     async handle(request, { herder }) {
       const connector = nameOf(request)
       if (!isRestartOfAll(request)) {

@@ -25,6 +25,8 @@ export interface ConnectorShare {
 interface RunningTask {
   readonly task: ConnectorTask
   readonly config: ConfigMap
+  /** Of the connector's tasks, where they write by transactions. */
+  readonly generation: number | undefined
   target: TargetState
 }
 
@@ -76,12 +78,21 @@ export class Connector {
     return { from: topics.split(',').map((topic) => topic.trim()), to: other }
   }
 
+  get #generation(): number | undefined {
+    const { environment, plugin } = this.#options
+    return plugin?.kind === 'source' ? environment.exactlyOnce?.generation(this.name) : undefined
+  }
+
   /** Makes what runs agree with what is stored and with this worker's share. */
   async apply(stored: StoredConnector | undefined, share: ConnectorShare): Promise<void> {
     this.#config = stored?.config
     const wanted = new Set(stored?.targetState === 'STOPPED' ? [] : share.tasks)
     const outdated = [...this.#tasks].filter(
-      ([id, running]) => !wanted.has(id) || !isSame(running.config, stored?.tasks[id]),
+      ([id, running]) =>
+        !wanted.has(id) ||
+        !isSame(running.config, stored?.tasks[id]) ||
+        // Whoever fences zombies takes tasks of an older generation for such.
+        running.generation !== this.#generation,
     )
     await Promise.all(
       outdated.map(async ([id, { task }]) => {
@@ -154,7 +165,7 @@ export class Connector {
       this.#resolved ??= attempt(() => resolve(this.#config ?? config))
       const place = { connector: this.name, id }
       const task = new ConnectorTask(place, plugin, () => resolve(config), environment, onChange)
-      running = { task, config, target }
+      running = { task, config, target, generation: this.#generation }
       this.#tasks.set(id, running)
     }
     running.target = target

@@ -17,6 +17,7 @@ import { LocalWork } from './local-work.ts'
 import type { GroupView } from './metrics.ts'
 import type { TaskEnvironment } from './task.ts'
 import { type ConfigInfos, requireValid, validateConfig } from './validation.ts'
+import { ZombieFencing } from './zombie-fencing.ts'
 
 export interface HerderOptions {
   readonly environment: TaskEnvironment
@@ -25,6 +26,8 @@ export interface HerderOptions {
   readonly workerId: string
   readonly groupId: string
   readonly delayMsMax: number
+  /** What other workers know this one by, off loopback. */
+  readonly accessToken: string | undefined
   /** What configurations may refer to. */
   readonly providers: ConfigProviders
   /** Called when a connector is gone for good. */
@@ -75,6 +78,7 @@ export class Herder {
   readonly #options: HerderOptions
   readonly #membership: Membership
   readonly #work: LocalWork
+  readonly #fencing: ZombieFencing
   readonly #watchers = new Set<() => void>()
   #writing: Promise<unknown> = Promise.resolve()
 
@@ -101,6 +105,15 @@ export class Herder {
       share: this.#membership,
       afterPass: () => this.#writeTasks(),
       onChange: () => this.#changed(),
+    })
+    this.#fencing = new ZombieFencing({
+      environment,
+      configs,
+      accessToken: options.accessToken,
+      require: (name) => this.require(name, `Unknown connector: ${name}`),
+      leader: () => this.leader(),
+      has: (connector, task) => this.#membership.has({ connector, task }),
+      serially: (work) => this.#serially(work),
     })
     environment.statuses.setGeneration(() => this.#membership.generation)
     configs.listen({
@@ -211,7 +224,8 @@ export class Herder {
 
   validate(plugin: ConnectorPlugin, config: ConfigMap): ConfigInfos {
     const resolved = this.#resolve(config)
-    const infos = validateConfig(plugin, resolved, this.#options.environment.workerConfig)
+    const { workerConfig, exactlyOnce } = this.#options.environment
+    const infos = validateConfig(plugin, resolved, workerConfig, exactlyOnce !== undefined)
     // What a variable holds may be a secret: the answer shows the reference to it.
     for (const { value } of infos.configs) {
       const written = config[value.name]
@@ -314,6 +328,11 @@ export class Herder {
     if (!this.require(name, message).tasks[id]) throw new ConnectError('CONNECT_NOT_FOUND', message)
     await this.#work.restart(name, { hasConnector: false, tasks: [id] })
     await this.#options.environment.statuses.settled()
+  }
+
+  /** What sources that write by transactions need of the other workers. */
+  get fencing(): ZombieFencing {
+    return this.#fencing
   }
 
   /** Asks every worker to log at this level. */

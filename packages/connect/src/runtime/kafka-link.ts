@@ -21,8 +21,10 @@ import type {
   ReaderEvents,
   RecordReader,
   RecordWriter,
+  TableOptions,
   TableTopic,
   TopicPartition,
+  TransactionalWriter,
   WriteFailure,
   WriteOutcome,
 } from './kafka.ts'
@@ -31,6 +33,9 @@ import { pause } from './pause.ts'
 
 /** How long a member that stopped may still be in its group; more than the session's time. */
 const memberGoneMs = 15_000
+
+// A leader that dies within a write holds up whoever reads the topic for this long at most.
+const leaderSettings = { 'transaction.timeout.ms': '10000' }
 
 type Settings = Readonly<Record<string, string>>
 
@@ -144,6 +149,34 @@ export class KafkaLink implements ConnectKafka {
     }
   }
 
+  transactionalWriter(
+    clientId: string,
+    transactionalId: string,
+    overrides: Settings,
+  ): TransactionalWriter {
+    const producer = this.#newProducer(clientId, {
+      ...overrides,
+      'enable.idempotence': 'true',
+      'transactional.id': transactionalId,
+    })
+    return {
+      claim: () => producer.initTransactions(),
+      begin: () => producer.beginTransaction(),
+      write: (records) => {
+        const written = writeAll(producer, records)
+        void producer.flush()
+        return written
+      },
+      commit: () => producer.commitTransaction(),
+      abort: () => producer.abortTransaction(),
+      close: () => producer.close({ timeoutMs: 0 }),
+    }
+  }
+
+  async fence(transactionalIds: readonly string[]): Promise<void> {
+    await this.#admin.fenceProducers(transactionalIds)
+  }
+
   async reader(
     options: {
       groupId: string
@@ -201,9 +234,16 @@ export class KafkaLink implements ConnectKafka {
     )
   }
 
-  table(topic: string): TableTopic {
+  table(topic: string, { isCommitted = false, leaderId }: TableOptions = {}): TableTopic {
     return new KafkaTable({
       topic,
+      isCommitted,
+      ...(leaderId === undefined
+        ? {}
+        : {
+            leaderWriter: () =>
+              this.transactionalWriter(`${leaderId}-leader`, leaderId, leaderSettings),
+          }),
       client: this.#client!,
       producer: this.#producer!,
       settings: this.#settings,
@@ -297,10 +337,22 @@ const tooLarge = new Set([
 // The client gave up on these; the broker may take the record later.
 const passing = new Set(['KAFKA_CLIENT_DELIVERY_TIMEOUT', 'KAFKA_CLIENT_TIMEOUT'])
 
+const fencing = new Set([
+  'KAFKA_PRODUCER_FENCED',
+  'KAFKA_INVALID_PRODUCER_EPOCH',
+  'KAFKA_INVALID_PRODUCER_ID_MAPPING',
+  'KAFKA_INVALID_TXN_STATE',
+  'KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER',
+  'KAFKA_UNKNOWN_PRODUCER_ID',
+  'KAFKA_CLIENT_INVALID_STATE',
+  'KAFKA_CLIENT_CLOSED',
+])
+
 function failureOf(error: KafkaClientError): WriteFailure {
   return {
     isTooLarge: tooLarge.has(error.code),
     isRetriable: error.retriable || passing.has(error.code),
+    isFenced: fencing.has(error.code),
     error,
   }
 }

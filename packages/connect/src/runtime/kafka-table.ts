@@ -1,11 +1,15 @@
 import { type Logger, systemClock } from '@khlong/core'
 import { Admin, Consumer, type KafkaClient, type Producer } from '@khlong/kafka-client'
 import type { KafkaRecord } from '../data/record.ts'
-import type { TableTopic } from './kafka.ts'
+import { ConnectError } from '../errors.ts'
+import type { TableTopic, TransactionalWriter } from './kafka.ts'
 import { pause } from './pause.ts'
 
 export interface KafkaTableOptions {
   readonly topic: string
+  readonly isCommitted: boolean
+  /** Makes what the leader writes with; without it the leader writes as all do. */
+  readonly leaderWriter?: () => TransactionalWriter
   readonly client: KafkaClient
   readonly producer: Producer
   readonly settings: { readonly 'bootstrap.servers': string }
@@ -27,6 +31,8 @@ interface Position {
 const fetchWaitMs = 5_000
 const pollMs = 60_000
 const retryMs = 1_000
+// The end of a transaction gives no record: who waits for it looks again.
+const waitingPollMs = 20
 
 /**
  * A topic that is read as a whole and followed. What is written is seen when it comes back, in the
@@ -38,6 +44,9 @@ export class KafkaTable implements TableTopic {
   readonly #closing = new AbortController()
   #consumer: Consumer | undefined
   #following: Promise<void> | undefined
+  #leaderWriter: TransactionalWriter | undefined
+  #isLeading = false
+  #leaderWriting: Promise<unknown> = Promise.resolve()
 
   constructor(options: KafkaTableOptions) {
     this.#options = options
@@ -47,7 +56,12 @@ export class KafkaTable implements TableTopic {
     const { client, settings, topic, logger } = this.#options
     const { partitions } = await client.topic(topic)
     const consumer = new Consumer(
-      { ...settings, 'fetch.max.wait.ms': fetchWaitMs, 'auto.offset.reset': 'earliest' },
+      {
+        ...settings,
+        'fetch.max.wait.ms': fetchWaitMs,
+        'auto.offset.reset': 'earliest',
+        'isolation.level': this.#options.isCommitted ? 'read_committed' : 'read_uncommitted',
+      },
       { client, logger },
     )
     this.#consumer = consumer
@@ -78,6 +92,37 @@ export class KafkaTable implements TableTopic {
       )
   }
 
+  relinquish(): void {
+    this.#isLeading = false
+  }
+
+  async claim(): Promise<void> {
+    this.#isLeading = true
+    if (this.#options.leaderWriter) await this.#leaderWrites(() => this.#claimed())
+  }
+
+  async putAsLeader(entries: readonly (readonly [string, string | null])[]): Promise<void> {
+    if (!this.#options.leaderWriter) return this.put(entries)
+    await this.#leaderWrites(async () => {
+      if (!this.#isLeading)
+        throw new ConnectError('CONNECT_REBALANCING', 'another worker leads the group now')
+      const writer = this.#leaderWriter ?? (await this.#claimed())
+      writer.begin()
+      const outcomes = await writer.write(
+        entries.map(([key, value]) => ({
+          topic: this.#options.topic,
+          key: Buffer.from(key),
+          value: value === null ? null : Buffer.from(value),
+          headers: [],
+        })),
+      )
+      const failure = outcomes.find((outcome) => outcome !== undefined)
+      if (failure) throw failure.error
+      await writer.commit()
+    })
+    await this.refresh()
+  }
+
   async refresh(): Promise<void> {
     const count = this.#consumer?.assignment.length ?? 0
     await this.#reached(await this.#ends(count))
@@ -88,7 +133,37 @@ export class KafkaTable implements TableTopic {
     this.#consumer?.wakeUp()
     await this.#consumer?.close()
     await this.#following
+    await this.#leaderWriter?.close()
     for (const waiter of this.#waiters) waiter.resolve()
+  }
+
+  async #claimed(): Promise<TransactionalWriter> {
+    await this.#leaderWriter?.close()
+    const writer = this.#options.leaderWriter!()
+    this.#leaderWriter = writer
+    await writer.claim()
+    return writer
+  }
+
+  /** One after another; after a failure the next write claims the right anew. */
+  #leaderWrites(write: () => Promise<unknown>): Promise<void> {
+    const done = this.#leaderWriting.then(async () => {
+      try {
+        await write()
+      } catch (error) {
+        await this.#leaderWriter?.abort().catch(() => {})
+        await this.#leaderWriter?.close()
+        this.#leaderWriter = undefined
+        if (error instanceof ConnectError) throw error
+        throw new ConnectError(
+          'CONNECT_FAILED',
+          `Failed to perform fenceable send to ${this.#options.topic}`,
+          { cause: error },
+        )
+      }
+    })
+    this.#leaderWriting = done.catch(() => {})
+    return done
   }
 
   async #ends(partitionCount: number): Promise<Position[]> {
@@ -107,7 +182,9 @@ export class KafkaTable implements TableTopic {
     const { signal } = this.#closing
     while (!signal.aborted)
       try {
-        for (const { records } of await consumer.poll(pollMs))
+        for (const { records } of await consumer.poll(
+          this.#options.isCommitted && this.#waiters.size > 0 ? waitingPollMs : pollMs,
+        ))
           for (const record of records) onRecord(record)
         this.#wakeWaiters()
       } catch (error) {
@@ -120,7 +197,10 @@ export class KafkaTable implements TableTopic {
   #reached(ends: readonly Position[]): Promise<void> {
     return new Promise((resolve) => {
       if (this.#closing.signal.aborted || this.#isAt(ends)) resolve()
-      else this.#waiters.add({ ends, resolve })
+      else {
+        this.#waiters.add({ ends, resolve })
+        if (this.#options.isCommitted) this.#consumer?.wakeUp()
+      }
     })
   }
 

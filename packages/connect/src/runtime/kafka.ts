@@ -20,6 +20,8 @@ export interface WriteFailure {
   /** Kafka never takes it: it is larger than the client, the topic or the broker allow. */
   readonly isTooLarge: boolean
   readonly isRetriable: boolean
+  /** Another writer has the transactional id now, or the transaction is lost. */
+  readonly isFenced?: boolean
   readonly error: Error
 }
 
@@ -30,6 +32,19 @@ export interface RecordWriter {
    */
   write(records: readonly OutgoingRecord[]): Promise<readonly WriteOutcome[]>
   close(): Promise<void>
+}
+
+/**
+ * Writes records in transactions, one at a time (KIP-618). Whoever has the same id writes no more once
+ * this one has claimed it.
+ */
+export interface TransactionalWriter extends RecordWriter {
+  /** Takes the id over: what earlier writers left open is taken back. */
+  claim(): Promise<void>
+  begin(): void
+  /** @throws what says that the outcome is unknown, or that another has the id now. */
+  commit(): Promise<void>
+  abort(): Promise<void>
 }
 
 export interface TopicPartition {
@@ -66,9 +81,22 @@ export interface TableTopic {
   open(onRecord: (record: KafkaRecord) => void): Promise<void>
   /** Resolved when the entries are durable and were given to `onRecord`. */
   put(entries: readonly (readonly [key: string, value: string | null])[]): Promise<void>
+  /** Takes the right of `putAsLeader` from whoever had it. */
+  claim(): Promise<void>
+  /** Gives the right up: `putAsLeader` is refused until it is claimed again. */
+  relinquish(): void
+  /** As `put`, and refused once another worker has claimed the right. */
+  putAsLeader(entries: readonly (readonly [key: string, value: string | null])[]): Promise<void>
   /** Resolved when everything that others have written until now was given to `onRecord`. */
   refresh(): Promise<void>
   close(): Promise<void>
+}
+
+export interface TableOptions {
+  /** Whether what transactions have not committed is kept out. */
+  readonly isCommitted?: boolean
+  /** Under which id the leader writes; without one it writes as all do. */
+  readonly leaderId?: string | undefined
 }
 
 export interface GroupOffset extends Position {}
@@ -106,7 +134,14 @@ export interface ConnectKafka {
     },
     events: ReaderEvents,
   ): Promise<RecordReader>
-  table(topic: string): TableTopic
+  transactionalWriter(
+    clientId: string,
+    transactionalId: string,
+    overrides: Readonly<Record<string, string>>,
+  ): TransactionalWriter
+  /** Takes transactional ids from whoever has them. */
+  fence(transactionalIds: readonly string[]): Promise<void>
+  table(topic: string, options?: TableOptions): TableTopic
   /** Joins a group of workers; what follows is told to the handlers. */
   joinGroup(groupId: string, handlers: GroupHandlers): Promise<GroupPlace>
   /** Committed offsets of a group. */

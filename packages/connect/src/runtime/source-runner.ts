@@ -2,9 +2,8 @@ import type { SourceRecord } from '../data/record.ts'
 import type { ConnectObject } from '../data/schema.ts'
 import { ConnectError } from '../errors.ts'
 import type { SourceTask } from '../plugin.ts'
-import type { ConversionFailure } from './conversion.ts'
-import type { Failure, Letter } from './dead-letters.ts'
-import type { OutgoingRecord, RecordWriter, WriteFailure } from './kafka.ts'
+import type { RecordWriter, WriteFailure } from './kafka.ts'
+import { type Outgoing, OutgoingRecords } from './outgoing.ts'
 import { pause } from './pause.ts'
 import type { RunnerOptions } from './runner-options.ts'
 
@@ -14,13 +13,6 @@ export interface SourceRunnerOptions extends RunnerOptions {
   readonly writeOffsets: (
     offsets: readonly (readonly [partition: ConnectObject, offset: ConnectObject])[],
   ) => Promise<void>
-}
-
-/** What became of one polled record: a record to write, its dead letter, or nothing. */
-interface Outgoing {
-  readonly source: SourceRecord
-  readonly record: OutgoingRecord
-  readonly isDeadLetter: boolean
 }
 
 /** Records that were polled together. */
@@ -45,7 +37,7 @@ export class SourceRunner {
   readonly #stopping = new AbortController()
   readonly #batches: Batch[] = []
   readonly #offsets = new Map<string, readonly [ConnectObject, ConnectObject]>()
-  readonly #topics = new Set<string>()
+  readonly #records: OutgoingRecords
   #task: SourceTask | undefined
   #writer: RecordWriter | undefined
   #failure: Error | undefined
@@ -57,6 +49,7 @@ export class SourceRunner {
 
   constructor(options: SourceRunnerOptions) {
     this.#options = options
+    this.#records = new OutgoingRecords(options)
   }
 
   get note(): string | undefined {
@@ -104,16 +97,18 @@ export class SourceRunner {
 
   async #take(sources: readonly SourceRecord[]): Promise<void> {
     if (sources.length === 0) return
-    const { counters, conversion } = this.#options
+    const { counters } = this.#options
     const { signal } = this.#stopping
     counters.recordsIn += sources.length
     counters.batches++
     const outgoing: Outgoing[] = []
     for (const source of sources)
       try {
-        this.#add(outgoing, source, conversion.fromSource(source))
+        const item = this.#records.convert(source)
+        if (item) outgoing.push(item)
       } catch (failure) {
-        await this.#convertAgain(outgoing, source, failure)
+        const item = await this.#records.convertAgain(source, failure, signal)
+        if (item) outgoing.push(item)
         // Nothing of the batch counts as done: the source gives it again.
         if (signal.aborted) return
       }
@@ -144,9 +139,12 @@ export class SourceRunner {
         const again: Outgoing[] = []
         for (const [index, failure] of outcomes.entries()) {
           const item = left[index]!
-          if (!failure) this.#count(item)
+          if (!failure) this.#records.count(item)
           else if (failure.isRetriable) again.push(item)
-          else again.push(...this.#onRefused(item, failure))
+          else {
+            const letter = this.#records.refused(item, failure)
+            if (letter) again.push(letter)
+          }
         }
         left = again
         const failure = outcomes.find((outcome) => outcome?.isRetriable)
@@ -173,28 +171,6 @@ export class SourceRunner {
     if (this.#stopping.signal.aborted)
       throw new ConnectError('CONNECT_FAILED', this.#note, { cause: failure.error })
     await pause(clock, backoff.nextMs(), this.#stopping.signal)
-  }
-
-  /** A record that Kafka never takes: its head goes to the dead letter topic. */
-  #onRefused(item: Outgoing, refusal: WriteFailure): Outgoing[] {
-    const error = refusal.isTooLarge
-      ? new ConnectError('CONNECT_RECORD_TOO_LARGE', refusal.error.message, {
-          cause: refusal.error,
-        })
-      : refusal.error
-    if (item.isDeadLetter)
-      throw new ConnectError('CONNECT_FAILED', 'a dead letter could not be written', {
-        cause: error,
-      })
-    const failure: Failure = { stage: 'KAFKA_PRODUCE', className: 'KafkaProducer', error }
-    const letter = this.#dead(item.source, failure, item.record)
-    return letter ? [letter] : []
-  }
-
-  #count(item: Outgoing): void {
-    const { counters } = this.#options
-    if (item.isDeadLetter) counters.deadLetters++
-    else counters.recordsOut++
   }
 
   #commitDone(): void {
@@ -225,49 +201,4 @@ export class SourceRunner {
     await this.#options.writeOffsets(offsets)
     this.#options.counters.lastCommitMs = this.#options.clock.nowMs()
   }
-
-  #add(outgoing: Outgoing[], source: SourceRecord, record: OutgoingRecord | undefined): void {
-    if (!record) {
-      this.#options.counters.skipped++
-      return
-    }
-    if (!this.#topics.has(record.topic)) {
-      this.#topics.add(record.topic)
-      this.#options.onTopic(record.topic)
-    }
-    outgoing.push({ source, record, isDeadLetter: false })
-  }
-
-  /** Tries a record again that failed, or sends it the way of errors. */
-  async #convertAgain(outgoing: Outgoing[], source: SourceRecord, failure: unknown): Promise<void> {
-    const { conversion, retries } = this.#options
-    const { signal } = this.#stopping
-    try {
-      const record = await retries.again(() => conversion.fromSource(source), failure, signal)
-      this.#add(outgoing, source, record)
-    } catch (last) {
-      if (signal.aborted) return
-      const letter = this.#dead(source, last as ConversionFailure)
-      if (letter) outgoing.push(letter)
-    }
-  }
-
-  #dead(source: SourceRecord, failure: Failure, written?: OutgoingRecord): Outgoing | undefined {
-    const { policy, conversion } = this.#options
-    const letter = (): Letter => ({
-      key: written?.key ?? null,
-      value: written?.value ?? rawOf(source),
-      headers: conversion.headers(source),
-      topic: source.topic,
-    })
-    const record = policy.handle(letter, failure)
-    return record && { source, record, isDeadLetter: true }
-  }
-}
-
-/** The bytes of a record that could not be converted: the source's own, or what it says as text. */
-function rawOf(source: SourceRecord): Uint8Array | null {
-  if (source.raw) return source.raw
-  if (source.value instanceof Uint8Array) return source.value
-  return source.value === null ? null : Buffer.from(JSON.stringify(source.value) ?? '')
 }

@@ -1,15 +1,17 @@
 import type { Clock, Logger, Random } from '@khlong/core'
-import { commonSpec } from '../config/common.ts'
+import { commonSpec, kindSpecs } from '../config/common.ts'
 import type { ConfigMap } from '../config/fields.ts'
 import { converterFor, headerConverterFor, optionsUnder } from '../converters/index.ts'
+import type { ConnectObject } from '../data/schema.ts'
 import { traceOf } from '../errors.ts'
 import type { ConnectorPlugin, SinkPlugin, SourcePlugin, TaskContext } from '../plugin.ts'
-import type { OffsetStore } from '../storage/offset-store.ts'
+import type { ConnectorOffsets, OffsetStores } from '../storage/connector-offsets.ts'
 import type { RunState, StatusStore } from '../storage/status-store.ts'
 import { transformChain } from '../transforms/chain.ts'
 import { Backoff } from './backoff.ts'
 import { Conversion } from './conversion.ts'
 import { ErrorPolicy } from './error-policy.ts'
+import { ExactlyOnceRunner, type TransactionBoundary } from './exactly-once-runner.ts'
 import type { ConnectKafka } from './kafka.ts'
 import type { TaskCounters } from './metrics.ts'
 import { pause } from './pause.ts'
@@ -18,10 +20,23 @@ import type { RunnerOptions } from './runner-options.ts'
 import { SinkRunner } from './sink-runner.ts'
 import { SourceRunner } from './source-runner.ts'
 
+/** What tasks of sources need of the group of workers to write by transactions (KIP-618). */
+export interface ExactlyOnce {
+  transactionalId(connector: string, task: number): string
+  /** Changes whenever the tasks of a connector are written anew. */
+  generation(connector: string): number
+  /** Resolved when tasks of former generations write no more. */
+  fence(connector: string, signal: AbortSignal): Promise<void>
+  /** @throws ConnectError where the task is not for this worker, or not of this generation. */
+  verify(connector: string, task: number, generation: number): Promise<void>
+}
+
 /** What all tasks of a worker share. */
 export interface TaskEnvironment {
   readonly kafka: ConnectKafka
-  readonly offsets: OffsetStore
+  readonly offsets: OffsetStores
+  /** Undefined: sources do not write by transactions. */
+  readonly exactlyOnce: ExactlyOnce | undefined
   readonly statuses: StatusStore
   /** Converters and clients of the worker, for connectors that name none. */
   readonly workerConfig: ConfigMap
@@ -38,7 +53,7 @@ export interface TaskEnvironment {
 }
 
 interface Run {
-  readonly runner: SinkRunner | SourceRunner
+  readonly runner: SinkRunner | SourceRunner | ExactlyOnceRunner
   readonly addresses: () => Readonly<Record<string, string>>
   readonly ended: Promise<void>
 }
@@ -93,7 +108,7 @@ export class ConnectorTask {
   /** Whether it gets what its source sends; sinks are ready once they run. */
   get isReady(): boolean {
     if (this.#state !== 'RUNNING' || !this.#run) return false
-    return this.#run.runner instanceof SourceRunner ? this.#run.runner.isReady : true
+    return this.#run.runner instanceof SinkRunner ? true : this.#run.runner.isReady
   }
 
   start(): void {
@@ -175,25 +190,58 @@ export class ConnectorTask {
   }
 
   #runSource(plugin: SourcePlugin): Run {
-    const { offsets } = this.#environment
+    const { offsets: stores, exactlyOnce } = this.#environment
     const connector = this.#connector
-    const runner = new SourceRunner({
+    const parts = {
       ...this.#parts('connector-producer', true),
       producerOverrides: this.#overrides('producer'),
-      writeOffsets: (entries) => offsets.put(connector, entries),
-    })
-    const task = plugin.createTask(this.#config, {
+    }
+    let offsets: ConnectorOffsets | undefined
+    // They are known before the task is started, and no task asks before that.
+    const known = (): ConnectorOffsets => offsets!
+    const context = {
       ...this.#context(),
       onReadyChange: this.#onChange,
-      readOffset: (partition) => offsets.get(connector, partition),
-      writeOffset: (partition, offset) => offsets.put(connector, [[partition, offset]]),
-    })
-    const run = async (): Promise<void> => {
+      readOffset: (partition: ConnectObject) => known().get(partition),
+      writeOffset: (partition: ConnectObject, offset: ConnectObject) =>
+        known().put([[partition, offset]]),
+    }
+    const open = async (): Promise<ConnectorOffsets> => {
       // Transforms may route records elsewhere; such topics are made by the broker as they come.
       await this.#ensureTopics(this.#config.transforms ? [] : plugin.topics(this.#config))
-      await runner.run(task)
+      offsets = await stores.of(connector, this.#config)
+      return offsets
     }
-    return { runner, ended: this.#watch(runner, run()), addresses: () => ({}) }
+    if (exactlyOnce) {
+      const runner = this.#exactlyOnceRunner(exactlyOnce, parts)
+      const createTask = () =>
+        plugin.createTask(this.#config, { ...context, transactions: runner.wishes })
+      const running = open().then((opened) => runner.run(opened, createTask))
+      return { runner, ended: this.#watch(runner, running), addresses: () => ({}) }
+    }
+    const runner = new SourceRunner({ ...parts, writeOffsets: (entries) => known().put(entries) })
+    const task = plugin.createTask(this.#config, context)
+    const running = open().then(() => runner.run(task))
+    return { runner, ended: this.#watch(runner, running), addresses: () => ({}) }
+  }
+
+  #exactlyOnceRunner(
+    exactlyOnce: ExactlyOnce,
+    parts: RunnerOptions & { readonly producerOverrides: ConfigMap },
+  ): ExactlyOnceRunner {
+    const { flushIntervalMs } = this.#environment
+    const connector = this.#connector
+    const generation = exactlyOnce.generation(connector)
+    const options = kindSpecs.source.parse(this.#config)
+    return new ExactlyOnceRunner({
+      ...parts,
+      transactionalId: exactlyOnce.transactionalId(connector, this.id),
+      boundary: options['transaction.boundary'] as TransactionBoundary,
+      intervalMs:
+        (options['transaction.boundary.interval.ms'] as number | undefined) ?? flushIntervalMs,
+      fence: (signal) => exactlyOnce.fence(connector, signal),
+      verify: () => exactlyOnce.verify(connector, this.id, generation),
+    })
   }
 
   /** Topics that are written to are made before the first record, so that none waits for a topic. */

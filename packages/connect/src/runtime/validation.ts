@@ -3,7 +3,7 @@ import type { ConfigMap } from '../config/fields.ts'
 import { type ConfigInfo, type ConfigKeyInfo, unknownOption } from '../config/spec.ts'
 import { converterFor, headerConverterFor } from '../converters/index.ts'
 import { ConnectError } from '../errors.ts'
-import type { ConnectorPlugin } from '../plugin.ts'
+import type { ConnectorPlugin, SourcePlugin } from '../plugin.ts'
 import { transformProblem, validateTransforms } from '../transforms/chain.ts'
 
 /** The answer of `validate`, as REST gives it. */
@@ -19,6 +19,7 @@ export function validateConfig(
   plugin: ConnectorPlugin,
   config: ConfigMap,
   worker: ConfigMap,
+  hasExactlyOnce: boolean,
 ): ConfigInfos {
   const kind = kindSpecs[plugin.kind]
   const infos = [
@@ -41,6 +42,7 @@ export function validateConfig(
       infos.push(unknownOption(option, [...kind.names, ...plugin.spec.names]))
   }
   if (plugin.kind === 'sink') checkTopics(config, addError)
+  else checkExactlyOnce(plugin, config, hasExactlyOnce, addError)
   const hasTransformErrors = infos.some(
     ({ value }) => /^(transforms|predicates)\./.test(value.name) && value.errors.length > 0,
   )
@@ -102,6 +104,48 @@ function checkTopics(config: ConfigMap, addError: (option: string, error: string
     addError(
       'topics',
       `The DLQ topic '${letters}' may not be included in the list of topics ("topics"=${topics}) consumed by the connector`,
+    )
+}
+
+/** What a source cannot give of what is asked for, in the words of Java's workers. */
+function checkExactlyOnce(
+  plugin: SourcePlugin,
+  config: ConfigMap,
+  hasExactlyOnce: boolean,
+  addError: (option: string, error: string) => void,
+): void {
+  const isAsked = (option: string, choice: string): boolean =>
+    (config[option] ?? '').trim().toLowerCase() === choice
+  // Where the source's own options are wrong, that is said, and nothing that follows from it.
+  const ask = <Answer>(question: ((config: ConfigMap) => Answer) | undefined) => {
+    try {
+      return question?.(config)
+    } catch {
+      return undefined
+    }
+  }
+  if (isAsked('exactly.once.support', 'required')) {
+    const supports = ask(plugin.isExactlyOnce)
+    if (!hasExactlyOnce)
+      addError(
+        'exactly.once.support',
+        'This worker does not have exactly-once source support enabled.',
+      )
+    else if (supports === undefined)
+      addError(
+        'exactly.once.support',
+        'The connector does not implement the API required for preflight validation of exactly-once source support. Please consult the documentation for the connector to determine whether it supports exactly-once semantics, and then consider reconfiguring the connector to use the value "requested" for this property (which will disable this preflight check and allow the connector to be created).',
+      )
+    else if (!supports)
+      addError(
+        'exactly.once.support',
+        'The connector does not support exactly-once semantics with the provided configuration.',
+      )
+  }
+  if (isAsked('transaction.boundary', 'connector') && ask(plugin.definesTransactions) !== true)
+    addError(
+      'transaction.boundary',
+      'The connector does not support connector-defined transaction boundaries with the given configuration. Please reconfigure it to use a different transaction boundary definition.',
     )
 }
 

@@ -29,6 +29,11 @@ export class MemoryTable implements TableTopic {
     for (const entry of entries) this.#give(entry)
   }
 
+  async claim(): Promise<void> {}
+  relinquish(): void {}
+  putAsLeader(entries: readonly Entry[]): Promise<void> {
+    return this.put(entries)
+  }
   async refresh(): Promise<void> {}
   async close(): Promise<void> {}
 

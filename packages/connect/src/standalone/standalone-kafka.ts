@@ -21,6 +21,8 @@ export function standaloneKafka(kafka: ConnectKafka, options: StandaloneOptions)
     clusterId: () => kafka.clusterId(),
     ensureTopics: (topics) => kafka.ensureTopics(topics.filter(({ name }) => !ownTopics.has(name))),
     writer: (clientId, overrides) => kafka.writer(clientId, overrides),
+    transactionalWriter: (...options) => kafka.transactionalWriter(...options),
+    fence: (transactionalIds) => kafka.fence(transactionalIds),
     reader: (readerOptions, events) => kafka.reader(readerOptions, events),
     table: (topic): TableTopic =>
       topic === offsetTopic ? new FileTable(topic, offsetFile) : new MemoryTable(topic),

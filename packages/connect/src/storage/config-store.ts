@@ -39,6 +39,11 @@ export class ConfigStore {
   readonly #tasks = new Map<string, readonly ConfigMap[]>()
   /** Tasks that were written and not yet committed. */
   readonly #written = new Map<string, Map<number, ConfigMap>>()
+  /** How often the tasks of a connector were written anew. */
+  readonly #generations = new Map<string, number>()
+  /** How many tasks a connector had when its zombies were last fenced (KIP-618); outlives the connector. */
+  readonly #fencedCounts = new Map<string, number>()
+  readonly #unfenced = new Set<string>()
   #offset = 0
   #listener: ConfigListener | undefined
 
@@ -84,15 +89,46 @@ export class ConfigStore {
     )
   }
 
+  /** Takes the right to write as the leader from whoever had it, and reads what that one wrote. */
+  async claim(): Promise<void> {
+    await this.#topic.claim()
+    await this.#topic.refresh()
+  }
+
+  /** Another worker leads from now on. */
+  relinquish(): void {
+    this.#topic.relinquish()
+  }
+
+  /** Changes whenever the tasks of a connector are written. */
+  generation(name: string): number {
+    return this.#generations.get(name) ?? 0
+  }
+
+  /**
+   * How many tasks of former generations may still write: undefined where none ever could, 'none'
+   * where they were fenced since the tasks were written.
+   */
+  zombies(name: string): number | 'none' | undefined {
+    return this.#unfenced.has(name) ? this.#fencedCounts.get(name) : 'none'
+  }
+
+  /** Notes that all former tasks of a connector are fenced, and how many it has now. */
+  async putFenced(name: string, taskCount: number): Promise<void> {
+    await this.#topic.putAsLeader([
+      [`tasks-fencing-${name}`, JSON.stringify({ 'task-count': taskCount })],
+    ])
+  }
+
   async putConnector(name: string, config: ConfigMap, targetState?: TargetState): Promise<void> {
     const entries: [string, string][] = []
     if (targetState) entries.push(stateEntry(name, targetState))
     entries.push([`connector-${name}`, JSON.stringify({ properties: config })])
-    await this.#topic.put(entries)
+    await this.#topic.putAsLeader(entries)
   }
 
   async putTasks(name: string, configs: readonly ConfigMap[]): Promise<void> {
-    await this.#topic.put([
+    await this.#topic.putAsLeader([
       ...configs.map((config, task): [string, string] => [
         `task-${name}-${task}`,
         JSON.stringify({ properties: config }),
@@ -108,7 +144,7 @@ export class ConfigStore {
   /** Asks all workers to restart their parts of a connector (KIP-745). */
   async putRestart({ connector, includeTasks, onlyFailed }: RestartRequest): Promise<void> {
     const value = { 'include-tasks': includeTasks, 'only-failed': onlyFailed }
-    await this.#topic.put([[`restart-connector-${connector}`, JSON.stringify(value)]])
+    await this.#topic.putAsLeader([[`restart-connector-${connector}`, JSON.stringify(value)]])
   }
 
   /** Asks all workers to log at this level (KIP-976). */
@@ -121,7 +157,7 @@ export class ConfigStore {
       `task-${name}-${task}`,
       null,
     ])
-    await this.#topic.put([
+    await this.#topic.putAsLeader([
       [`connector-${name}`, null],
       [`target-state-${name}`, null],
       [`commit-${name}`, null],
@@ -142,6 +178,10 @@ export class ConfigStore {
       if (value) this.#listener?.onRestart({ connector: name, includeTasks, onlyFailed })
     } else if (kind === 'logger-cluster-') {
       if (typeof value?.level === 'string') this.#listener?.onLogLevel(name, value.level)
+    } else if (kind === 'tasks-fencing-') {
+      const count = value?.['task-count']
+      this.#unfenced.delete(name)
+      if (typeof count === 'number') this.#fencedCounts.set(name, count)
     } else if (kind === 'task-') this.#applyTask(name, value)
     else {
       if (kind === 'connector-') this.#applyConnector(name, value)
@@ -184,6 +224,8 @@ export class ConfigStore {
 
   #applyCommit(name: string, value: Record<string, unknown> | undefined): void {
     const count = Number(value?.tasks ?? 0)
+    this.#generations.set(name, this.generation(name) + 1)
+    this.#unfenced.add(name)
     const written = this.#written.get(name)
     const configs = Array.from({ length: count }, (_item, task) => written?.get(task))
     // Compaction may have taken a part of an older state: it counts once it is written again.
@@ -197,6 +239,7 @@ const kinds = [
   'target-state-',
   'task-',
   'commit-',
+  'tasks-fencing-',
   'restart-connector-',
   'logger-cluster-',
 ] as const

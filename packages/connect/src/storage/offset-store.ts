@@ -1,18 +1,26 @@
 import type { ConnectObject } from '../data/schema.ts'
-import type { TableTopic } from '../runtime/kafka.ts'
+import type { OutgoingRecord, TableTopic } from '../runtime/kafka.ts'
 import { parseObject } from './config-store.ts'
 
-/** Where each source is, in the compacted offsets topic: `["name", partition] → offset`. */
+/** Places in a source, each with the offset there; null forgets one. */
+export type OffsetEntries = readonly (readonly [
+  partition: ConnectObject,
+  offset: ConnectObject | null,
+])[]
+
+/** Where each source is, in a compacted offsets topic: `["name", partition] → offset`. */
 export class OffsetStore {
-  readonly #topic: TableTopic
+  readonly topic: string
+  readonly #table: TableTopic
   readonly #byConnector = new Map<string, Map<string, ConnectObject>>()
 
-  constructor(topic: TableTopic) {
-    this.#topic = topic
+  constructor(topic: string, table: TableTopic) {
+    this.topic = topic
+    this.#table = table
   }
 
   open(): Promise<void> {
-    return this.#topic.open((record) => {
+    return this.#table.open((record) => {
       const key: unknown = parseObject(record.key)
       if (!Array.isArray(key) || typeof key[0] !== 'string') return
       const partition = stableText(key[1])
@@ -28,7 +36,12 @@ export class OffsetStore {
   }
 
   close(): Promise<void> {
-    return this.#topic.close()
+    return this.#table.close()
+  }
+
+  /** Reads what others have written until now. */
+  refresh(): Promise<void> {
+    return this.#table.refresh()
   }
 
   get(connector: string, partition: ConnectObject): ConnectObject | undefined {
@@ -42,17 +55,32 @@ export class OffsetStore {
     }))
   }
 
-  async put(
-    connector: string,
-    offsets: readonly (readonly [partition: ConnectObject, offset: ConnectObject | null])[],
-  ): Promise<void> {
-    await this.#topic.put(
-      offsets.map(([partition, offset]) => [
-        `[${JSON.stringify(connector)},${stableText(partition)}]`,
-        offset === null ? null : JSON.stringify(offset),
-      ]),
-    )
+  async put(connector: string, offsets: OffsetEntries): Promise<void> {
+    await this.#table.put(offsets.map((entry) => textOf(connector, entry)))
   }
+
+  /** What `put` would write, for a transaction that writes it together with records. */
+  records(connector: string, offsets: OffsetEntries): OutgoingRecord[] {
+    return offsets.map((entry) => {
+      const [key, value] = textOf(connector, entry)
+      return {
+        topic: this.topic,
+        key: Buffer.from(key),
+        value: value === null ? null : Buffer.from(value),
+        headers: [],
+      }
+    })
+  }
+}
+
+function textOf(
+  connector: string,
+  [partition, offset]: OffsetEntries[number],
+): [key: string, value: string | null] {
+  return [
+    `[${JSON.stringify(connector)},${stableText(partition)}]`,
+    offset === null ? null : JSON.stringify(offset),
+  ]
 }
 
 /** Equal partitions have equal text, whatever the order of their fields was. */

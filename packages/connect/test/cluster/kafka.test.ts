@@ -1,10 +1,16 @@
-import { test } from 'node:test'
-import { temporaryFolder } from '@khlong/core/testing'
+import { type TestContext, test } from 'node:test'
+import { SeededRandom, temporaryFolder } from '@khlong/core/testing'
 import { KafkaBroker } from '@khlong/kafka'
-import { stopsOf } from '../helpers/stops.ts'
+import { runKillScenario } from '../helpers/kill-scenario.ts'
+import { type Stops, stopsOf } from '../helpers/stops.ts'
 import { runWorkersScenario } from '../helpers/workers-scenario.ts'
 
-test('workers in processes of their own share connectors and tasks, and survive the death of one', async (t) => {
+async function startBroker(t: TestContext): Promise<{
+  stops: Stops
+  folder: string
+  servers: string
+  sessionMs: number
+}> {
   const stops = stopsOf(t)
   const folder = await temporaryFolder(t)
   const broker = new KafkaBroker({
@@ -15,6 +21,19 @@ test('workers in processes of their own share connectors and tasks, and survive 
   })
   stops.push(() => broker.stop())
   await broker.start()
-  const servers = Object.values(broker.addresses)[0]!
-  await runWorkersScenario({ stops, folder, servers, sessionMs: 1_500 })
+  return { stops, folder, servers: Object.values(broker.addresses)[0]!, sessionMs: 1_500 }
+}
+
+test('workers in processes of their own share connectors and tasks, and survive the death of one', async (t) => {
+  await runWorkersScenario(await startBroker(t))
+})
+
+test('a source that writes by transactions loses and doubles nothing while workers are killed', async (t) => {
+  const random = new SeededRandom(Date.now() % 1_000_000)
+  const report = await runKillScenario({
+    ...(await startBroker(t)),
+    durationMs: 5_000,
+    random: () => random.next(),
+  })
+  t.diagnostic(JSON.stringify(report))
 })

@@ -8,6 +8,7 @@ import type {
   RecordReader,
   RecordWriter,
   TableTopic,
+  TransactionalWriter,
   WriteFailure,
   WriteOutcome,
 } from '../../src/runtime/kafka.ts'
@@ -93,6 +94,58 @@ export class MemoryKafka implements ConnectKafka {
     }
   }
 
+  /** Who may write by a transactional id: the one that claimed it last. */
+  readonly #claims = new Map<string, object>()
+  /** Ids that were fenced by `fence`, in order. */
+  readonly fenced: string[] = []
+  /** How many transactions are committed. */
+  commits = 0
+  /** Called before a transaction is committed; what it throws is what the commit says. */
+  onCommit: () => Promise<void> | void = () => {}
+
+  transactionalWriter(_clientId: string, id: string): TransactionalWriter {
+    const claim = {}
+    let open: OutgoingRecord[] | undefined
+    const requireClaim = (): void => {
+      if (this.#claims.get(id) !== claim) throw new Error(`fenced: ${id}`)
+    }
+    return {
+      claim: async () => {
+        this.#claims.set(id, claim)
+      },
+      begin: () => {
+        requireClaim()
+        open = []
+      },
+      write: async (records) => {
+        await this.gate
+        return records.map((record): WriteOutcome => {
+          const failure = this.refuse(record)
+          if (!failure) open?.push(record)
+          return failure
+        })
+      },
+      commit: async () => {
+        await this.onCommit()
+        requireClaim()
+        for (const record of open ?? []) this.append(record)
+        open = undefined
+        this.commits++
+      },
+      abort: async () => {
+        open = undefined
+      },
+      close: async () => {},
+    }
+  }
+
+  async fence(transactionalIds: readonly string[]): Promise<void> {
+    for (const id of transactionalIds) {
+      this.#claims.set(id, {})
+      this.fenced.push(id)
+    }
+  }
+
   async reader(options: { groupId: string; topics: readonly string[] }): Promise<RecordReader> {
     const { groupId, topics } = options
     const next = new Map(
@@ -130,7 +183,7 @@ export class MemoryKafka implements ConnectKafka {
       followers = new Set()
       this.#followers.set(topic, followers)
     }
-    return {
+    const table: TableTopic = {
       open: async (onRecord) => {
         for (const record of this.records(topic)) onRecord(record)
         follower = onRecord
@@ -150,11 +203,15 @@ export class MemoryKafka implements ConnectKafka {
             headers: [],
           })
       },
+      claim: async () => {},
+      relinquish: () => {},
+      putAsLeader: (entries) => table.put(entries),
       refresh: async () => {},
       close: async () => {
         followers.delete(follower)
       },
     }
+    return table
   }
 
   /** Workers of one group; a round begins in a later turn, so that many reasons make one. */

@@ -4,7 +4,7 @@ import type { TestContext } from 'node:test'
 export class Stops {
   readonly #stops: (() => Promise<unknown>)[] = []
 
-  constructor(t: TestContext) {
+  constructor(t: { after(end: () => Promise<unknown>): unknown }) {
     t.after(async () => {
       for (const stop of this.#stops.reverse()) await stop()
     })

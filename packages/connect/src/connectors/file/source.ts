@@ -26,6 +26,8 @@ export const fileSource: SourcePlugin = {
   version: '0.1.0',
   spec,
   describe: (config) => [`file:${spec.parse(config).file}`],
+  // Without a file Java's reads standard input, which has no place to go back to.
+  isExactlyOnce: (config) => (config.file ?? '') !== '',
   topics: (config) => [spec.parse(config).topic],
   createTask: (config, context) => new FileSourceTask(config, context),
 }

@@ -77,6 +77,8 @@ export const mqttSource: SourcePlugin = {
   spec,
   prefixes: licencePrefixes,
   describe: (config) => spec.parse(config)['mqtt.topics'].map((topic) => `mqtt:${topic}`),
+  // The broker is told after Kafka, and may not hear it: then a message comes again.
+  isExactlyOnce: () => false,
   topics: (config) => [spec.parse(config)['kafka.topic']],
   taskCount: (config, tasksMax) => (spec.parse(config)['mqtt.shared.group'] === '' ? 1 : tasksMax),
   createTask: (config, context) => new MqttSourceTask(config, context),
