@@ -30,6 +30,7 @@ export type PeerName =
   | 'alertmanager'
   | 'amtool'
   | 'java'
+  | 'go'
   | 'mvn'
   | 'python'
   | 'mongosh'
@@ -46,6 +47,11 @@ const peers: Record<PeerName, Peer> = {
   amtool: apt('amtool', 'prometheus-alertmanager'),
   java: apt('java', 'default-jdk-headless'),
   mvn: apt('mvn', 'maven'),
+  // Debian's is older than the modules ask for.
+  go: {
+    command: existsSync('/usr/local/go/bin/go') ? '/usr/local/go/bin/go' : 'go',
+    install: 'unpacking Go 1.26 or newer into /usr/local/go',
+  },
   python: {
     command: inRoot('.peers/python/bin/python'),
     install: 'npm run test:peers -- --install',
@@ -106,7 +112,7 @@ export function installPeers(): void {
     const { command } = peers[name]
     return !(command.includes('/') ? existsSync(command) : isOnPath(command))
   })
-  if (missing.some((name) => !peers[name].command.includes('/'))) {
+  if (missing.some((name) => name !== 'go' && !peers[name].command.includes('/'))) {
     run('apt-get', 'update', '-q')
     const wanted = debianPackages.filter(
       (name) =>

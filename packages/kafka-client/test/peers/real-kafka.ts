@@ -1,4 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -103,7 +104,14 @@ export async function startRealKafka(
       await start()
     },
     stop: async () => {
-      for (const child of children) child.kill()
+      const running = [...children].filter(({ exitCode }) => exitCode === null)
+      await Promise.all(
+        running.map(async (child) => {
+          const exited = once(child, 'exit')
+          child.kill()
+          await exited
+        }),
+      )
       await call('stop', dir)
       await rm(folder, { recursive: true, force: true })
     },
