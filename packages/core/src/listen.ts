@@ -55,18 +55,34 @@ export async function listenTcp(server: Server, address: ListenAddress): Promise
   return { host: address.host, port: (server.address() as AddressInfo).port }
 }
 
+export interface TcpServerOptions {
+  readonly noDelay?: boolean
+  /** Makes another kind of server, such as one of TLS. */
+  createServer?(options: { readonly noDelay: boolean }, onClient: (socket: Socket) => void): Server
+}
+
 /** A TCP server that knows its connections, so that it can be stopped by a deadline. */
 export class TcpServer {
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
+  /** What is served: the sockets themselves, or what is made of them. */
+  readonly #clients = new Set<Socket>()
 
   /** `onSocket` owns each socket; an error on a socket that it does not handle closes that socket only. */
-  constructor(onSocket: (socket: Socket) => void, options: { noDelay?: boolean } = {}) {
-    this.#server = net.createServer({ noDelay: options.noDelay ?? true }, (socket) => {
-      this.#sockets.add(socket)
+  constructor(onSocket: (socket: Socket) => void, options: TcpServerOptions = {}) {
+    const noDelay = options.noDelay ?? true
+    const onClient = (socket: Socket): void => {
+      this.#clients.add(socket)
       socket.on('error', () => socket.destroy())
-      socket.once('close', () => this.#sockets.delete(socket))
+      socket.once('close', () => this.#clients.delete(socket))
       onSocket(socket)
+    }
+    this.#server =
+      options.createServer?.({ noDelay }, onClient) ?? net.createServer({ noDelay }, onClient)
+    // Those that are still in a handshake, too.
+    this.#server.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket)
+      socket.once('close', () => this.#sockets.delete(socket))
     })
   }
 
@@ -84,7 +100,7 @@ export class TcpServer {
     const closed = new Promise<void>((resolve) => {
       this.#server.close(() => resolve())
     })
-    for (const socket of this.#sockets) socket.end()
+    for (const client of this.#clients) client.end()
     const cut = setTimeout(() => {
       for (const socket of this.#sockets) socket.destroy()
     }, deadlineMs)

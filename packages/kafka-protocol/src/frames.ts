@@ -65,7 +65,7 @@ export function decodeResponseHeaderRest(reader: Reader, apiKey: number, apiVers
  * one piece is borrowed from it.
  */
 export class FrameSplitter {
-  readonly #bytesMax: number
+  #bytesMax: number
   #pieces: Buffer[] = []
   #byteCount = 0
   /** Bytes that must be there before anything can be cut. */
@@ -73,6 +73,11 @@ export class FrameSplitter {
 
   /** `bytesMax` limits the length of a frame. */
   constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax
+  }
+
+  /** Sets another limit for the length of the frames that come. */
+  limitTo(bytesMax: number): void {
     this.#bytesMax = bytesMax
   }
 

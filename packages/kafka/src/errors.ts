@@ -29,6 +29,8 @@ export type KafkaErrorCode =
   | 'KAFKA_CLUSTER_ID_DIFFERS'
   | 'KAFKA_LISTEN_UNSAFE'
   | 'KAFKA_REQUEST_REFUSED'
+  | 'KAFKA_CERTIFICATE_INVALID'
+  | 'KAFKA_CLIENT_REFUSED'
 
 /** An error of the broker. Callers test `code`. */
 export class KafkaError extends CodedError {

@@ -1,6 +1,12 @@
 import { checkSettings, SettingsError, type SettingsSource } from '@khlong/core'
 import { z } from 'zod'
 import { type CompressionSetting, compressionTypes } from './log/recompress.ts'
+import { planListeners } from './security/listeners.ts'
+import {
+  type BrokerSecurityOptions,
+  brokerSecurityShape,
+  listenerKeyPrefix,
+} from './security/security-options.ts'
 
 const count = z.number().int().min(0)
 const positive = z.number().int().min(1)
@@ -13,6 +19,7 @@ const forEverMs = Number.MAX_SAFE_INTEGER
  * `server.properties`, with Kafka's defaults where nothing else is said.
  */
 const schema = z.strictObject({
+  ...brokerSecurityShape,
   /** `PORT` or `HOST:PORT`. */
   listen: z.union([z.number().int(), z.string()]).default(9092),
   /** The log directory. */
@@ -22,8 +29,9 @@ const schema = z.strictObject({
   /** Listens beyond loopback without authentication only where this is set. */
   allow_anonymous: z.boolean().default(false),
   'broker.id': count.default(1),
-  /** `PLAINTEXT://HOST:PORT`; the address in use where it is left out. */
-  'advertised.listeners': z.string().optional(),
+  /** A loopback address of its own for the platform's clients, who log in as `internal` and may do everything. */
+  'internal.listen': z.union([z.number().int(), z.string()]).optional(),
+  internal: z.strictObject({ username: z.string().min(1), password: z.string().min(1) }).optional(),
   'zookeeper.connect': z.string().optional(),
   'zookeeper.session.timeout.ms': positive.default(18_000),
   'zookeeper.connection.timeout.ms': positive.default(18_000),
@@ -37,9 +45,6 @@ const schema = z.strictObject({
   'max.incremental.fetch.session.cache.slots': count.default(1_000),
   'connections.max.idle.ms': limit.default(600_000),
   'max.connections': positive.default(0x7fff_ffff),
-  'allow.everyone.if.no.acl.found': z.boolean().default(true),
-  /** `User:admin;User:other`. */
-  'super.users': z.string().default(''),
   'log.retention.ms': limit.optional(),
   'log.retention.minutes': limit.optional(),
   'log.retention.hours': limit.default(168),
@@ -92,7 +97,7 @@ const schema = z.strictObject({
 })
 
 /** Checked options with every default filled in. */
-export interface ResolvedKafkaOptions {
+export interface ResolvedKafkaOptions extends BrokerSecurityOptions {
   /** `PORT` or `HOST:PORT`. */
   readonly listen: number | string
   /** The log directory. */
@@ -102,8 +107,9 @@ export interface ResolvedKafkaOptions {
   /** Listens beyond loopback without authentication only where this is set. */
   readonly allow_anonymous: boolean
   readonly 'broker.id': number
-  /** `PLAINTEXT://HOST:PORT`; the address in use where it is left out. */
-  readonly 'advertised.listeners'?: string | undefined
+  /** A loopback address of its own for the platform's clients, who log in as `internal` and may do everything. */
+  readonly 'internal.listen'?: number | string | undefined
+  readonly internal?: { readonly username: string; readonly password: string } | undefined
   readonly 'zookeeper.connect'?: string | undefined
   readonly 'zookeeper.session.timeout.ms': number
   readonly 'zookeeper.connection.timeout.ms': number
@@ -117,9 +123,6 @@ export interface ResolvedKafkaOptions {
   readonly 'max.incremental.fetch.session.cache.slots': number
   readonly 'connections.max.idle.ms': number
   readonly 'max.connections': number
-  readonly 'allow.everyone.if.no.acl.found': boolean
-  /** `User:admin;User:other`. */
-  readonly 'super.users': string
   readonly 'log.retention.ms'?: number | undefined
   readonly 'log.retention.minutes'?: number | undefined
   readonly 'log.retention.hours': number
@@ -176,10 +179,13 @@ export type KafkaOptions = Partial<ResolvedKafkaOptions>
 
 /** Keys of `server.properties` that Khlong knows of, and does not do. */
 const unsupported: readonly (readonly [RegExp, string])[] = [
-  [/^listeners$/, 'give `listen`'],
   [/^log\.dirs?$/, 'give `data`: there is one log directory'],
   [/^(process\.roles|node\.id|controller\.)/, 'metadata lives in ZooKeeper (`zookeeper.connect`)'],
-  [/^(ssl|sasl|security|listener|authorizer|principal)\./, 'not supported yet'],
+  [
+    /^sasl\.jaas\.config$/,
+    'write listener.name.LISTENER.MECHANISM.sasl.jaas.config, as in listener.name.sasl_ssl.plain.sasl.jaas.config',
+  ],
+  [/^(ssl|sasl|security|authorizer|principal|delegation|password)\./, 'not supported yet'],
   [/^transaction\./, 'not supported yet'],
   [/^(quota|client\.quota|alter\.config|replica|remote\.log|inter\.broker)/, 'not supported yet'],
   [/^(num\.(io|network|recovery)|background\.threads|queued\.|socket\.)/, 'not supported yet'],
@@ -194,7 +200,8 @@ export function resolveKafkaOptions(
   settings: unknown,
   source: SettingsSource = { name: 'options' },
 ): ResolvedKafkaOptions {
-  for (const key of Object.keys(settings ?? {})) {
+  const given = (settings ?? {}) as Readonly<Record<string, unknown>>
+  for (const key of Object.keys(given)) {
     if (key in schema.shape) continue
     const reason = unsupported.find(([pattern]) => pattern.test(key))?.[1]
     if (reason === undefined) continue
@@ -206,5 +213,18 @@ export function resolveKafkaOptions(
       ...(line === undefined ? {} : { line }),
     })
   }
-  return checkSettings(schema, settings, source)
+  // Their names have the listeners' in them, so no schema has them.
+  const isOfListener = (key: string): boolean => key.startsWith(listenerKeyPrefix)
+  const entries = Object.entries(given)
+  const checked = checkSettings(
+    schema,
+    Object.fromEntries(entries.filter(([key]) => !isOfListener(key))),
+    source,
+  )
+  const options: ResolvedKafkaOptions = Object.freeze({
+    ...Object.fromEntries(entries.filter(([key]) => isOfListener(key))),
+    ...checked,
+  })
+  planListeners(options, source)
+  return options
 }

@@ -116,7 +116,7 @@ test('a broker comes back at once with its topics, also when its old session sti
     clock: systemClock,
     logger: silentLogger,
   })
-  await ghost.register({ brokerId: 1, host: 'gone', port: 1 })
+  await ghost.register({ brokerId: 1, endpoints: [] })
   const again = await startBroker(t, { 'zookeeper.connect': zk, data })
   const admin = connect(again.address).admin()
   await admin.connect()

@@ -34,7 +34,7 @@ export const metadata: Handler = defineHandler({
       for (const wanted of request.topics ?? [])
         topics.push(await find(wanted, context, mayCreate, withOperations))
     return {
-      brokers: [{ nodeId: broker.brokerId, host: broker.address.host, port: broker.address.port }],
+      brokers: [{ nodeId: broker.brokerId, ...context.address }],
       clusterId: broker.metadata.clusterId,
       controllerId: broker.brokerId,
       topics,

@@ -51,5 +51,5 @@ function find(key: string, keyType: number, context: RequestContext): Coordinato
     return refused(ErrorCode.invalidRequest, `key type ${keyType} is not supported yet`)
   else if (!mayGroup(context, AclOperation.describe, key))
     return refused(ErrorCode.groupAuthorizationFailed, `not authorized for group ${key}`)
-  return { key, nodeId: broker.brokerId, ...broker.address, errorCode: 0, errorMessage: null }
+  return { key, nodeId: broker.brokerId, ...context.address, errorCode: 0, errorMessage: null }
 }

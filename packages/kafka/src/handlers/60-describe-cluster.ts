@@ -13,7 +13,7 @@ export const describeCluster: Handler = defineHandler({
   decode: decodeDescribeClusterRequest,
   encode: encodeDescribeClusterResponse,
   handle(request, context) {
-    const { brokerId, address, metadata } = context.broker
+    const { brokerId, metadata } = context.broker
     // 1 asks for brokers, 2 for KRaft controllers, of which there are none.
     if (context.version >= 1 && request.endpointType !== 1)
       return {
@@ -25,7 +25,7 @@ export const describeCluster: Handler = defineHandler({
     return {
       clusterId: metadata.clusterId,
       controllerId: brokerId,
-      brokers: [{ brokerId, host: address.host, port: address.port }],
+      brokers: [{ brokerId, ...context.address }],
       ...(request.includeClusterAuthorizedOperations
         ? {
             clusterAuthorizedOperations: authorizedOperations(

@@ -18,6 +18,15 @@ export function mayCluster(context: RequestContext, operation: number): boolean 
   return authorizer.isAllowed(context, operation, ResourceType.cluster, clusterResourceName)
 }
 
+/** Whether a client may write idempotently: somewhere at all, or because an ACL says so (KIP-679). */
+export function mayBeIdempotent(context: RequestContext): boolean {
+  const { authorizer } = context.broker
+  return (
+    mayCluster(context, AclOperation.idempotentWrite) ||
+    authorizer.isAllowedSomewhere(context, AclOperation.write, ResourceType.topic)
+  )
+}
+
 const operationsOf: Readonly<Record<number, readonly number[]>> = {
   [ResourceType.topic]: [3, 4, 5, 6, 7, 8, 10, 11],
   [ResourceType.group]: [AclOperation.read, AclOperation.delete, AclOperation.describe],

@@ -1,4 +1,5 @@
 import type { ResolvedKafkaOptions } from '../options.ts'
+import { isSecretSetting } from '../security/security-options.ts'
 import type { BrokerState } from '../state/broker-state.ts'
 import {
   ConfigType,
@@ -20,12 +21,17 @@ export const ConfigResource = { topic: 2, broker: 4, brokerLogger: 8 } as const
 
 export interface ConfigEntry {
   readonly name: string
-  readonly value: string
+  /** Null where it is secret. */
+  readonly value: string | null
   readonly readOnly: boolean
   readonly configSource: number
   readonly isSensitive: boolean
   readonly configType: number
-  readonly synonyms: { readonly name: string; readonly value: string; readonly source: number }[]
+  readonly synonyms: {
+    readonly name: string
+    readonly value: string | null
+    readonly source: number
+  }[]
 }
 
 /** All settings of a topic: its own, or the broker's. */
@@ -57,19 +63,21 @@ export function effectiveTopicConfigs(
 export function brokerConfigEntries(broker: BrokerState): ConfigEntry[] {
   const dynamic = broker.brokerConfigs
   return Object.entries(broker.options)
-    .filter(([, value]) => value !== undefined)
+    .filter(([name, value]) => value !== undefined && !name.startsWith('internal'))
     .map(([name, value]) => {
       const isDynamic = dynamic[name] !== undefined
       const configSource = isDynamic ? ConfigSource.dynamicBroker : ConfigSource.staticBroker
-      const text = String(value)
+      const isSensitive = isSecretSetting(name)
+      const text = isSensitive ? null : String(value)
       return {
         name,
         value: text,
         readOnly: !isDynamicKey(name),
         configSource,
-        isSensitive: false,
-        configType:
-          typeof value === 'boolean'
+        isSensitive,
+        configType: isSensitive
+          ? ConfigType.password
+          : typeof value === 'boolean'
             ? ConfigType.boolean
             : typeof value === 'number'
               ? ConfigType.long

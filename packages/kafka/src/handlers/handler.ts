@@ -10,6 +10,8 @@ export interface RequestContext {
   readonly principal: string
   /** The client's address. */
   readonly host: string
+  /** Where clients of this listener find the broker. */
+  readonly address: { readonly host: string; readonly port: number }
   /** Aborted when the connection closes: nobody waits for the answer any more. */
   readonly signal: AbortSignal
 }

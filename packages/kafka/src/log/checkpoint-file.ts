@@ -55,9 +55,13 @@ export function partitionMetadataText(topicId: string): string {
 }
 
 /** Writes beside, flushes, renames over and flushes the folder: after a crash it is the old file or the new. */
-export function writeFileDurably(file: string, content: string | Uint8Array): void {
+export function writeFileDurably(
+  file: string,
+  content: string | Uint8Array,
+  mode: number = 0o666,
+): void {
   const temporary = `${file}.tmp`
-  const fd = openSync(temporary, 'w')
+  const fd = openSync(temporary, 'w', mode)
   try {
     const bytes = typeof content === 'string' ? Buffer.from(content) : content
     let written = 0

@@ -4,7 +4,9 @@ import path from 'node:path'
 import { z } from 'zod'
 import { KafkaError } from '../errors.ts'
 import { writeFileDurably } from '../log/checkpoint-file.ts'
+import type { CredentialChange } from '../security/scram-credentials.ts'
 import { type Acl, isSameAcl } from '../state/acls.ts'
+import { changeCredential, readCredentials } from './credential-texts.ts'
 import type { MetadataListener, MetadataStore, TopicRecord } from './metadata-store.ts'
 import { WorkQueue } from './work-queue.ts'
 
@@ -13,7 +15,8 @@ import { WorkQueue } from './work-queue.ts'
 
 const producerBlock = 1_000
 const configs = z.record(z.string(), z.string())
-const formatVersion = 1
+/** 2 added `users`. */
+const formatVersion = 2
 const schema = z.object({
   format: z.literal('khlong-kafka-metadata'),
   version: z.number(),
@@ -40,6 +43,8 @@ const schema = z.object({
       permission: z.number(),
     }),
   ),
+  /** SCRAM credentials by user and mechanism, as Kafka writes them. */
+  users: z.record(z.string(), configs).default({}),
 })
 type Content = z.infer<typeof schema>
 
@@ -66,6 +71,8 @@ export class FileMetadataStore implements MetadataStore {
     this.#save({})
     listener.onBrokerConfigs(this.#content.brokerConfigs)
     listener.onAcls(this.#content.acls)
+    for (const [username, texts] of Object.entries(this.#content.users))
+      listener.onUser(username, readCredentials(texts))
     for (const topic of this.#content.topics) {
       await listener.onTopic(topic)
       if (topic.placedCount < topic.partitionCount)
@@ -126,6 +133,16 @@ export class FileMetadataStore implements MetadataStore {
     this.#setAcls(this.#content.acls.filter((acl) => !acls.some((other) => isSameAcl(acl, other))))
   }
 
+  async changeCredentials(changes: readonly CredentialChange[]): Promise<void> {
+    const users = new Map(Object.entries(this.#content.users))
+    for (const change of changes)
+      users.set(change.username, changeCredential(users.get(change.username) ?? {}, change))
+    const kept = [...users].filter(([, texts]) => Object.keys(texts).length > 0)
+    this.#save({ users: Object.fromEntries(kept) })
+    for (const username of new Set(changes.map((change) => change.username)))
+      this.#listener?.onUser(username, readCredentials(this.#content.users[username] ?? {}))
+  }
+
   async nextProducerIds(): Promise<{ first: bigint; count: number }> {
     const first = this.#content.nextProducerId
     this.#save({ nextProducerId: first + producerBlock })
@@ -159,9 +176,11 @@ export class FileMetadataStore implements MetadataStore {
     acls?: Content['acls']
     brokerConfigs?: Readonly<Record<string, string>>
     nextProducerId?: number
+    users?: Content['users']
   }): void {
-    const content = { ...this.#content, ...change }
-    writeFileDurably(this.#file, `${JSON.stringify(content, undefined, 2)}\n`)
+    const content = { ...this.#content, ...change, version: formatVersion }
+    // With credentials in it, the file is for its owner.
+    writeFileDurably(this.#file, `${JSON.stringify(content, undefined, 2)}\n`, 0o600)
     this.#content = content as Content
   }
 
@@ -179,6 +198,7 @@ export class FileMetadataStore implements MetadataStore {
         brokerConfigs: {},
         topics: [],
         acls: [],
+        users: {},
       }
     }
     const parsed = schema.safeParse(parseJson(text))

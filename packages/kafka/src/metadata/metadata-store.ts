@@ -1,3 +1,5 @@
+import type { SecurityProtocol } from '../security/listeners.ts'
+import type { CredentialChange, UserCredentials } from '../security/scram-credentials.ts'
 import type { Acl } from '../state/acls.ts'
 
 /** A topic as the metadata has it. */
@@ -14,10 +16,15 @@ export interface TopicRecord {
   readonly placedCount: number
 }
 
-export interface BrokerAddress {
+/** Where a broker is reached, by listener. */
+export interface BrokerRegistration {
   readonly brokerId: number
-  readonly host: string
-  readonly port: number
+  readonly endpoints: readonly {
+    readonly name: string
+    readonly protocol: SecurityProtocol
+    readonly host: string
+    readonly port: number
+  }[]
 }
 
 /** What the broker wants to hear about; calls come in the order of the changes. */
@@ -30,10 +37,12 @@ export interface MetadataListener {
   onTopicGone(name: string): void
   onBrokerConfigs(configs: Readonly<Record<string, string>>): void
   onAcls(acls: readonly Acl[]): void
+  /** The SCRAM credentials of a user; none where the user is gone. */
+  onUser(username: string, credentials: UserCredentials): void
 }
 
 /**
- * Where brokers, topics, settings and ACLs are kept: in ZooKeeper, or in a file where a broker stands
+ * Where brokers, topics, settings, ACLs and SCRAM credentials are kept: in ZooKeeper, or in a file where a broker stands
  * alone. Every change, also one made through it, comes back through the listener before the call ends.
  */
 export interface MetadataStore {
@@ -43,7 +52,7 @@ export interface MetadataStore {
   /** Loads everything, tells the listener, and goes on telling it. */
   open(listener: MetadataListener): Promise<void>
   /** Lets the world see this broker. */
-  register(address: BrokerAddress): Promise<void>
+  register(broker: BrokerRegistration): Promise<void>
   createTopic(topic: TopicRecord): Promise<void>
   addPartitions(name: string, partitionCount: number): Promise<void>
   deleteTopic(name: string): Promise<void>
@@ -51,6 +60,7 @@ export interface MetadataStore {
   setBrokerConfigs(configs: Readonly<Record<string, string>>): Promise<void>
   addAcls(acls: readonly Acl[]): Promise<void>
   removeAcls(acls: readonly Acl[]): Promise<void>
+  changeCredentials(changes: readonly CredentialChange[]): Promise<void>
   /** A block of producer ids that nobody else gets, ever. */
   nextProducerIds(): Promise<{ readonly first: bigint; readonly count: number }>
   close(): Promise<void>

@@ -1,5 +1,5 @@
 import { type Acl, AclOperation, AclPermission, PatternType, ResourceType } from '../state/acls.ts'
-import type { BrokerAddress, TopicRecord } from './metadata-store.ts'
+import type { BrokerRegistration, TopicRecord } from './metadata-store.ts'
 
 // What Kafka keeps in its znodes: JSON with these fields (kafka.zk.ZkData).
 
@@ -16,6 +16,7 @@ export const zkPath = {
   deletions: '/admin/delete_topics',
   topicConfigs: '/config/topics',
   brokerConfigs: '/config/brokers',
+  users: '/config/users',
   configChanges: '/config/changes',
   acls: '/kafka-acl',
   aclChanges: '/kafka-acl-changes',
@@ -36,7 +37,7 @@ export const zkPersistentPaths: readonly string[] = [
   '/log_dir_event_notification',
   zkPath.topicConfigs,
   '/config/clients',
-  '/config/users',
+  zkPath.users,
   zkPath.brokerConfigs,
   '/config/ips',
   zkPath.acls,
@@ -45,15 +46,19 @@ export const zkPersistentPaths: readonly string[] = [
   zkPath.prefixedAclChanges,
 ]
 
-export function brokerJson({ host, port }: BrokerAddress, nowMs: number): string {
-  const bracketed = host.includes(':') ? `[${host}]` : host
+export function brokerJson({ endpoints }: BrokerRegistration, nowMs: number): string {
+  const bracketed = (host: string): string => (host.includes(':') ? `[${host}]` : host)
+  // For clients from before there were several listeners.
+  const plaintext = endpoints.find(({ protocol }) => protocol === 'PLAINTEXT')
   return JSON.stringify({
     features: {},
-    listener_security_protocol_map: { PLAINTEXT: 'PLAINTEXT' },
-    endpoints: [`PLAINTEXT://${bracketed}:${port}`],
+    listener_security_protocol_map: Object.fromEntries(
+      endpoints.map(({ name, protocol }) => [name, protocol]),
+    ),
+    endpoints: endpoints.map(({ name, host, port }) => `${name}://${bracketed(host)}:${port}`),
     jmx_port: -1,
-    port,
-    host,
+    port: plaintext?.port ?? -1,
+    host: plaintext?.host ?? null,
     version: 5,
     timestamp: String(nowMs),
   })
@@ -128,6 +133,23 @@ export function readConfigChange(data: Buffer): string | undefined {
     : undefined
 }
 
+/** A username as the name of a znode (Kafka's Sanitizer): encoded as in a URL, with stars too. */
+export function userNode(username: string): string {
+  return encodeURIComponent(username).replaceAll(
+    /[!~*'()]/g,
+    (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`,
+  )
+}
+
+/** Undefined where the node is not one of a user, as `<default>` of quotas. */
+export function usernameOf(node: string): string | undefined {
+  try {
+    return node.startsWith('<') ? undefined : decodeURIComponent(node)
+  } catch {
+    return undefined
+  }
+}
+
 export function producerBlockJson(brokerId: number, first: bigint, last: bigint): string {
   return JSON.stringify({
     version: 1,
@@ -159,6 +181,7 @@ export const resourceTypeNames: Readonly<Record<string, number>> = {
   Cluster: ResourceType.cluster,
   TransactionalId: ResourceType.transactionalId,
   DelegationToken: ResourceType.delegationToken,
+  User: ResourceType.user,
 }
 
 const operationNames: Readonly<Record<string, number>> = {
@@ -173,6 +196,8 @@ const operationNames: Readonly<Record<string, number>> = {
   DescribeConfigs: AclOperation.describeConfigs,
   AlterConfigs: AclOperation.alterConfigs,
   IdempotentWrite: AclOperation.idempotentWrite,
+  CreateTokens: AclOperation.createTokens,
+  DescribeTokens: AclOperation.describeTokens,
 }
 
 /** The node of a resource's ACLs. */

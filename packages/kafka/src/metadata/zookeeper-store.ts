@@ -4,9 +4,11 @@ import path from 'node:path'
 import type { Clock, Logger } from '@khlong/core'
 import { KafkaError } from '../errors.ts'
 import { writeFileDurably } from '../log/checkpoint-file.ts'
+import type { CredentialChange } from '../security/scram-credentials.ts'
 import { type Acl, isSameAcl, PatternType } from '../state/acls.ts'
+import { changeCredential, readCredentials } from './credential-texts.ts'
 import type {
-  BrokerAddress,
+  BrokerRegistration,
   MetadataListener,
   MetadataStore,
   TopicRecord,
@@ -32,6 +34,8 @@ import {
   readTopicJson,
   resourceTypeNames,
   topicJson,
+  userNode,
+  usernameOf,
   zkPath,
   zkPersistentPaths,
 } from './zookeeper-records.ts'
@@ -60,10 +64,12 @@ export class ZookeeperMetadataStore implements MetadataStore {
   readonly #client: ZookeeperClient
   #clusterId = ''
   #listener: MetadataListener | undefined
-  #address: BrokerAddress | undefined
+  #registration: BrokerRegistration | undefined
   #controllerEpoch = 0
   /** Topics that the listener was told of. */
   #topics = new Map<string, TopicRecord>()
+  /** Nodes of the users that the listener was told of. */
+  readonly #users = new Set<string>()
   readonly #seenChanges = new Map<string, number>()
   /** Everything that reads or changes znodes goes through here, one after another. */
   readonly #queue = new WorkQueue()
@@ -125,8 +131,8 @@ export class ZookeeperMetadataStore implements MetadataStore {
     await this.#queue.run(() => this.#loadAll())
   }
 
-  async register(address: BrokerAddress): Promise<void> {
-    this.#address = address
+  async register(broker: BrokerRegistration): Promise<void> {
+    this.#registration = broker
     await this.#queue.run(() => this.#register())
   }
 
@@ -186,6 +192,19 @@ export class ZookeeperMetadataStore implements MetadataStore {
     return this.#changeAcls(acls, (kept, acl) => kept.filter((other) => !isSameAcl(other, acl)))
   }
 
+  changeCredentials(changes: readonly CredentialChange[]): Promise<void> {
+    return this.#queue.run(async () => {
+      for (const change of changes) {
+        const name = userNode(change.username)
+        const node = `${zkPath.users}/${name}`
+        // Quotas of the user stand in the same node.
+        const texts = readConfigJson((await this.#client.get(node))?.data)
+        await this.#changeConfig(`users/${name}`, changeCredential(texts, change))
+        await this.#loadUser(name)
+      }
+    })
+  }
+
   async nextProducerIds(): Promise<{ first: bigint; count: number }> {
     for (;;) {
       const node = await this.#client.get(zkPath.producerIds)
@@ -214,7 +233,7 @@ export class ZookeeperMetadataStore implements MetadataStore {
     this.#later(async () => {
       this.#isStale = false
       await this.#loadAll()
-      if (this.#address) await this.#register()
+      if (this.#registration) await this.#register()
     })
   }
 
@@ -249,13 +268,13 @@ export class ZookeeperMetadataStore implements MetadataStore {
   }
 
   async #register(): Promise<void> {
-    const address = this.#address!
+    const broker = this.#registration!
     const nowMs = this.#options.clock.nowMs()
-    const node = `${zkPath.brokers}/${address.brokerId}`
-    await this.#createOwn(node, brokerJson(address, nowMs))
+    const node = `${zkPath.brokers}/${broker.brokerId}`
+    await this.#createOwn(node, brokerJson(broker, nowMs))
     const isController = await this.#createOwn(
       zkPath.controller,
-      controllerJson(address.brokerId, nowMs),
+      controllerJson(broker.brokerId, nowMs),
       true,
     )
     if (isController) {
@@ -304,6 +323,7 @@ export class ZookeeperMetadataStore implements MetadataStore {
   async #loadAll(): Promise<void> {
     await this.#loadBrokerConfigs()
     await this.#loadAcls()
+    await this.#loadUsers()
     await this.#loadTopics()
     await this.#finishDeletions()
     // What is there already was read with the rest.
@@ -381,6 +401,21 @@ export class ZookeeperMetadataStore implements MetadataStore {
     this.#listener?.onBrokerConfigs({ ...readConfigJson(all?.data), ...readConfigJson(own?.data) })
   }
 
+  async #loadUsers(): Promise<void> {
+    const names = (await this.#client.children(zkPath.users)) ?? []
+    for (const name of new Set([...names, ...this.#users])) await this.#loadUser(name)
+  }
+
+  async #loadUser(name: string): Promise<void> {
+    const username = usernameOf(name)
+    if (username === undefined) return
+    const node = await this.#client.get(`${zkPath.users}/${name}`)
+    const credentials = readCredentials(readConfigJson(node?.data))
+    if (credentials.size > 0) this.#users.add(name)
+    else this.#users.delete(name)
+    this.#listener?.onUser(username, credentials)
+  }
+
   async #changeConfig(entity: string, configs: Readonly<Record<string, string>>): Promise<void> {
     await this.#client.put(`/config/${entity}`, configJson(configs))
     await this.#client.create(
@@ -409,6 +444,9 @@ export class ZookeeperMetadataStore implements MetadataStore {
       const entity = readConfigChange((await this.#client.get(node))?.data ?? Buffer.alloc(0))
       if (entity?.startsWith('topics/')) await this.#loadTopic(entity.slice('topics/'.length))
       else if (entity?.startsWith('brokers/')) await this.#loadBrokerConfigs()
+      // Below a user stand quotas of its clients.
+      else if (/^users\/[^/]+$/.test(entity ?? ''))
+        await this.#loadUser(entity!.slice('users/'.length))
     }
   }
 

@@ -1,9 +1,14 @@
 import { MetricsRegistry, type Vitals } from '@khlong/core'
 import type { BrokerState } from '../state/broker-state.ts'
 import { isInternalTopic, type Topic } from '../state/topic.ts'
+import type { BrokerListener } from './broker-listener.ts'
 
 /** Metrics with the names of kafka-exporter, and of the JMX exporter's usual rules. */
-export function brokerMetrics(state: BrokerState, isRunning: () => boolean): MetricsRegistry {
+export function brokerMetrics(
+  state: BrokerState,
+  listeners: readonly BrokerListener[],
+  isRunning: () => boolean,
+): MetricsRegistry {
   const registry = new MetricsRegistry()
   const gauge = (name: string, help: string) => registry.gauge({ name, help })
   const brokers = gauge('kafka_brokers', 'Number of brokers in the cluster')
@@ -36,12 +41,30 @@ export function brokerMetrics(state: BrokerState, isRunning: () => boolean): Met
     name: 'khlong_kafka_commit_rounds_total',
     help: 'Group commits since the start',
   })
+  const connections = gauge(
+    'kafka_server_socket_server_metrics_connection_count',
+    'Open connections of a listener',
+  )
+  const loginsSucceeded = registry.counter({
+    name: 'kafka_server_socket_server_metrics_successful_authentication_total',
+    help: 'Logins that succeeded since the start',
+  })
+  const loginsFailed = registry.counter({
+    name: 'kafka_server_socket_server_metrics_failed_authentication_total',
+    help: 'Logins and TLS handshakes that failed since the start',
+  })
   const gauges = [partitions, current, oldest, leader, replicas, inSync, underReplicated]
   registry.onRender(() => {
     for (const family of [...gauges, groupOffset, groupLag, groupLagSum, groupMembers, logBytes])
       family.clear()
     if (!isRunning()) return
     brokers.set(1)
+    for (const { plan, connectionCount, logins } of listeners) {
+      const labels = { listener: plan.name }
+      connections.set(connectionCount, labels)
+      loginsSucceeded.series(labels).value = logins.succeeded
+      loginsFailed.series(labels).value = logins.failed
+    }
     openFiles.set(state.logs.openFileCount)
     tailBytes.set(state.logs.tailBytes)
     rounds.series().value = state.logs.committer.roundCount

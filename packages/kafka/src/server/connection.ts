@@ -14,7 +14,12 @@ import {
 import { KafkaError } from '../errors.ts'
 import { unsupportedApiVersions } from '../handlers/18-api-versions.ts'
 import type { Handler, ResponseWriter } from '../handlers/handler.ts'
+import { internalPrincipal } from '../security/principal.ts'
+import type { SaslSession } from '../security/sasl-session.ts'
 import type { BrokerState } from '../state/broker-state.ts'
+import type { BrokerListener } from './broker-listener.ts'
+import { hostOf } from './peer-host.ts'
+import { answerLogin, isLoginApi } from './sasl-exchange.ts'
 
 /** Requests of a connection that may be under way at once; beyond it the socket is not read. */
 const requestsMax = 256
@@ -24,10 +29,14 @@ const responseBytesMax = 16 * 1024 * 1024
 
 export interface ConnectionServices {
   readonly broker: BrokerState
+  /** The door that the client came in by. */
+  readonly listener: BrokerListener
   readonly handlers: ReadonlyMap<number, Handler>
   readonly logger: Logger
   readonly requestBytesMax: number
   readonly idleMs: number
+  /** A login that failed is answered after this time, so that guessing is slow. */
+  readonly failureDelayMs: number
 }
 
 /** A request whose place in the order of answers is kept. */
@@ -35,6 +44,8 @@ interface Slot {
   readonly byteCount: number
   /** Undefined while the answer is not there; null where the client wants none. */
   answer: Buffer | null | undefined
+  /** Whether the connection ends with this answer. */
+  isLast: boolean
 }
 
 /**
@@ -47,13 +58,28 @@ export class Connection {
   readonly #splitter: FrameSplitter
   readonly #slots: Slot[] = []
   readonly #closing = new AbortController()
+  readonly #host: string
+  /** The client's login, on a listener that asks for one. */
+  readonly #session: SaslSession | undefined
+  #principal: string
   #requestBytes = 0
   #isFlushPlanned = false
+  /** After a login that failed: nothing more is read. */
+  #isRefused = false
 
+  /** @throws KafkaError `KAFKA_CLIENT_REFUSED` where the client's certificate says who must not come in */
   constructor(socket: Socket, services: ConnectionServices) {
     this.#socket = socket
     this.#services = services
-    this.#splitter = new FrameSplitter(services.requestBytesMax)
+    this.#host = hostOf(socket.remoteAddress)
+    const { listener } = services
+    this.#principal = listener.principalOf(socket)
+    this.#session = listener.newSession()
+    this.#splitter = new FrameSplitter(
+      this.#session
+        ? listener.plan.security['sasl.server.max.receive.size']
+        : services.requestBytesMax,
+    )
     if (services.idleMs > 0) socket.setTimeout(services.idleMs, () => this.#idle())
     socket.on('data', (piece: Buffer) => this.#read(piece))
     socket.on('drain', () => this.#regulate())
@@ -78,14 +104,18 @@ export class Connection {
   }
 
   #serve(frame: Buffer): void {
-    if (this.#closing.signal.aborted) return
+    if (this.#closing.signal.aborted || this.#isRefused) return
+    const slot: Slot = { byteCount: frame.byteLength, answer: undefined, isLast: false }
+    if (this.#session?.expectsToken) {
+      this.#enter(slot)
+      this.#takeToken(slot, this.#session, frame)
+      return
+    }
     const reader = new Reader(frame)
     const header = decodeRequestHeader(reader)
     const handler = this.#services.handlers.get(header.apiKey)
     if (!handler) throw refused(header, 'is not supported')
-    const slot: Slot = { byteCount: frame.byteLength, answer: undefined }
-    this.#slots.push(slot)
-    this.#requestBytes += frame.byteLength
+    this.#enter(slot)
     const isDone = header.apiVersion <= (handler.maxVersion ?? header.apiVersion)
     if (!isDone || !isKnownVersion(header.apiKey, header.apiVersion)) {
       if (header.apiKey !== ApiKey.apiVersions) throw refused(header, 'has another version')
@@ -93,12 +123,17 @@ export class Connection {
       this.#answer(slot, { ...header, apiVersion: 0 }, unsupportedApiVersions(handlers))
       return
     }
+    if (this.#session && !this.#isLoggedIn(this.#session, header)) {
+      this.#takeLogin(slot, this.#session, header, reader)
+      return
+    }
     const answer = handler.serve(reader, {
       broker: this.#services.broker,
       version: header.apiVersion,
       clientId: header.clientId ?? '',
-      principal: 'User:ANONYMOUS',
-      host: this.#socket.remoteAddress ?? '',
+      principal: this.#principal,
+      host: this.#host,
+      address: this.#services.listener.advertised,
       signal: this.#closing.signal,
     })
     if (answer instanceof Promise)
@@ -109,6 +144,65 @@ export class Connection {
     else this.#answer(slot, header, answer)
   }
 
+  #enter(slot: Slot): void {
+    this.#slots.push(slot)
+    this.#requestBytes += slot.byteCount
+  }
+
+  /**
+   * Whether a request is served as any other. Before the login that is what asks for versions only, and
+   * afterwards all but what renews the login.
+   */
+  #isLoggedIn(session: SaslSession, header: RequestHeader): boolean {
+    const { apiKey } = header
+    if (session.isBusy) return apiKey === ApiKey.apiVersions && session.isBeforeHandshake
+    if (apiKey === ApiKey.saslHandshake && session.isRenewable) return false
+    if (session.isExpired(this.#services.broker.clock.monotonicMs()))
+      throw refused(header, 'came after the login had run out')
+    return true
+  }
+
+  #takeLogin(slot: Slot, session: SaslSession, header: RequestHeader, reader: Reader): void {
+    const { apiKey, apiVersion } = header
+    const nowMs = this.#services.broker.clock.monotonicMs()
+    const write = isLoginApi(apiKey)
+      ? answerLogin(session, apiKey, apiVersion, reader, nowMs)
+      : undefined
+    if (!write) throw refused(header, 'does not belong to a login, which comes first')
+    this.#afterLogin(session, slot, () => this.#answer(slot, header, write))
+  }
+
+  /** A token without a header, after a handshake of version 0 (KIP-43). */
+  #takeToken(slot: Slot, session: SaslSession, token: Buffer): void {
+    const answer = session.authenticate(token, this.#services.broker.clock.monotonicMs())
+    this.#afterLogin(session, slot, () => {
+      slot.answer = session.hasFailed ? null : frameOf(answer.authBytes)
+      this.#planFlush(slot)
+    })
+  }
+
+  #afterLogin(session: SaslSession, slot: Slot, answer: () => void): void {
+    const { listener, requestBytesMax, failureDelayMs, broker, logger } = this.#services
+    if (session.hasFailed) {
+      listener.logins.failed++
+      const { mechanism } = session
+      logger.warn({ host: this.#host, listener: listener.plan.name, mechanism }, 'a login failed')
+      slot.isLast = true
+      this.#isRefused = true
+      const timer = broker.clock.setTimer(() => {
+        if (!this.#closing.signal.aborted) answer()
+      }, failureDelayMs)
+      this.#closing.signal.addEventListener('abort', () => broker.clock.clearTimer(timer))
+      return
+    }
+    if (!session.isBusy) {
+      listener.logins.succeeded++
+      this.#principal = listener.plan.isInternal ? internalPrincipal : session.principal!
+      this.#splitter.limitTo(requestBytesMax)
+    }
+    answer()
+  }
+
   #answer(slot: Slot, header: RequestHeader, write: ResponseWriter | undefined): void {
     if (this.#closing.signal.aborted) return
     try {
@@ -117,6 +211,10 @@ export class Connection {
       this.#cut(error, header)
       return
     }
+    this.#planFlush(slot)
+  }
+
+  #planFlush(slot: Slot): void {
     if (this.#slots[0] !== slot || this.#isFlushPlanned) return
     this.#isFlushPlanned = true
     setImmediate(() => this.#flush())
@@ -128,9 +226,10 @@ export class Connection {
     if (this.#closing.signal.aborted) return
     this.#socket.cork()
     while (this.#slots.length > 0 && this.#slots[0]!.answer !== undefined) {
-      const { answer, byteCount } = this.#slots.shift()!
+      const { answer, byteCount, isLast } = this.#slots.shift()!
       this.#requestBytes -= byteCount
       if (answer) this.#socket.write(answer)
+      if (isLast) this.#socket.end()
     }
     this.#socket.uncork()
     this.#regulate()
@@ -140,6 +239,7 @@ export class Connection {
   /** Stops reading from one who asks faster than it is answered, or does not take its answers. */
   #regulate(): void {
     const isFull =
+      this.#isRefused ||
       this.#slots.length >= requestsMax ||
       this.#requestBytes >= requestBytesMax ||
       this.#socket.writableLength >= responseBytesMax
@@ -150,7 +250,7 @@ export class Connection {
   #cut(error: unknown, header?: RequestHeader): void {
     if (this.#closing.signal.aborted) return
     const fields = {
-      host: this.#socket.remoteAddress,
+      host: this.#host,
       apiKey: header?.apiKey,
       apiVersion: header?.apiVersion,
       err: error,
@@ -174,6 +274,13 @@ function encode(header: RequestHeader, write: ResponseWriter): Buffer {
   write(writer)
   endFrame(writer, start)
   return writer.position <= copiedBytesMax ? writer.copy() : writer.take()
+}
+
+function frameOf(bytes: Buffer): Buffer {
+  const frame = Buffer.alloc(4 + bytes.byteLength)
+  frame.writeInt32BE(bytes.byteLength)
+  bytes.copy(frame, 4)
+  return frame
 }
 
 function refused(header: RequestHeader, what: string): KafkaError {

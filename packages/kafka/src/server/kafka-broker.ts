@@ -1,15 +1,13 @@
-import { isIP } from 'node:net'
+import { randomBytes } from 'node:crypto'
+import type { Socket } from 'node:net'
 import {
   type DataFolder,
   describeError,
   formatListen,
-  type ListenAddress,
   type MetricsRegistry,
   openDataFolder,
   PartBase,
   type PartContext,
-  parseListen,
-  TcpServer,
   type TimerHandle,
   type Vitals,
 } from '@khlong/core'
@@ -22,13 +20,15 @@ import type { PartitionLog } from '../log/partition-log.ts'
 import { FileMetadataStore } from '../metadata/file-store.ts'
 import type { MetadataStore } from '../metadata/metadata-store.ts'
 import { type KafkaOptions, type ResolvedKafkaOptions, resolveKafkaOptions } from '../options.ts'
+import { type ListenerPlan, planListeners } from '../security/listeners.ts'
 import { BrokerState } from '../state/broker-state.ts'
 import { CoordinatorTopic } from '../state/coordinator-topic.ts'
 import { offsetsTopic, transactionsTopic } from '../state/topic.ts'
 import { resolveLogConfig } from '../state/topic-configs.ts'
 import { TransactionCoordinator } from '../transactions/transaction-coordinator.ts'
+import { BrokerListener, whyUnsafe } from './broker-listener.ts'
 import { brokerMetrics, brokerVitals } from './broker-metrics.ts'
-import { Connection } from './connection.ts'
+import { Connection, type ConnectionServices } from './connection.ts'
 
 const tailBytesMax = 8 * 1024 * 1024
 const openFilesMax = 512
@@ -42,7 +42,7 @@ interface Running {
   logs?: LogStore
   groups?: GroupCoordinator
   transactions?: TransactionCoordinator
-  server?: TcpServer
+  listeners: BrokerListener[]
   timers: TimerHandle[]
 }
 
@@ -74,7 +74,7 @@ export class KafkaBroker extends PartBase {
     const running = this.#running
     if (!running?.state || !running.groups)
       return { recordsIn: 0, recordsOut: 0, facts: {}, items: [] }
-    return brokerVitals(running.state, running.server?.connectionCount ?? 0)
+    return brokerVitals(running.state, connectionCount(running))
   }
 
   metrics(): string {
@@ -83,13 +83,17 @@ export class KafkaBroker extends PartBase {
 
   protected async onStart(): Promise<void> {
     const options = this.#options
-    const listen = parseListen(options.listen)
-    if (!isLoopback(listen.host) && !options.allow_anonymous)
-      throw new KafkaError(
-        'KAFKA_LISTEN_UNSAFE',
-        `listening on ${formatListen(listen)} without authentication needs allow_anonymous: true`,
-      )
-    const running: Running = { folder: await openDataFolder(options.data), timers: [] }
+    const plans = planListeners(options)
+    for (const plan of plans) {
+      const why = options.allow_anonymous ? undefined : whyUnsafe(plan)
+      if (why !== undefined)
+        throw new KafkaError(
+          'KAFKA_LISTEN_UNSAFE',
+          `listening on ${formatListen(plan.address)} ${why} needs allow_anonymous: true (listener ${plan.name})`,
+        )
+    }
+    const folder = await openDataFolder(options.data)
+    const running: Running = { folder, listeners: [], timers: [] }
     this.#running = running
     const metadata = await this.#openMetadata(running.folder.path)
     running.metadata = metadata
@@ -122,8 +126,8 @@ export class KafkaBroker extends PartBase {
       logger.warn({ partitions: strays }, 'folders without metadata are kept and not served')
     await groups.load()
     await transactions.load()
-    await this.#listen(running, state, listen)
-    this.#metrics = brokerMetrics(state, () => this.#running?.groups !== undefined)
+    await this.#listen(running, state, plans)
+    this.#metrics = brokerMetrics(state, running.listeners, () => this.#running === running)
     this.#plan(running, state)
   }
 
@@ -193,24 +197,53 @@ export class KafkaBroker extends PartBase {
     })
   }
 
-  async #listen(running: Running, state: BrokerState, listen: ListenAddress): Promise<void> {
+  async #listen(
+    running: Running,
+    state: BrokerState,
+    plans: readonly ListenerPlan[],
+  ): Promise<void> {
     const options = this.#options
-    const services = {
-      broker: state,
-      handlers,
-      logger: this.logger,
-      requestBytesMax: options['socket.request.max.bytes'],
-      idleMs: options['connections.max.idle.ms'],
+    const { logger } = this
+    const decoySecret = randomBytes(32)
+    const addresses: Record<string, string> = {}
+    for (const plan of plans) {
+      const listener = new BrokerListener({
+        plan,
+        credentials: state.credentials,
+        decoySecret,
+        onTlsFailure: (error, host) => {
+          listener.logins.failed++
+          logger.warn({ host, listener: plan.name, err: error }, 'a TLS handshake failed')
+        },
+      })
+      running.listeners.push(listener)
+      const services = {
+        broker: state,
+        listener,
+        handlers,
+        logger,
+        requestBytesMax: options['socket.request.max.bytes'],
+        idleMs: options['connections.max.idle.ms'],
+        failureDelayMs: options['connection.failed.authentication.delay.ms'],
+      }
+      const address = await listener.open((socket) => {
+        if (connectionCount(running) > options['max.connections']) socket.destroy()
+        else admit(socket, services)
+      })
+      if (!plan.isInternal)
+        addresses[options.listeners === undefined ? 'kafka' : plan.name] = formatListen(address)
     }
-    const server = new TcpServer((socket) => {
-      if (server.connectionCount > options['max.connections']) socket.destroy()
-      else new Connection(socket, services)
+    await state.metadata.register({
+      brokerId: state.brokerId,
+      endpoints: running.listeners
+        .filter(({ plan }) => !plan.isInternal)
+        .map(({ plan, advertised }) => ({
+          name: plan.name,
+          protocol: plan.protocol,
+          ...advertised,
+        })),
     })
-    running.server = server
-    const address = await server.listen(listen)
-    state.address = advertised(options['advertised.listeners']) ?? reachable(address)
-    await state.metadata.register({ brokerId: state.brokerId, ...state.address })
-    this.#addresses = { kafka: formatListen(reachable(address)) }
+    this.#addresses = addresses
   }
 
   /** Work that comes round: retention, checkpoints, compaction, expiry. */
@@ -270,7 +303,9 @@ export class KafkaBroker extends PartBase {
     // Joins and syncs that wait get their answer, so that their connections can drain.
     running.groups?.close()
     for (const log of running.logs?.logs.values() ?? []) wakeAll(log)
-    await running.server?.close(Math.min(deadlineMs, 1_000))
+    await Promise.all(
+      running.listeners.map((listener) => listener.close(Math.min(deadlineMs, 1_000))),
+    )
     running.transactions?.close()
     await running.logs?.close()
     await running.metadata?.close()
@@ -303,17 +338,18 @@ function wakeAll(log: PartitionLog): void {
   for (const waiter of [...log.waiters]) waiter()
 }
 
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
+function connectionCount({ listeners }: Running): number {
+  return listeners.reduce((sum, listener) => sum + listener.connectionCount, 0)
 }
 
-/** An address that a client on this machine can use: nobody connects to "any". */
-function reachable(address: ListenAddress): ListenAddress {
-  const isAny = address.host === '0.0.0.0' || address.host === '::'
-  return { host: isAny ? '127.0.0.1' : address.host, port: address.port }
-}
-
-function advertised(listeners: string | undefined): ListenAddress | undefined {
-  if (listeners === undefined) return undefined
-  return parseListen(listeners.split(',')[0]!.replace(/^[A-Za-z_0-9]+:\/\//, ''))
+function admit(socket: Socket, services: ConnectionServices): void {
+  try {
+    new Connection(socket, services)
+  } catch (error) {
+    services.logger.warn(
+      { host: socket.remoteAddress, listener: services.listener.plan.name, err: error },
+      'closed a connection',
+    )
+    socket.destroy()
+  }
 }

@@ -6,6 +6,7 @@ export const ResourceType = {
   cluster: 4,
   transactionalId: 5,
   delegationToken: 6,
+  user: 7,
 } as const
 export const PatternType = { any: 1, match: 2, literal: 3, prefixed: 4 } as const
 export const AclOperation = {
@@ -21,6 +22,8 @@ export const AclOperation = {
   describeConfigs: 10,
   alterConfigs: 11,
   idempotentWrite: 12,
+  createTokens: 13,
+  describeTokens: 14,
 } as const
 export const AclPermission = { any: 1, deny: 2, allow: 3 } as const
 export const clusterResourceName = 'kafka-cluster'
@@ -52,10 +55,27 @@ export interface AuthorizerOptions {
   readonly superUsers: ReadonlySet<string>
 }
 
-/** Decides by ACLs, as Kafka's own authorizer does: a denial wins; without any ACL the setting decides. */
+/** Who asks, and from where. */
+export interface AclClient {
+  readonly principal: string
+  readonly host: string
+}
+
+/** The ACLs of one type of resource, so that a request looks at those of its resource only. */
+interface OfType {
+  /** By the resource's name; those for every name stand at `*`. */
+  readonly literal: Map<string, Acl[]>
+  readonly prefixed: Acl[]
+}
+
+/**
+ * Decides by ACLs, as Kafka's own authorizers do: super users may do everything, a denial wins, and where a
+ * resource has no ACL the setting decides.
+ */
 export class Authorizer {
   readonly #options: AuthorizerOptions
   #acls: readonly Acl[] = []
+  #byType: ReadonlyMap<number, OfType> = new Map()
 
   constructor(options: AuthorizerOptions) {
     this.#options = options
@@ -67,36 +87,87 @@ export class Authorizer {
 
   replace(acls: readonly Acl[]): void {
     this.#acls = acls
+    const byType = new Map<number, OfType>()
+    for (const acl of acls) {
+      let ofType = byType.get(acl.resourceType)
+      if (!ofType) {
+        ofType = { literal: new Map(), prefixed: [] }
+        byType.set(acl.resourceType, ofType)
+      }
+      const { literal, prefixed } = ofType
+      const named = literal.get(acl.resourceName)
+      if (acl.patternType === PatternType.prefixed) prefixed.push(acl)
+      else if (named) named.push(acl)
+      else literal.set(acl.resourceName, [acl])
+    }
+    this.#byType = byType
   }
 
   isAllowed(
-    client: { readonly principal: string; readonly host: string },
+    client: AclClient,
     operation: number,
     resourceType: number,
     resourceName: string,
   ): boolean {
-    if (this.#acls.length === 0) return this.#options.isEveryoneAllowedWithoutAcl
     if (this.#options.superUsers.has(client.principal)) return true
-    const found = this.#acls.filter((acl) => coversResource(acl, resourceType, resourceName))
+    const found = this.#covering(resourceType, resourceName)
     if (found.length === 0) return this.#options.isEveryoneAllowedWithoutAcl
-    const ofClient = found.filter(
-      (acl) =>
-        (acl.principal === client.principal || acl.principal === 'User:*') &&
-        (acl.host === '*' || acl.host === client.host),
-    )
     const has = (permission: number, operations: readonly number[]): boolean =>
-      ofClient.some(
+      found.some(
         (acl) =>
           acl.permission === permission &&
+          isFor(acl, client) &&
           (acl.operation === AclOperation.all || operations.includes(acl.operation)),
       )
     if (has(AclPermission.deny, [operation])) return false
     return has(AclPermission.allow, impliedBy[operation] ?? [operation])
   }
 
+  /** Whether a client may do it with some resource of a type, whatever its name (KIP-679). */
+  isAllowedSomewhere(client: AclClient, operation: number, resourceType: number): boolean {
+    if (this.#options.superUsers.has(client.principal)) return true
+    const ofType = this.#byType.get(resourceType)
+    const own = [...(ofType?.literal.values() ?? []), ofType?.prefixed ?? []]
+      .flat()
+      .filter(
+        (acl) =>
+          isFor(acl, client) && [AclOperation.all, operation].some((one) => one === acl.operation),
+      )
+    const denied = own.filter(({ permission }) => permission === AclPermission.deny)
+    const isDenied = ({ resourceName, patternType }: Acl): boolean =>
+      denied.some(
+        (acl) =>
+          (acl.patternType === patternType && acl.resourceName === resourceName) ||
+          (acl.patternType === PatternType.prefixed && resourceName.startsWith(acl.resourceName)),
+      )
+    if (denied.some((acl) => acl.patternType === PatternType.literal && acl.resourceName === '*'))
+      return false
+    if (this.#options.isEveryoneAllowedWithoutAcl) return true
+    return own.some((acl) => acl.permission === AclPermission.allow && !isDenied(acl))
+  }
+
   find(filter: AclFilter): readonly Acl[] {
     return this.#acls.filter((acl) => matchesFilter(acl, filter))
   }
+
+  #covering(resourceType: number, resourceName: string): readonly Acl[] {
+    const ofType = this.#byType.get(resourceType)
+    if (!ofType) return none
+    const { literal, prefixed } = ofType
+    const named = literal.get(resourceName) ?? none
+    const everywhere = resourceName === '*' ? none : (literal.get('*') ?? none)
+    const begun = prefixed.filter((acl) => resourceName.startsWith(acl.resourceName))
+    return everywhere.length + begun.length === 0 ? named : [...named, ...everywhere, ...begun]
+  }
+}
+
+const none: readonly Acl[] = []
+
+function isFor(acl: Acl, { principal, host }: AclClient): boolean {
+  return (
+    (acl.principal === principal || acl.principal === 'User:*') &&
+    (acl.host === '*' || acl.host === host)
+  )
 }
 
 /** Operations whose permission includes another: who may read may describe. */

@@ -5,6 +5,8 @@ import type { GroupCoordinator } from '../groups/group-coordinator.ts'
 import type { LogStore } from '../log/log-store.ts'
 import type { MetadataListener, MetadataStore, TopicRecord } from '../metadata/metadata-store.ts'
 import type { ResolvedKafkaOptions } from '../options.ts'
+import { internalPrincipal } from '../security/principal.ts'
+import { ScramCredentials, type UserCredentials } from '../security/scram-credentials.ts'
 import type { TransactionCoordinator } from '../transactions/transaction-coordinator.ts'
 import { type Acl, Authorizer } from './acls.ts'
 import { FetchSessions } from './fetch-sessions.ts'
@@ -32,8 +34,7 @@ export class BrokerState implements MetadataListener {
   readonly metadata: MetadataStore
   readonly clock: Clock
   readonly logger: Logger
-  /** Where clients are told to go. */
-  address: { host: string; port: number } = { host: '127.0.0.1', port: 0 }
+  readonly credentials: ScramCredentials = new ScramCredentials()
   readonly #staticOptions: ResolvedKafkaOptions
   #options: ResolvedKafkaOptions
   #brokerConfigs: Readonly<Record<string, string>> = {}
@@ -48,8 +49,16 @@ export class BrokerState implements MetadataListener {
     this.clock = services.clock
     this.logger = services.logger
     this.authorizer = new Authorizer({
-      isEveryoneAllowedWithoutAcl: services.options['allow.everyone.if.no.acl.found'],
-      superUsers: new Set(services.options['super.users'].split(';').filter(Boolean)),
+      isEveryoneAllowedWithoutAcl:
+        services.options['allow.everyone.if.no.acl.found'] ??
+        services.options['authorizer.class.name'] === '',
+      superUsers: new Set([
+        internalPrincipal,
+        ...services.options['super.users']
+          .split(';')
+          .map((name) => name.trim())
+          .filter(Boolean),
+      ]),
     })
     this.fetchSessions = new FetchSessions({
       clock: services.clock,
@@ -135,6 +144,10 @@ export class BrokerState implements MetadataListener {
       const logConfig = resolveLogConfig(this.#options, topic.overrides)
       for (const log of topic.partitions) if (log) log.config = logConfig
     }
+  }
+
+  onUser(username: string, credentials: UserCredentials): void {
+    this.credentials.replace(username, credentials)
   }
 
   onAcls(acls: readonly Acl[]): void {

@@ -14,6 +14,7 @@ export const ConfigType = {
   long: 5,
   double: 6,
   list: 7,
+  password: 9,
 } as const
 
 interface TopicConfig {
