@@ -1,5 +1,5 @@
 import { type Clock, CodedError, formatListen, type ListenAddress } from '@khlong/core'
-import { type AccessGuard, guardServer } from '@khlong/core/access'
+import { type AccessGuard, guardServer, withoutSchemas } from '@khlong/core/access'
 import fastify, { type FastifyInstance } from 'fastify'
 import { ConnectError } from '../errors.ts'
 import { parseBody } from './bodies.ts'
@@ -21,6 +21,7 @@ export class RestServer {
     this.#clock = clock
     this.#http = fastify({
       logger: false,
+      schemaController: withoutSchemas,
       bodyLimit: bodyBytesMax,
       forceCloseConnections: true,
       routerOptions: { ignoreTrailingSlash: true, maxParamLength: 500 },

@@ -23,6 +23,7 @@ export {
   guardServer,
   openAccess,
   type PartAccess,
+  withoutSchemas,
 } from './part-access.ts'
 export type { ScryptCost } from './password.ts'
 export { covers, isRole, type Role, roles } from './role.ts'

@@ -1,5 +1,5 @@
 import type { Logger } from '@khlong/core'
-import { AccessError, type AccessErrorCode, type Role } from '@khlong/core/access'
+import { AccessError, type AccessErrorCode, type Role, withoutSchemas } from '@khlong/core/access'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { ConsoleAccess } from '../access/console-access.ts'
 import { auditDetail } from '../api/people.ts'
@@ -56,6 +56,7 @@ export function guardedApp(
 ): FastifyInstance {
   const app = fastify({
     logger: false,
+    schemaController: withoutSchemas,
     bodyLimit: bodyBytesMax,
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 2_000 },

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import mqtt from 'mqtt'
+import type { MqttClient } from 'mqtt'
 
 interface ClientFlags {
   url: string
@@ -22,7 +22,7 @@ export function addMqttCommands(command: Command): void {
     .option('--qos <0|1|2>', 'quality of service', '1')
     .option('--retain', 'keep it as the topic’s last known value')
     .action(async (topic: string, message: string, flags: ClientFlags) => {
-      const client = await mqtt.connectAsync(flags.url, { reconnectPeriod: 0 })
+      const client = await connect(flags.url)
       const options = { qos: Number(flags.qos) as 0 | 1 | 2, retain: flags.retain ?? false }
       if (message !== '-') await client.publishAsync(topic, message, options)
       else
@@ -40,7 +40,7 @@ export function addMqttCommands(command: Command): void {
     .option('--count <n>', 'end after so many messages')
     .option('-v, --verbose', 'print the topic before each message')
     .action(async (filters: string[], flags: ClientFlags) => {
-      const client = await mqtt.connectAsync(flags.url, { reconnectPeriod: 0 })
+      const client = await connect(flags.url)
       let left = flags.count === undefined ? Number.POSITIVE_INFINITY : Number(flags.count)
       const done = Promise.withResolvers<void>()
       client.on('message', (topic, payload) => {
@@ -54,6 +54,12 @@ export function addMqttCommands(command: Command): void {
       await done.promise
       await client.endAsync(true)
     })
+}
+
+/** The library is loaded by who uses it: a start of a pipeline does not wait for it. */
+async function connect(url: string): Promise<MqttClient> {
+  const { default: mqtt } = await import('mqtt')
+  return mqtt.connectAsync(url, { reconnectPeriod: 0 })
 }
 
 async function* standardInputLines(): AsyncGenerator<string> {

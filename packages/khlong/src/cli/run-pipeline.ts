@@ -57,7 +57,7 @@ export async function runPipeline(options: RunPipelineOptions): Promise<number> 
     say(`port ${from} is taken: ${part}${listener === 'listen' ? '' : ` ${listener}`} is on ${to}`)
   const consoleUrl = consoleAddress(platform)
   say(`ready in ${((performance.now() - startMs) / 1_000).toFixed(1)} s`)
-  if (pipeline.lan) for (const line of networkLines(platform.book, interactive)) say(line)
+  if (pipeline.lan) for (const line of await networkLines(platform.book, interactive)) say(line)
   const footer = nextSteps(platform, consoleUrl, firstUse)
   if (interactive) {
     table = new LiveTable(process.stdout, footer)

@@ -1,6 +1,6 @@
 import { CodedError } from '@khlong/core'
 import type { Command } from 'commander'
-import zookeeper, { type Client } from 'node-zookeeper-client'
+import type { Client } from 'node-zookeeper-client'
 
 const serverOption = ['--server <host:port>', 'the ZooKeeper', '127.0.0.1:2181'] as const
 
@@ -43,6 +43,7 @@ export function addZooKeeperCommands(program: Command): void {
 }
 
 async function withClient(server: string, use: (client: Client) => Promise<void>): Promise<void> {
+  const { default: zookeeper } = await import('node-zookeeper-client')
   const client = zookeeper.createClient(server, { retries: 2 })
   const connected = Promise.withResolvers<void>()
   client.once('connected', connected.resolve)

@@ -19,7 +19,7 @@ export function secretLines({ administrator, device }: FirstUse): string[] {
 }
 
 /** Where other machines find the pipeline, with a QR code that leads to the console. */
-export function networkLines(book: AddressBook, colour: boolean): string[] {
+export async function networkLines(book: AddressBook, colour: boolean): Promise<string[]> {
   const lines: string[] = []
   const give = (name: string, scheme: string, part: PartName, listener = 'listen'): string[] => {
     const urls = listenUrls(book, part, listener).map((address) => `${scheme}${address}`)
@@ -30,7 +30,7 @@ export function networkLines(book: AddressBook, colour: boolean): string[] {
   give('MQTT', 'mqtt://', 'mqtt')
   give('WebSocket', 'ws://', 'mqtt', 'websocket')
   if (lines.length === 0) return ['On the network: nothing, this machine has no address there']
-  return ['On the network:', ...lines, ...(consoleUrl ? qrLines(consoleUrl, colour) : [])]
+  return ['On the network:', ...lines, ...(consoleUrl ? await qrLines(consoleUrl, colour) : [])]
 }
 
 /** Where other machines reach a listener; none where they do not. */

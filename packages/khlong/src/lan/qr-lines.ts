@@ -1,11 +1,10 @@
-import { create } from 'qrcode'
-
 /**
  * A QR code as lines of text, two rows of it a line. Dark is drawn dark and light is drawn light
  * whatever the terminal's colours are where `colour` is set; else light is the blocks, as a dark
  * terminal needs it.
  */
-export function qrLines(text: string, colour: boolean): string[] {
+export async function qrLines(text: string, colour: boolean): Promise<string[]> {
+  const { create } = await import('qrcode')
   const { size, data } = create(text, { errorCorrectionLevel: 'L' }).modules
   const margin = 2
   const isLight = (row: number, column: number): boolean =>

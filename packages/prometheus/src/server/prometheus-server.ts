@@ -11,7 +11,7 @@ import {
   type TimerHandle,
   type Vitals,
 } from '@khlong/core'
-import { guardServer, openAccess, type PartAccess } from '@khlong/core/access'
+import { guardServer, openAccess, type PartAccess, withoutSchemas } from '@khlong/core/access'
 import fastify, { type FastifyInstance } from 'fastify'
 import packageJson from '../../package.json' with { type: 'json' }
 import { AlertmanagerServer } from '../alertmanager/server/alertmanager-server.ts'
@@ -285,6 +285,7 @@ export class PrometheusServer extends PartBase {
     })
     const server = fastify({
       logger: false,
+      schemaController: withoutSchemas,
       forceCloseConnections: true,
       routerOptions: { ignoreTrailingSlash: true },
     })

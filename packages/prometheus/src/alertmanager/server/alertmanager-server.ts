@@ -9,7 +9,7 @@ import {
   systemRandom,
   type Vitals,
 } from '@khlong/core'
-import { guardServer, openAccess, type PartAccess } from '@khlong/core/access'
+import { guardServer, openAccess, type PartAccess, withoutSchemas } from '@khlong/core/access'
 import fastify, { type FastifyInstance } from 'fastify'
 import packageJson from '../../../package.json' with { type: 'json' }
 import { parseDuration } from '../../duration.ts'
@@ -136,6 +136,7 @@ export class AlertmanagerServer extends PartBase {
     })
     const server = fastify({
       logger: false,
+      schemaController: withoutSchemas,
       forceCloseConnections: true,
       bodyLimit: bodyBytesMax,
       routerOptions: { ignoreTrailingSlash: true },
