@@ -58,13 +58,25 @@ export class PipelineProcess {
       recursive: true,
       filter: (source) => path.basename(source) !== 'data',
     })
+    return PipelineProcess.at(pipeline, options)
+  }
+
+  /** As {@link create} for a pipeline folder that is there. */
+  static async at(
+    pipeline: string,
+    options: Omit<PipelineProcessOptions, 'folder'> = {},
+  ): Promise<PipelineProcess> {
     const names = Object.keys(portSettings) as (keyof PipelinePorts)[]
     const free = await freePorts(names.length)
     const ports = Object.fromEntries(names.map((name, index) => [name, free[index]!]))
     return new PipelineProcess(pipeline, ports as unknown as PipelinePorts, options)
   }
 
-  private constructor(folder: string, ports: PipelinePorts, options: PipelineProcessOptions) {
+  private constructor(
+    folder: string,
+    ports: PipelinePorts,
+    options: Omit<PipelineProcessOptions, 'folder'>,
+  ) {
     this.folder = folder
     this.ports = ports
     const names = Object.keys(portSettings) as (keyof PipelinePorts)[]

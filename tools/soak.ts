@@ -1,5 +1,6 @@
 // npm run soak -- NAME: the long runs, each ending with one line of figures. docs/soak.md keeps them.
 
+import { type BackupResult, measureBackup } from './backup.ts'
 import { type DeliveryResult, measureDelivery } from './delivery.ts'
 import { soakConnect } from './soak-connect.ts'
 
@@ -28,6 +29,27 @@ const soaks: Record<string, () => Promise<boolean>> = {
         })) && isGood
     return isGood
   },
+  backup: async () => {
+    const result = await measureBackup({
+      framesPerSecond: 2_000,
+      loadMs: Number(process.env.KHLONG_MINUTES ?? 1) * 60_000,
+      seed: Number(process.env.KHLONG_SEED ?? Date.now() % 1_000_000),
+      say: (text) => process.stdout.write(`${text}\n`),
+    })
+    process.stdout.write(`backup: ${backupLine(result)}\n`)
+    return result.missing.length === 0 && result.unexplained === 0
+  },
+}
+
+function backupLine(result: BackupResult): string {
+  const { acknowledged, acknowledgedBefore, missing, documents, redelivered } = result
+  const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(1)} MB`
+  return (
+    `${acknowledged} frames acknowledged, ${acknowledgedBefore} of them before the cut, ${missing.length} of those missing after the restore; ` +
+    `${documents} documents, ${redelivered} sent again by the broker, ${result.unexplained} unexplained; ` +
+    `held ${result.heldMs} ms, longest silence ${result.silenceMsMax} ms; ` +
+    `${megabytes(result.fileBytes)} in ${megabytes(result.backupBytes)} within ${(result.backupMs / 1_000).toFixed(1)} s`
+  )
 }
 
 function deliveryLine(result: DeliveryResult): string {

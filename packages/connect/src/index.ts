@@ -6,6 +6,7 @@ export { ConfigSpec } from './config/spec.ts'
 export type { Header, KafkaRecord, SinkRecord, SourceRecord } from './data/record.ts'
 export type { ConnectObject, ConnectValue, Schema } from './data/schema.ts'
 export { ConnectError, type ConnectErrorCode } from './errors.ts'
+export { connectFormats } from './formats.ts'
 export {
   type ConnectOptions,
   type ResolvedConnectOptions,

@@ -1,5 +1,7 @@
 import { hostname } from 'node:os'
 import {
+  type Cut,
+  CutFolder,
   type DataFolder,
   type Logger,
   MetricsRegistry,
@@ -17,6 +19,7 @@ import { configProviders } from './config/providers.ts'
 import { applyConnectorFiles, type ConnectorTarget, type FileProblem } from './connector-files.ts'
 import { builtInConnectors } from './connectors/index.ts'
 import { ConnectError } from './errors.ts'
+import { connectFormats } from './formats.ts'
 import {
   type ConnectOptions,
   type ResolvedConnectOptions,
@@ -161,6 +164,14 @@ export class ConnectWorker extends PartBase {
 
   metrics(): string {
     return this.#registry.render()
+  }
+
+  async cut(into: string): Promise<Cut> {
+    if (!this.#folder) throw new Error('the worker does not run')
+    const cut = new CutFolder(this.#folder.path, into)
+    // Each of its files is replaced as a whole.
+    cut.keepAll()
+    return cut.done(connectFormats)
   }
 
   protected async onStart(): Promise<void> {

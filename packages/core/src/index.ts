@@ -1,4 +1,5 @@
 export { type Clock, systemClock, type TimerHandle } from './clock.ts'
+export { type Cut, type CutFile, CutFolder, type FormatVersions } from './cut.ts'
 export { type DataFolder, makeFolder, openDataFolder } from './data-folder.ts'
 export { CodedError, type CodedErrorOptions, describeError } from './errors.ts'
 export { formatListen, type ListenAddress, listenTcp, parseListen, TcpServer } from './listen.ts'

@@ -1,5 +1,6 @@
 import type { Clock } from './clock.ts'
 import { systemClock } from './clock.ts'
+import type { Cut } from './cut.ts'
 import type { Logger } from './logger.ts'
 import { silentLogger } from './logger.ts'
 import type { Vitals } from './vitals.ts'
@@ -29,6 +30,23 @@ export interface Part extends AsyncDisposable {
   vitals(): Vitals
   /** The part's own metrics in Prometheus's text format, version 0.0.4. */
   metrics(): string | Promise<string>
+  /**
+   * Keeps what the data folder holds at one moment of this call in the folder `into`, which is on the
+   * same file system, while the part goes on: what a part that starts on these files has is everything
+   * that had been acknowledged then. Resolves when the moment is settled. A part without it has
+   * nothing that must be kept.
+   */
+  cut?(into: string): Promise<Cut>
+  /** Resolves when all bytes of the last {@link cut} are in their files. */
+  cutWritten?(): Promise<void>
+  /**
+   * Resolves when nothing more is written or acknowledged, which stays so until {@link release}, or
+   * until `deadlineMs` have passed. For a part that stands between others: while it holds, they can be
+   * cut one after the other and still be of one moment.
+   */
+  hold?(deadlineMs: number): Promise<void>
+  /** Ends {@link hold}. @throws where the deadline had ended it before */
+  release?(): Promise<void>
 }
 
 /** What a part is given beside its options. */

@@ -1,4 +1,5 @@
 export { GrafanaError, type GrafanaErrorCode } from './errors.ts'
+export { grafanaFormats } from './formats.ts'
 export type {
   ConsoleSetup,
   PlatformEvent,

@@ -31,6 +31,7 @@ export type KafkaErrorCode =
   | 'KAFKA_REQUEST_REFUSED'
   | 'KAFKA_CERTIFICATE_INVALID'
   | 'KAFKA_CLIENT_REFUSED'
+  | 'KAFKA_HOLD_ENDED'
 
 /** An error of the broker. Callers test `code`. */
 export class KafkaError extends CodedError {

@@ -1,6 +1,12 @@
 import { CodedError, type CodedErrorOptions } from '@khlong/core'
 
 export type KhlongErrorCode =
+  | 'KHLONG_BACKUP_BUSY'
+  | 'KHLONG_BACKUP_DAMAGED'
+  | 'KHLONG_BACKUP_EXISTS'
+  | 'KHLONG_BACKUP_IMPOSSIBLE'
+  | 'KHLONG_BACKUP_NEWER'
+  | 'KHLONG_BACKUP_PATH'
   | 'KHLONG_CERTIFICATE'
   | 'KHLONG_DEVICE_EXISTS'
   | 'KHLONG_DEVICE_INVALID'

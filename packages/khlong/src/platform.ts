@@ -1,7 +1,9 @@
 import path from 'node:path'
 import type { ListenAddress, Logger } from '@khlong/core'
 import { type DataFolder, describeError, openDataFolder, parseListen } from '@khlong/core'
+import { newToken } from '@khlong/core/access'
 import type { BrokerDescription } from '@khlong/mqtt'
+import { PipelineCutter } from './backup/pipeline-cut.ts'
 import { type AddressBook, resolveAddressBook } from './config/address-book.ts'
 import { type PartName, partNames } from './config/part-names.ts'
 import { type Pipeline, partSettings } from './config/pipeline.ts'
@@ -17,6 +19,8 @@ import { deviceAddress } from './lan/lan-addresses.ts'
 import type { ThreadName } from './parts/definition.ts'
 import { partDefinitions } from './parts/definitions.ts'
 import { locateSettingsError, wiredSettings } from './parts/part-settings.ts'
+import { BackupRoute } from './status/backup-route.ts'
+import { removeControlFile, writeControlFile } from './status/control-file.ts'
 import { DeviceRoutes } from './status/device-routes.ts'
 import { writeDiscovery } from './status/discovery.ts'
 import { type Snapshot, SnapshotSource } from './status/snapshot.ts'
@@ -46,6 +50,7 @@ export class Platform {
   readonly #supervisor: Supervisor
   readonly #snapshots: SnapshotSource
   readonly #status: StatusServer
+  readonly #controlToken: string
   readonly #running: readonly PartName[]
   readonly #registry: DeviceRegistry
   readonly #watch = new DeviceWatch()
@@ -103,6 +108,7 @@ export class Platform {
         return address.kind === 'external' ? [{ name, address: address.address }] : []
       }),
     })
+    this.#controlToken = newToken()
     this.#status = new StatusServer({
       address: parseListen(book.platform),
       latest: () => this.#latest,
@@ -114,6 +120,14 @@ export class Platform {
             token: book.token,
           })
         : undefined,
+      backupRoute: new BackupRoute({
+        cutter: new PipelineCutter({
+          supervisor: this.#supervisor,
+          running: this.#running,
+          data: options.pipeline.data,
+        }),
+        token: this.#controlToken,
+      }),
       metrics: (part) => this.#supervisor.metrics(part),
     })
   }
@@ -127,6 +141,7 @@ export class Platform {
     clearInterval(this.#timer)
     await this.#supervisor.stop()
     await this.#status.stop()
+    await removeControlFile(this.#data.path)
     await this.#data.release()
   }
 
@@ -139,6 +154,10 @@ export class Platform {
     await this.#prepareAccess()
     await writeDiscovery(path.join(this.#data.path, 'discovery'), this.book, this.#running)
     await this.#status.start()
+    await writeControlFile(this.#data.path, {
+      address: this.book.platform,
+      token: this.#controlToken,
+    })
     this.#timer = setInterval(() => this.#tick(), snapshotEveryMs)
     await this.#supervisor.start()
     this.#snapshots.ready = true

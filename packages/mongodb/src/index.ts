@@ -1,4 +1,5 @@
 export { ErrorCode, MongoError } from './errors.ts'
+export { mongodbFormats } from './formats.ts'
 export {
   type MongodbOptions,
   type MongodbSettings,

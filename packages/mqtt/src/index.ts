@@ -2,6 +2,7 @@ export { Access, type AclRule, type AclRules, parseAclFile } from './access/acl-
 export { type PasswordTable, parsePasswordFile, withPassword } from './access/password-file.ts'
 export { hashPassword, type StoredPassword } from './access/stored-password.ts'
 export { MqttError } from './errors.ts'
+export { mqttFormats } from './formats.ts'
 export type { ListenerOptions, ResolvedListener } from './listener-options.ts'
 export {
   type MqttOptions,

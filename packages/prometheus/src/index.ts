@@ -5,6 +5,7 @@ export {
 } from './alertmanager/options.ts'
 export { AlertmanagerServer } from './alertmanager/server/alertmanager-server.ts'
 export { PrometheusError, type PrometheusErrorCode } from './errors.ts'
+export { prometheusFormats } from './formats.ts'
 export {
   type PrometheusOptions,
   type ResolvedPrometheusOptions,

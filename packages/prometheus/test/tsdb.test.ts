@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { appendFile, readdir, stat, truncate } from 'node:fs/promises'
+import { appendFile, copyFile, mkdir, open, readdir, stat, truncate } from 'node:fs/promises'
 import path from 'node:path'
 import test, { type TestContext } from 'node:test'
-import { silentLogger } from '@khlong/core'
+import { CutFolder, silentLogger } from '@khlong/core'
 import { FakeClock, temporaryFolder } from '@khlong/core/testing'
 import { Labels, Matcher } from '../src/labels.ts'
 import { Tsdb } from '../src/storage/tsdb.ts'
@@ -103,4 +103,56 @@ test('a sample that is not later than the newest of its series is counted, not s
   await tsdb.append([{ labels: up, timeMs: 2_000, value: 1 }])
   const result = await tsdb.append([{ labels: up, timeMs: 1_000, value: 5 }])
   assert.deepEqual(result, { appended: 0, outOfOrder: 1, newSeries: 0 })
+})
+
+test('what was kept of a database opens with its blocks and the samples that came after them', async (t) => {
+  const folder = await temporaryFolder(t)
+  const first = await openTsdb(t, path.join(folder, 'first'))
+  for (let hour = 0; hour < 5; hour++)
+    await first.append([{ labels: up, timeMs: hour * hourMs, value: hour }])
+  await first.maintain()
+  assert.ok(first.blocks.length > 0)
+  const cut = new CutFolder(path.join(folder, 'first'), path.join(folder, 'kept'))
+  first.cut(cut)
+  await first.append([{ labels: up, timeMs: 6 * hourMs, value: 6 }])
+  const restored = path.join(folder, 'restored')
+  await mkdir(path.join(restored, 'wal'), { recursive: true })
+  for (const { path: name, source, sizeBytes } of cut.done({}).files) {
+    await copyFile(source, path.join(restored, name))
+    await truncate(path.join(restored, name), sizeBytes!)
+  }
+  const second = await openTsdb(t, restored)
+  const [series] = await second.select(all, 0, 10 * hourMs)
+  assert.deepEqual([...(series?.samples.values ?? [])], [0, 1, 2, 3, 4])
+})
+
+test('a disk that is full for a while costs the samples of that time, and no other', async (t) => {
+  const folder = await temporaryFolder(t)
+  const first = await openTsdb(t, folder)
+  await first.append([{ labels: up, timeMs: 1_000, value: 1 }])
+  const down = Labels.from({ __name__: 'down' })
+  const append = (timeMs: number) =>
+    first.append([
+      { labels: up, timeMs, value: timeMs },
+      { labels: down, timeMs, value: timeMs },
+    ])
+  const handle = await open(folder, 'r')
+  const prototype = Object.getPrototypeOf(handle) as typeof handle
+  await handle.close()
+  const original = prototype.write
+  // Half of it fits, as where a disk becomes full.
+  const halfWrite = async function (this: typeof handle, bytes: Buffer, ...rest: number[]) {
+    await Reflect.apply(original, this, [bytes, 0, bytes.length >> 1, rest[2]])
+    throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' })
+  }
+  const write = t.mock.method(prototype, 'write', halfWrite as unknown as typeof original)
+  await assert.rejects(append(2_000), { code: 'ENOSPC' })
+  write.mock.restore()
+  await append(3_000)
+  await first.flush()
+  const second = await openTsdb(t, folder)
+  const [seriesUp] = await second.select(all, 0, 10_000)
+  assert.deepEqual([...(seriesUp?.samples.timesMs ?? [])], [1_000, 3_000])
+  const [seriesDown] = await second.select([new Matcher('=', '__name__', 'down')], 0, 10_000)
+  assert.deepEqual([...(seriesDown?.samples.timesMs ?? [])], [3_000])
 })

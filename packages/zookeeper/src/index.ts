@@ -1,4 +1,5 @@
 export { ZooKeeperError, type ZooKeeperErrorCode } from './errors.ts'
+export { zookeeperFormats } from './formats.ts'
 export {
   type ResolvedZooKeeperOptions,
   resolveZooKeeperOptions,

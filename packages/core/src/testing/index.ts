@@ -1,4 +1,5 @@
 export { eventually } from './eventually.ts'
 export { FakeClock } from './fake-clock.ts'
+export { restoredCut } from './restored-cut.ts'
 export { SeededRandom } from './seeded-random.ts'
 export { temporaryFolder } from './temporary-folder.ts'

@@ -1,5 +1,7 @@
 import path from 'node:path'
 import {
+  type Cut,
+  CutFolder,
   type DataFolder,
   MetricsRegistry,
   openDataFolder,
@@ -16,6 +18,7 @@ import { peopleRoutes } from '../api/people.ts'
 import { queryRoutes } from '../api/query.ts'
 import { sessionRoutes } from '../api/session.ts'
 import { notConfigured } from '../errors.ts'
+import { grafanaFormats } from '../formats.ts'
 import type { ConsoleSetup } from '../model/platform.ts'
 import { type GrafanaOptions, resolveGrafanaOptions } from '../options.ts'
 import { deviceRoutes } from '../place/device-routes.ts'
@@ -103,6 +106,14 @@ export class GrafanaServer extends PartBase {
   get app(): FastifyInstance {
     if (!this.#app) throw new Error('the console is not started')
     return this.#app
+  }
+
+  async cut(into: string): Promise<Cut> {
+    if (!this.#folder) throw new Error('the console does not run')
+    const cut = new CutFolder(this.#folder.path, into)
+    // Each of its files is replaced as a whole.
+    cut.keepAll()
+    return cut.done(grafanaFormats)
   }
 
   protected override async onStart(): Promise<void> {

@@ -5,7 +5,11 @@ import path from 'node:path'
 import { describeError, type Logger } from '@khlong/core'
 import { GrafanaError } from '../errors.ts'
 import { slugOf } from '../model/slug.ts'
-import { readJsonFile, writeJsonFile } from './json-file.ts'
+import { checkFormat, readJsonFile, writeJsonFile } from './json-file.ts'
+
+const format = 'khlong-dashboard'
+/** See docs/formats/console.md; `version` in the file is the dashboard's own. */
+const formatVersion = 1
 
 /** A dashboard's JSON as Grafana exports it. Only what the store itself needs is typed. */
 export interface DashboardJson {
@@ -31,6 +35,11 @@ export interface StoredDashboard {
   readonly createdMs: number
   readonly updatedMs: number
   readonly dashboard: DashboardJson
+}
+
+interface SavedFile extends StoredDashboard {
+  readonly format?: string
+  readonly formatVersion?: number
 }
 
 export interface SaveRequest {
@@ -78,7 +87,10 @@ export class DashboardStore {
 
   async open(): Promise<void> {
     for (const name of await namesIn(this.#savedFolder)) {
-      const saved = (await readJsonFile(path.join(this.#savedFolder, name))) as StoredDashboard
+      const file = path.join(this.#savedFolder, name)
+      const read = (await readJsonFile(file)) as SavedFile
+      checkFormat(file, read.format, read.formatVersion, formatVersion)
+      const { format: _, formatVersion: __, ...saved } = read
       this.#saved.set(saved.uid, { ...saved, id: this.#idOf(saved.uid), provisioned: false })
     }
     await this.#readProvisioned()
@@ -163,7 +175,11 @@ export class DashboardStore {
         updatedMs: nowMs,
       },
     )
-    await writeJsonFile(path.join(this.#savedFolder, `${uid}.json`), stored)
+    await writeJsonFile(path.join(this.#savedFolder, `${uid}.json`), {
+      format,
+      formatVersion,
+      ...stored,
+    })
     this.#saved.set(uid, stored)
     this.#onChange()
     return stored

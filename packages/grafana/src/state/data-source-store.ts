@@ -1,6 +1,16 @@
 import { randomBytes } from 'node:crypto'
 import { GrafanaError } from '../errors.ts'
-import { readJsonFile, writeJsonFile } from './json-file.ts'
+import { checkFormat, readJsonFile, writeJsonFile } from './json-file.ts'
+
+const format = 'khlong-data-sources'
+/** See docs/formats/console.md. */
+const formatVersion = 1
+
+interface SavedFile {
+  readonly format: string
+  readonly version: number
+  readonly sources: readonly Partial<DataSource>[]
+}
 
 /** A data source as Grafana's API shows it. */
 export interface DataSource {
@@ -59,8 +69,11 @@ export class DataSourceStore {
   }
 
   async open(): Promise<void> {
-    const saved = ((await readJsonFile(this.#file)) ?? []) as Partial<DataSource>[]
-    for (const source of saved) if (!this.#clash(source)) this.#add({ ...source, readOnly: false })
+    const read = ((await readJsonFile(this.#file)) ?? []) as SavedFile | Partial<DataSource>[]
+    if (!Array.isArray(read)) checkFormat(this.#file, read.format, read.version, formatVersion)
+    const sources = Array.isArray(read) ? read : (read as SavedFile).sources
+    for (const source of sources)
+      if (!this.#clash(source)) this.#add({ ...source, readOnly: false })
   }
 
   list(): readonly DataSource[] {
@@ -128,10 +141,11 @@ export class DataSourceStore {
     const source = this.#add({ ...request, readOnly: false })
     if (source.isDefault)
       for (const other of this.#sources) if (other !== source) other.isDefault = false
-    await writeJsonFile(
-      this.#file,
-      this.#sources.filter((each) => !each.readOnly),
-    )
+    await writeJsonFile(this.#file, {
+      format,
+      version: formatVersion,
+      sources: this.#sources.filter((each) => !each.readOnly),
+    })
     return source
   }
 

@@ -65,6 +65,9 @@ export class Committer {
   readonly #options: CommitterOptions
   #next: OpenRound | undefined
   #running: Promise<void> | undefined
+  /** Resolves when the next round may begin. */
+  #held: Promise<void> | undefined
+  #committing: Promise<void> | undefined
   /** Logs with batches in the journal that may not be flushed in their segments. */
   readonly #dirty = new Set<PartitionLog>()
   #checkpointing: Promise<void> = Promise.resolve()
@@ -115,13 +118,30 @@ export class Committer {
     this.#dirty.delete(log)
   }
 
+  /**
+   * Resolves when no round is under way, and lets none begin until what it resolves with is called:
+   * meanwhile what was acknowledged is in the segments, and nothing else is written or acknowledged.
+   */
+  async hold(): Promise<() => void> {
+    while (this.#held) await this.#held
+    const released = Promise.withResolvers<void>()
+    this.#held = released.promise
+    await this.#committing
+    return () => {
+      this.#held = undefined
+      released.resolve()
+    }
+  }
+
   async #run(): Promise<void> {
     // The end of this turn of the event loop: what all sockets brought goes into one round.
     await new Promise(setImmediate)
     while (this.#next) {
+      while (this.#held) await this.#held
       const round = this.#next
       this.#next = undefined
-      await this.#commit(round)
+      this.#committing = this.#commit(round)
+      await this.#committing
     }
     // In the same turn as the last look at `#next`, so that nothing can slip in between.
     this.#running = undefined

@@ -1,9 +1,10 @@
 import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import path from 'node:path'
-import { type Clock, describeError, type Logger } from '@khlong/core'
+import { type Clock, type CutFolder, describeError, type Logger } from '@khlong/core'
 import { KafkaError } from '../errors.ts'
 import {
+  checkpointText,
   flushFolder,
   readOffsets,
   readPartitionMetadata,
@@ -14,6 +15,7 @@ import { Committer, type FlushMode } from './committer.ts'
 import { FilePool } from './file-pool.ts'
 import { FolderFlush } from './folder-flush.ts'
 import type { LogConfig } from './log-config.ts'
+import { cutLog } from './log-cut.ts'
 import { type LogIdentity, PartitionLog } from './partition-log.ts'
 import { retainLog } from './retention.ts'
 import { TailCache } from './tail-cache.ts'
@@ -172,6 +174,26 @@ export class LogStore {
     let removed = 0
     for (const log of this.logs.values()) removed += retainLog(log, nowMs)
     if (removed > 0) this.saveCheckpoints()
+  }
+
+  /**
+   * Keeps every partition as it is now, to be called while the committer holds. The commit journal is
+   * left out, for the segments have all that it has; so are indexes, which are made again.
+   *
+   * @throws KafkaError `KAFKA_STORAGE_FAILED` where a log waits for its write
+   */
+  cut(cut: CutFolder): void {
+    const logs = [...this.logs.values()]
+    for (const log of logs) cutLog(log, cut)
+    for (const name of this.offline.keys()) if (!this.logs.has(name)) cut.keepAll(name)
+    const lines = (offsetOf: (log: PartitionLog) => number): (string | number)[][] =>
+      logs.map((log) => [log.identity.topic, log.identity.partition, offsetOf(log)])
+    // The segment that is written is read as after a crash, so that its aborted transactions are found.
+    cut.write(
+      recoveryPointFile,
+      checkpointText(lines((log) => Math.min(log.segments.at(-1)!.baseOffset, log.writtenOffset))),
+    )
+    cut.write(logStartFile, checkpointText(lines((log) => log.logStartOffset)))
   }
 
   async close(): Promise<void> {

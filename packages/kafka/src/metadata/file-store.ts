@@ -16,7 +16,7 @@ import { WorkQueue } from './work-queue.ts'
 const producerBlock = 1_000
 const configs = z.record(z.string(), z.string())
 /** 2 added `users`. */
-const formatVersion = 2
+export const formatVersion = 2
 const schema = z.object({
   format: z.literal('khlong-kafka-metadata'),
   version: z.number(),
@@ -147,6 +147,10 @@ export class FileMetadataStore implements MetadataStore {
     const first = this.#content.nextProducerId
     this.#save({ nextProducerId: first + producerBlock })
     return { first: BigInt(first), count: producerBlock }
+  }
+
+  pause(): Promise<() => void> {
+    return this.#queue.pause()
   }
 
   async close(): Promise<void> {

@@ -63,5 +63,7 @@ export interface MetadataStore {
   changeCredentials(changes: readonly CredentialChange[]): Promise<void>
   /** A block of producer ids that nobody else gets, ever. */
   nextProducerIds(): Promise<{ readonly first: bigint; readonly count: number }>
+  /** Resolves when no change is under way, and lets none begin until what it resolves with is called. */
+  pause(): Promise<() => void>
   close(): Promise<void>
 }

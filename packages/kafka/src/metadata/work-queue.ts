@@ -11,6 +11,18 @@ export class WorkQueue {
     return done
   }
 
+  /** Resolves when all that came before is done, and lets nothing begin until what it gives is called. */
+  async pause(): Promise<() => void> {
+    const paused = Promise.withResolvers<void>()
+    const resumed = Promise.withResolvers<void>()
+    void this.run(() => {
+      paused.resolve()
+      return resumed.promise
+    })
+    await paused.promise
+    return resumed.resolve
+  }
+
   /** Resolves when all that came before is done. */
   idle(): Promise<void> {
     return this.#last

@@ -219,6 +219,10 @@ export class ZookeeperMetadataStore implements MetadataStore {
     }
   }
 
+  pause(): Promise<() => void> {
+    return this.#queue.pause()
+  }
+
   async close(): Promise<void> {
     this.#isClosed = true
     await this.#queue.idle()

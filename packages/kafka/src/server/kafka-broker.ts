@@ -1,6 +1,10 @@
 import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import type { Socket } from 'node:net'
+import path from 'node:path'
 import {
+  type Cut,
+  CutFolder,
   type DataFolder,
   describeError,
   formatListen,
@@ -12,6 +16,7 @@ import {
   type Vitals,
 } from '@khlong/core'
 import { KafkaError } from '../errors.ts'
+import { kafkaFormats } from '../formats.ts'
 import { GroupCoordinator } from '../groups/group-coordinator.ts'
 import { handlers } from '../handlers/index.ts'
 import { cleanLogs } from '../log/cleaner.ts'
@@ -26,6 +31,7 @@ import { CoordinatorTopic } from '../state/coordinator-topic.ts'
 import { offsetsTopic, transactionsTopic } from '../state/topic.ts'
 import { resolveLogConfig } from '../state/topic-configs.ts'
 import { TransactionCoordinator } from '../transactions/transaction-coordinator.ts'
+import { BrokerHold } from './broker-hold.ts'
 import { BrokerListener, whyUnsafe } from './broker-listener.ts'
 import { brokerMetrics, brokerVitals } from './broker-metrics.ts'
 import { Connection, type ConnectionServices } from './connection.ts'
@@ -60,6 +66,7 @@ export class KafkaBroker extends PartBase {
   #running: Running | undefined
   #addresses: Readonly<Record<string, string>> = {}
   #metrics: MetricsRegistry | undefined
+  #hold: BrokerHold | undefined
 
   constructor(options: KafkaOptions = {}, context: PartContext = {}) {
     super(context)
@@ -79,6 +86,36 @@ export class KafkaBroker extends PartBase {
 
   metrics(): string {
     return this.#metrics?.render() ?? ''
+  }
+
+  async hold(deadlineMs: number): Promise<void> {
+    const { logs, metadata } = this.#running ?? {}
+    if (!logs || !metadata) throw new KafkaError('KAFKA_LOG_CLOSED', 'the broker does not run')
+    await this.#hold?.ended
+    this.#hold = new BrokerHold(logs.committer, metadata, this.clock)
+    await this.#hold.begin(deadlineMs)
+  }
+
+  async release(): Promise<void> {
+    const hold = this.#hold
+    this.#hold = undefined
+    hold?.end()
+  }
+
+  /** While it holds, all partitions are kept as they are; without a hold it takes one for itself. */
+  async cut(into: string): Promise<Cut> {
+    const { logs, folder } = this.#running ?? {}
+    if (!logs || !folder) throw new KafkaError('KAFKA_LOG_CLOSED', 'the broker does not run')
+    const cut = new CutFolder(folder.path, into)
+    const release = this.#hold ? () => {} : await logs.committer.hold()
+    try {
+      logs.cut(cut)
+      for (const name of ['meta.properties', 'metadata.json', 'zookeeper-session'])
+        if (existsSync(path.join(folder.path, name))) cut.copy(name)
+    } finally {
+      release()
+    }
+    return cut.done(kafkaFormats)
   }
 
   protected async onStart(): Promise<void> {
@@ -299,6 +336,8 @@ export class KafkaBroker extends PartBase {
     if (!running) return
     this.#running = undefined
     this.#addresses = {}
+    this.#hold?.cancel()
+    this.#hold = undefined
     for (const timer of running.timers) this.clock.clearTimer(timer)
     // Joins and syncs that wait get their answer, so that their connections can drain.
     running.groups?.close()

@@ -1,6 +1,7 @@
 import { CodedError, describeError } from '@khlong/core'
 import { Command, CommanderError } from 'commander'
 import { version } from '../version.ts'
+import { addBackupCommands } from './backup-commands.ts'
 import { addCertCommands } from './cert-commands.ts'
 import { addConnectCommands } from './connect-commands.ts'
 import { addDeviceCommands } from './device-commands.ts'
@@ -23,6 +24,7 @@ export function makeProgram(): Command {
     .exitOverride()
     .showHelpAfterError('(khlong --help says more)')
   addPipelineCommands(program)
+  addBackupCommands(program)
   const parts = addPartCommands(program)
   addMqttCommands(parts.mqtt)
   addMqttPasswdCommand(parts.mqtt)

@@ -40,11 +40,11 @@ export class LocalThread implements PartThread {
     this.#parts.delete(name)
   }
 
-  async call(name: PartName, method: string): Promise<unknown> {
+  async call(name: PartName, method: string, ...given: readonly unknown[]): Promise<unknown> {
     const part = this.#part(name) as unknown as Record<string, unknown>
     const callable = part[method]
     if (typeof callable !== 'function') throw new Error(`part ${name} has no method ${method}`)
-    return callable.call(part)
+    return callable.apply(part, [...given])
   }
 
   async metrics(name: PartName): Promise<string> {

@@ -22,8 +22,8 @@ export interface PartThread {
   /** Starts a part that was made; resolves with its addresses when it is reachable. */
   start(name: PartName): Promise<Record<string, string>>
   stop(name: PartName, deadlineMs: number): Promise<void>
-  /** Calls a method of a part that takes nothing. */
-  call(name: PartName, method: string): Promise<unknown>
+  /** Calls a method of a part; what it takes and gives survives a structured clone. */
+  call(name: PartName, method: string, ...given: readonly unknown[]): Promise<unknown>
   metrics(name: PartName): Promise<string>
   report(): Promise<ThreadReport>
   /** Ends the thread; parts that still run are lost. */

@@ -136,9 +136,9 @@ export class Supervisor {
     this.#threads.clear()
   }
 
-  /** Calls a method of a running part that takes nothing. */
-  call(name: PartName, method: string): Promise<unknown> {
-    return this.#threadOf(this.#need(name)).call(name, method)
+  /** Calls a method of a running part; what it takes and gives survives a structured clone. */
+  call(name: PartName, method: string, ...given: readonly unknown[]): Promise<unknown> {
+    return this.#threadOf(this.#need(name)).call(name, method, ...given)
   }
 
   /** A part's own metrics; an error where it is not running. */

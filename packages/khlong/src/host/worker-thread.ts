@@ -51,8 +51,8 @@ export class WorkerThread implements PartThread {
   async stop(name: PartName, deadlineMs: number): Promise<void> {
     await this.#request('stop', name, deadlineMs)
   }
-  call(name: PartName, method: string): Promise<unknown> {
-    return this.#request('call', name, method)
+  call(name: PartName, method: string, ...given: readonly unknown[]): Promise<unknown> {
+    return this.#request('call', name, method, ...given)
   }
   metrics(name: PartName): Promise<string> {
     return this.#request('metrics', name) as Promise<string>

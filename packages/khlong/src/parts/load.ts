@@ -1,4 +1,4 @@
-import type { Part, PartContext, SettingsSource } from '@khlong/core'
+import type { FormatVersions, Part, PartContext, SettingsSource } from '@khlong/core'
 import type { PartName } from '../config/part-names.ts'
 import { provideOwnPackages } from './own-packages.ts'
 
@@ -7,6 +7,8 @@ interface PartModule {
   check(settings: unknown, source: SettingsSource): unknown
   /** `settings` as written; the part fills in defaults itself. */
   make(settings: never, context: PartContext): Part
+  /** The newest versions of files that it reads; missing where it keeps none of its own. */
+  formats?: FormatVersions
 }
 
 /** Each part's code is imported only where, and when, the part runs. */
@@ -16,20 +18,40 @@ const modules: Record<PartName, () => Promise<PartModule>> = {
     return { check: resolveSensorOptions, make: (...given) => new SensorFleet(...given) }
   },
   mqtt: async () => {
-    const { MqttBroker, resolveMqttOptions } = await import('@khlong/mqtt')
-    return { check: resolveMqttOptions, make: (...given) => new MqttBroker(...given) }
+    const { MqttBroker, mqttFormats: formats, resolveMqttOptions } = await import('@khlong/mqtt')
+    return { check: resolveMqttOptions, make: (...given) => new MqttBroker(...given), formats }
   },
   zookeeper: async () => {
-    const { ZooKeeperServer, resolveZooKeeperOptions } = await import('@khlong/zookeeper')
-    return { check: resolveZooKeeperOptions, make: (...given) => new ZooKeeperServer(...given) }
+    const {
+      ZooKeeperServer,
+      zookeeperFormats: formats,
+      resolveZooKeeperOptions,
+    } = await import('@khlong/zookeeper')
+    return {
+      check: resolveZooKeeperOptions,
+      make: (...given) => new ZooKeeperServer(...given),
+      formats,
+    }
   },
   kafka: async () => {
-    const { KafkaBroker, resolveKafkaOptions } = await import('@khlong/kafka')
-    return { check: resolveKafkaOptions, make: (...given) => new KafkaBroker(...given) }
+    const {
+      KafkaBroker,
+      kafkaFormats: formats,
+      resolveKafkaOptions,
+    } = await import('@khlong/kafka')
+    return { check: resolveKafkaOptions, make: (...given) => new KafkaBroker(...given), formats }
   },
   connect: async () => {
-    const { ConnectWorker, resolveConnectOptions } = await import('@khlong/connect')
-    return { check: resolveConnectOptions, make: (...given) => new ConnectWorker(...given) }
+    const {
+      ConnectWorker,
+      connectFormats: formats,
+      resolveConnectOptions,
+    } = await import('@khlong/connect')
+    return {
+      check: resolveConnectOptions,
+      make: (...given) => new ConnectWorker(...given),
+      formats,
+    }
   },
   streams: async () => {
     const { StreamsApps, resolveStreamsAppsOptions } = await import('@khlong/streams')
@@ -37,16 +59,40 @@ const modules: Record<PartName, () => Promise<PartModule>> = {
     return { check: resolveStreamsAppsOptions, make: (...given) => new StreamsApps(...given) }
   },
   mongodb: async () => {
-    const { MongodbServer, resolveMongodbOptions } = await import('@khlong/mongodb')
-    return { check: resolveMongodbOptions, make: (...given) => new MongodbServer(...given) }
+    const {
+      MongodbServer,
+      mongodbFormats: formats,
+      resolveMongodbOptions,
+    } = await import('@khlong/mongodb')
+    return {
+      check: resolveMongodbOptions,
+      make: (...given) => new MongodbServer(...given),
+      formats,
+    }
   },
   prometheus: async () => {
-    const { PrometheusServer, resolvePrometheusOptions } = await import('@khlong/prometheus')
-    return { check: resolvePrometheusOptions, make: (...given) => new PrometheusServer(...given) }
+    const {
+      PrometheusServer,
+      prometheusFormats: formats,
+      resolvePrometheusOptions,
+    } = await import('@khlong/prometheus')
+    return {
+      check: resolvePrometheusOptions,
+      make: (...given) => new PrometheusServer(...given),
+      formats,
+    }
   },
   grafana: async () => {
-    const { GrafanaServer, resolveGrafanaOptions } = await import('@khlong/grafana')
-    return { check: resolveGrafanaOptions, make: (...given) => new GrafanaServer(...given) }
+    const {
+      GrafanaServer,
+      grafanaFormats: formats,
+      resolveGrafanaOptions,
+    } = await import('@khlong/grafana')
+    return {
+      check: resolveGrafanaOptions,
+      make: (...given) => new GrafanaServer(...given),
+      formats,
+    }
   },
 }
 
@@ -64,4 +110,10 @@ export async function makePart(
   const { check, make } = await modules[name]()
   check(settings, source)
   return make(settings as never, context)
+}
+
+/** The newest versions of files that a part reads and writes. */
+export async function partFormats(name: PartName): Promise<FormatVersions> {
+  const { formats } = await modules[name]()
+  return formats ?? {}
 }

@@ -2,6 +2,7 @@ import { EventEmitter } from 'node:events'
 import http from 'node:http'
 import { describeError, type ListenAddress, listenTcp } from '@khlong/core'
 import { type PartName, partNames } from '../config/part-names.ts'
+import type { BackupRoute } from './backup-route.ts'
 import type { DeviceRoutes } from './device-routes.ts'
 import type { Snapshot } from './snapshot.ts'
 
@@ -11,12 +12,14 @@ export interface StatusServerOptions {
   latest(): Snapshot | undefined
   /** The devices; missing where there is no registry. */
   deviceRoutes?: DeviceRoutes | undefined
+  /** Cuts for backups; missing where there is nothing to cut. */
+  backupRoute?: BackupRoute
   metrics(part: PartName): Promise<string>
 }
 
 /**
  * The platform's own door, on loopback: `/-/parts` (the snapshot as JSON), `/-/events` (each new
- * snapshot as a server-sent event), `/-/devices`, `/-/ready`, and `/metrics/PART` for scraping.
+ * snapshot as a server-sent event), `/-/devices`, `/-/ready`, `/-/backup`, and `/metrics/PART` for scraping.
  */
 export class StatusServer {
   readonly #options: StatusServerOptions
@@ -52,6 +55,7 @@ export class StatusServer {
   async #answer(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', 'http://khlong')
     const { pathname } = url
+    if (await this.#options.backupRoute?.answer(request, response, pathname)) return
     const found = await this.#options.deviceRoutes?.answer(request, url)
     if (found) return send(response, found.status, 'application/json', JSON.stringify(found.body))
     if (request.method !== 'GET') return refuse(response, 405, 'only GET is answered here')

@@ -2,6 +2,8 @@ import { mkdirSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import path from 'node:path'
 import {
+  type Cut,
+  CutFolder,
   type DataFolder,
   describeError,
   formatListen,
@@ -15,6 +17,8 @@ import {
 import type { ClientConnection, OperationCounts, ServerState } from '../commands/context.ts'
 import { CursorTable } from '../commands/cursors.ts'
 import { dispatch } from '../commands/dispatch.ts'
+import { codeError } from '../errors.ts'
+import { mongodbFormats } from '../formats.ts'
 import { type MongodbOptions, type MongodbSettings, resolveMongodbOptions } from '../options.ts'
 import { Catalog } from '../storage/catalog.ts'
 import { StorageEngine } from '../storage/engine.ts'
@@ -45,6 +49,7 @@ export class MongodbServer extends PartBase {
   #housekeeping: Promise<void> = Promise.resolve()
   #address: string | undefined
   #connectionId = 0
+  #copying: Promise<void> = Promise.resolve()
 
   constructor(options: MongodbOptions = {}, context: PartContext = {}) {
     super(context)
@@ -54,6 +59,22 @@ export class MongodbServer extends PartBase {
   /** `mongodb`: host:port */
   get addresses(): Readonly<Record<string, string>> {
     return this.#address === undefined ? {} : { mongodb: this.#address }
+  }
+
+  async cut(into: string): Promise<Cut> {
+    const engine = this.#engine
+    if (!engine || !this.#folder) throw codeError('ShutdownInProgress', 'the server does not run')
+    // A copy that is still being written belongs to somebody who is gone.
+    await this.#copying.catch(() => {})
+    const cut = new CutFolder(this.#folder.path, into)
+    const { settled, written } = engine.copy(cut.expect('store/data.mdb'))
+    this.#copying = written
+    await settled
+    return cut.done(mongodbFormats)
+  }
+
+  cutWritten(): Promise<void> {
+    return this.#copying
   }
 
   protected async onStart(): Promise<void> {
@@ -98,6 +119,7 @@ export class MongodbServer extends PartBase {
     await this.#housekeeping
     const engine = this.#engine
     const catalog = this.#state?.catalog
+    await this.#copying.catch(() => {})
     await engine?.settle()
     catalog?.close()
     await engine?.close()

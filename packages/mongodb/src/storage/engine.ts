@@ -1,4 +1,6 @@
 import { randomBytes } from 'node:crypto'
+import { statSync } from 'node:fs'
+import path from 'node:path'
 import { type Database, open, type RootDatabase } from 'lmdb'
 import { codeError, MongoError } from '../errors.ts'
 
@@ -12,13 +14,15 @@ interface WriteJob {
 }
 
 const FORMAT_KEY = Buffer.from('format')
-const FORMAT = 'khlong-mongodb 1'
+export const formatVersion = 1
+const FORMAT = `khlong-mongodb ${formatVersion}`
 const binary = { encoding: 'binary', keyEncoding: 'binary' } as const
 const TABLES_MAX = 8_192
 // A transaction takes jobs until it has run this long, so that replies do not wait for a long queue.
 const TRANSACTION_MS = 25
 // While one transaction is being flushed the next one may run.
 const IN_FLIGHT_MAX = 2
+const COPY_WATCH_MS = 1
 
 /**
  * One LMDB environment with group commit: jobs that arrive while a transaction is under way share
@@ -105,6 +109,21 @@ export class StorageEngine {
 
   get queueLength(): number {
     return this.#queue.length
+  }
+
+  /**
+   * Copies the whole environment, as one transaction left it, to `file`, the only one of its folder.
+   * Which transaction is settled when `settled` resolves; writes go on meanwhile.
+   */
+  copy(file: string): { readonly settled: Promise<void>; readonly written: Promise<void> } {
+    const settled = Promise.withResolvers<void>()
+    const written = this.#root.backup(path.dirname(file), false)
+    // LMDB takes its snapshot before it writes the first byte.
+    const watch = setInterval(() => {
+      if ((statSync(file, { throwIfNoEntry: false })?.size ?? 0) > 0) settled.resolve()
+    }, COPY_WATCH_MS)
+    written.then(settled.resolve, settled.reject).finally(() => clearInterval(watch))
+    return { settled: settled.promise.finally(() => clearInterval(watch)), written }
   }
 
   /** Accepts no more writes and waits for those that are under way. */

@@ -1,5 +1,5 @@
 import assert from 'node:assert'
-import type { Clock, Logger, TimerHandle } from '@khlong/core'
+import type { Clock, CutFolder, Logger, TimerHandle } from '@khlong/core'
 import { crc32c, type Reader, Writer } from '@khlong/core/bytes'
 import { MqttError } from '../errors.ts'
 import type { SegmentRef } from '../state/journal-port.ts'
@@ -182,6 +182,16 @@ export class SegmentLog {
     if (position <= this.#wanted) return
     this.#wanted = position
     this.#run()
+  }
+
+  /** Keeps every file up to what was written, which is never less than what was acknowledged. */
+  cut(cut: CutFolder): void {
+    for (const segment of this.#segments) {
+      if (segment.writtenBytes === 0) continue
+      // Its file may go a moment before it does, when everything in it has been replaced for good.
+      if (segment === this.#dying?.segment) cut.keepIfThere(segment.name, segment.writtenBytes)
+      else cut.keep(segment.name, segment.writtenBytes)
+    }
   }
 
   /** Makes everything durable and closes the file. */

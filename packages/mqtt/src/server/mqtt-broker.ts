@@ -1,4 +1,6 @@
 import {
+  type Cut,
+  CutFolder,
   type DataFolder,
   type MetricsRegistry,
   openDataFolder,
@@ -11,6 +13,7 @@ import {
 } from '@khlong/core'
 import { RetainedSources } from '../access/retained-sources.ts'
 import { MqttError } from '../errors.ts'
+import { mqttFormats } from '../formats.ts'
 import { diskFolder } from '../journal/folder.ts'
 import { Journal } from '../journal/journal.ts'
 import { Recovery } from '../journal/recovery.ts'
@@ -143,6 +146,14 @@ export class MqttBroker extends PartBase {
 
   metrics(): string {
     return this.#metrics.render()
+  }
+
+  async cut(into: string): Promise<Cut> {
+    // With `persistence: false` there is nothing that outlives the process.
+    if (!this.#folder || !this.#log) return { formats: mqttFormats, files: [] }
+    const cut = new CutFolder(this.#folder.path, into)
+    this.#log.cut(cut)
+    return cut.done(mqttFormats)
   }
 
   protected async onStart(): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Clock, Logger, Random, TimerHandle } from '@khlong/core'
+import type { Clock, CutFolder, Logger, Random, TimerHandle } from '@khlong/core'
 import { PrometheusError } from '../errors.ts'
 import type { AlertmanagerConfig } from './config.ts'
 import { Dispatcher } from './dispatcher.ts'
@@ -106,6 +106,11 @@ export class Alertmanager {
     this.#config = config
     this.#inhibitor = new Inhibitor(config.inhibitRules)
     this.#dispatch()
+  }
+
+  /** Keeps in `folder` of a cut what is remembered now. */
+  cut(cut: CutFolder, folder: string): void {
+    this.#journal.cut(cut, folder)
   }
 
   /** Takes alerts in; resolves when they are kept. @throws PrometheusError `ALERTMANAGER_FULL` */

@@ -1,6 +1,6 @@
 import { type FileHandle, open, readFile, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
-import type { Logger } from '@khlong/core'
+import type { CutFolder, Logger } from '@khlong/core'
 import { crc32c } from '@khlong/core/bytes'
 import { PrometheusError } from '../errors.ts'
 import type { Alert } from './state/alert.ts'
@@ -77,6 +77,14 @@ export class Journal {
     })
   }
 
+  /** Keeps the file up to its last whole record. */
+  cut(cut: CutFolder, folder: string): void {
+    const name = `${folder}/${path.basename(this.#file)}`
+    // While it is written anew the file has another length than the one that is known.
+    if (this.#handle) cut.keep(name, this.#bytes)
+    else cut.keepIfThere(name)
+  }
+
   async close(): Promise<void> {
     await this.#flushing
     await this.#handle?.close()
@@ -101,8 +109,17 @@ export class Journal {
 
   async #write(bytes: Buffer): Promise<void> {
     if (!this.#handle) throw new Error('the journal is closed')
-    await this.#handle.write(bytes, 0, bytes.length, this.#bytes)
-    await this.#handle.datasync()
+    try {
+      for (let done = 0; done < bytes.length; ) {
+        const rest = bytes.length - done
+        done += (await this.#handle.write(bytes, done, rest, this.#bytes + done)).bytesWritten
+      }
+      await this.#handle.datasync()
+    } catch (error) {
+      // Half a record must not stand before whole ones, as where the disk was full for a while.
+      await this.#handle.truncate(this.#bytes)
+      throw error
+    }
     this.#bytes += bytes.length
     if (this.#bytes > this.#compactAt) await this.#compact()
   }
@@ -110,10 +127,21 @@ export class Journal {
   async #compact(): Promise<void> {
     const { snapshot, compactBytes, logger } = this.#options
     const bytes = Buffer.concat([magic, encode(snapshot())])
-    const next = await open(`${this.#file}.new`, 'w')
-    await next.write(bytes)
-    await next.datasync()
-    await next.close()
+    try {
+      const next = await open(`${this.#file}.new`, 'w')
+      try {
+        await next.writeFile(bytes)
+        await next.datasync()
+      } finally {
+        await next.close()
+      }
+    } catch (error) {
+      // The file as it is serves on; what was just written is in it.
+      await rm(`${this.#file}.new`, { force: true })
+      this.#compactAt = this.#bytes * 2
+      logger.warn({ err: error }, 'the journal could not be written anew')
+      return
+    }
     // Windows does not rename over an open file.
     await this.#handle?.close()
     this.#handle = undefined

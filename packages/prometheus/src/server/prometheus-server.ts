@@ -1,6 +1,8 @@
 import type { AddressInfo } from 'node:net'
 import path from 'node:path'
 import {
+  type Cut,
+  CutFolder,
   type DataFolder,
   formatListen,
   MetricsRegistry,
@@ -17,6 +19,7 @@ import packageJson from '../../package.json' with { type: 'json' }
 import { AlertmanagerServer } from '../alertmanager/server/alertmanager-server.ts'
 import { type PrometheusConfig, readConfig } from '../config.ts'
 import { parseDuration } from '../duration.ts'
+import { prometheusFormats } from '../formats.ts'
 import { AlertSender, type OutgoingAlert } from '../notifier/alert-sender.ts'
 import {
   type PrometheusOptions,
@@ -134,6 +137,14 @@ export class PrometheusServer extends PartBase {
     await this.#sender?.apply(config)
     await this.#scrapes?.apply(config)
     await this.#alertmanager?.reload()
+  }
+
+  async cut(into: string): Promise<Cut> {
+    if (!this.#folder || !this.#tsdb) throw new Error('the server does not run')
+    const cut = new CutFolder(this.#folder.path, into)
+    this.#tsdb.cut(cut)
+    this.#alertmanager?.cutInto(cut, 'alertmanager')
+    return cut.done(prometheusFormats)
   }
 
   protected override async onStart(): Promise<void> {

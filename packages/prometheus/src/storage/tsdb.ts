@@ -1,6 +1,7 @@
+import { readdirSync } from 'node:fs'
 import { mkdir, readdir, rm } from 'node:fs/promises'
 import path from 'node:path'
-import type { Clock, Logger } from '@khlong/core'
+import type { Clock, CutFolder, Logger } from '@khlong/core'
 import type { Labels, Matcher } from '../labels.ts'
 import { Block } from './block.ts'
 import { Head, type HeadSeries } from './head.ts'
@@ -18,6 +19,8 @@ export interface TsdbOptions {
   logger: Logger
   clock: Clock
 }
+
+const blockName = /^block-\d+\.khpb$/
 
 /** What became of samples that were appended. */
 export interface AppendResult {
@@ -37,6 +40,8 @@ export class Tsdb {
   readonly #wal: Wal
   #blocks: Block[] = []
   #compacting: Promise<void> | undefined
+  /** Series that the log could not take when they came, as on a full disk. */
+  #unlogged: HeadSeries[] = []
 
   constructor(options: TsdbOptions) {
     this.#options = options
@@ -60,7 +65,7 @@ export class Tsdb {
     for (const name of await readdir(folder)) {
       const file = path.join(folder, name)
       if (name.endsWith('.new')) await rm(file)
-      else if (/^block-\d+\.khpb$/.test(name)) this.#blocks.push(await Block.open(file))
+      else if (blockName.test(name)) this.#blocks.push(await Block.open(file))
     }
     this.#blocks.sort((a, b) => a.minMs - b.minMs)
     await this.#wal.replay(this.#head)
@@ -97,8 +102,21 @@ export class Tsdb {
       this.#head.append(series, timeMs, value, stale)
       written.push({ series, timeMs, value, stale })
     }
-    await this.#wal.append(newSeries, written)
+    const toLog = [...this.#unlogged.splice(0), ...newSeries]
+    try {
+      await this.#wal.append(toLog, written)
+    } catch (error) {
+      this.#unlogged.push(...toLog)
+      throw error
+    }
     return { appended: written.length, outOfOrder, newSeries: newSeries.length }
+  }
+
+  /** Keeps what is stored now. */
+  cut(cut: CutFolder): void {
+    this.#wal.cut(cut, 'wal')
+    for (const name of readdirSync(this.#options.folder))
+      if (blockName.test(name)) cut.keepIfThere(name)
   }
 
   /** Makes what was appended survive power loss. */

@@ -1,6 +1,7 @@
+import { readdirSync } from 'node:fs'
 import { type FileHandle, open, readdir, readFile, rm } from 'node:fs/promises'
 import path from 'node:path'
-import type { Logger } from '@khlong/core'
+import type { CutFolder, Logger } from '@khlong/core'
 import { crc32c, Reader, Writer } from '@khlong/core/bytes'
 import { PrometheusError } from '../errors.ts'
 import { Labels } from '../labels.ts'
@@ -17,6 +18,7 @@ const magic = Buffer.from('KHPW\u0001', 'latin1')
 const kind = { series: 1, samples: 2 } as const
 const segmentBytesMax = 8 << 20
 const recordBytesMax = 64 << 20
+const segmentName = /^\d{8}\.wal$/
 
 /** A sample whose series is known. */
 export interface WalSample {
@@ -34,6 +36,7 @@ export class Wal {
   #file: FileHandle | undefined
   #segment = 0
   #segmentBytes = 0
+  #isClosed = false
   #queue: Promise<void> = Promise.resolve()
 
   constructor(folder: string, logger: Logger) {
@@ -63,16 +66,27 @@ export class Wal {
   }
 
   /** Makes all that was appended survive power loss. */
-  async flush(): Promise<void> {
-    await this.#queue
-    await this.#file?.datasync()
+  flush(): Promise<void> {
+    return this.#serially(async () => this.#file?.datasync())
+  }
+
+  /** Keeps every segment up to its last whole record. */
+  cut(cut: CutFolder, folder: string): void {
+    for (const name of readdirSync(this.#folder)) {
+      if (!segmentName.test(name)) continue
+      const isOpen = this.#file !== undefined && Number.parseInt(name, 10) === this.#segment
+      // Segments go when a checkpoint is whole: what took their place is here too.
+      cut.keepIfThere(`${folder}/${name}`, isOpen ? this.#segmentBytes : undefined)
+    }
   }
 
   /** Starts anew with what the head still holds, and drops the segments before. */
   async checkpoint(head: Head): Promise<void> {
-    const before = await this.#segments()
-    await this.#queue
-    await this.#openNext()
+    let before: number[] = []
+    await this.#serially(async () => {
+      before = await this.#segments()
+      await this.#openNext()
+    })
     for (const series of head.all()) {
       const { timesMs, values, stale } = series.samples(
         Number.NEGATIVE_INFINITY,
@@ -92,27 +106,51 @@ export class Wal {
 
   async close(): Promise<void> {
     await this.flush()
-    await this.#file?.close()
-    this.#file = undefined
+    await this.#serially(async () => {
+      await this.#file?.close()
+      this.#file = undefined
+      this.#isClosed = true
+    })
   }
 
   #write(bytes: Buffer): Promise<void> {
-    const written = this.#queue.then(async () => {
-      if (this.#segmentBytes >= segmentBytesMax) await this.#openNext()
-      await this.#file?.write(bytes)
+    return this.#serially(async () => {
+      if (this.#isClosed) return
+      if (!this.#file || this.#segmentBytes >= segmentBytesMax) await this.#openNext()
+      const file = this.#file!
+      try {
+        await writeFully(file, bytes, this.#segmentBytes)
+      } catch (error) {
+        // Half a record before whole ones would be damage, as where the disk was full for a while.
+        await file.truncate(this.#segmentBytes)
+        throw error
+      }
       this.#segmentBytes += bytes.length
     })
-    // A write that failed is its caller's; the next one is tried all the same.
-    this.#queue = written.catch(() => {})
-    return written
   }
 
+  /** One thing at a time. What failed is its caller's; the next one is tried all the same. */
+  #serially(work: () => Promise<void>): Promise<void> {
+    const done = this.#queue.then(work)
+    this.#queue = done.catch(() => {})
+    return done
+  }
+
+  /** Where that fails no segment is open, and the next write tries again. */
   async #openNext(): Promise<void> {
-    await this.#file?.datasync()
-    await this.#file?.close()
+    const before = this.#file
+    this.#file = undefined
+    await before?.datasync()
+    await before?.close()
+    const file = await open(this.#path(this.#segment + 1), 'w')
+    try {
+      await writeFully(file, magic, 0)
+    } catch (error) {
+      await file.close()
+      throw error
+    }
     this.#segment++
-    this.#file = await open(this.#path(this.#segment), 'w')
-    await this.#file.write(magic)
+    this.#file = file
     this.#segmentBytes = magic.length
   }
 
@@ -143,12 +181,19 @@ export class Wal {
   async #segments(): Promise<number[]> {
     const names = await readdir(this.#folder)
     return names
-      .filter((name) => /^\d{8}\.wal$/.test(name))
+      .filter((name) => segmentName.test(name))
       .map((name) => Number.parseInt(name, 10))
       .sort((a, b) => a - b)
   }
   #path(segment: number): string {
     return path.join(this.#folder, `${String(segment).padStart(8, '0')}.wal`)
+  }
+}
+
+async function writeFully(file: FileHandle, bytes: Buffer, position: number): Promise<void> {
+  for (let done = 0; done < bytes.length; ) {
+    const { bytesWritten } = await file.write(bytes, done, bytes.length - done, position + done)
+    done += bytesWritten
   }
 }
 

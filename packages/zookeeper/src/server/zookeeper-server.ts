@@ -1,5 +1,7 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import {
+  type Cut,
+  CutFolder,
   type DataFolder,
   formatListen,
   openDataFolder,
@@ -11,6 +13,7 @@ import {
   type Vitals,
 } from '@khlong/core'
 import { Reader, type Writer } from '@khlong/core/bytes'
+import { zookeeperFormats } from '../formats.ts'
 import {
   type ResolvedZooKeeperOptions,
   resolveZooKeeperOptions,
@@ -101,6 +104,14 @@ export class ZooKeeperServer extends PartBase {
 
   metrics(): string {
     return this.#metrics.registry.render()
+  }
+
+  async cut(into: string): Promise<Cut> {
+    while (this.#committing) await this.#committing
+    if (!this.#storage || !this.#folder) throw new Error('the server does not run')
+    const cut = new CutFolder(this.#folder.path, into)
+    this.#storage.cut(cut)
+    return cut.done(zookeeperFormats)
   }
 
   protected async onStart(): Promise<void> {

@@ -1,6 +1,7 @@
+import { readdirSync } from 'node:fs'
 import { type FileHandle, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import path from 'node:path'
-import { describeError, type Logger } from '@khlong/core'
+import { type CutFolder, describeError, type Logger } from '@khlong/core'
 import { Reader, Writer } from '@khlong/core/bytes'
 import { ZooKeeperError } from '../errors.ts'
 import type { State } from '../state/state.ts'
@@ -142,6 +143,17 @@ export class Storage {
     await rename(`${file}.tmp`, file)
     await syncFolder(folder)
     await this.#removeOld()
+  }
+
+  /** Keeps every file up to what was flushed. Not to be called while a flush is under way. */
+  cut(cut: CutFolder): void {
+    const names = readdirSync(this.#options.folder).sort()
+    const logs = names.filter((name) => /^log\.[0-9a-f]{16}$/.test(name))
+    for (const name of names.filter((name) => /^snapshot\.[0-9a-f]{16}$/.test(name))) cut.keep(name)
+    const last = logs.at(-1)
+    for (const name of logs)
+      if (name === last && this.#log !== undefined) cut.keep(name, this.#logPosition)
+      else cut.keep(name)
   }
 
   async close(): Promise<void> {

@@ -1,5 +1,6 @@
 import type { AddressInfo } from 'node:net'
 import {
+  type CutFolder,
   type DataFolder,
   formatListen,
   openDataFolder,
@@ -77,6 +78,11 @@ export class AlertmanagerServer extends PartBase {
 
   metrics(): string {
     return this.#metrics.render()
+  }
+
+  /** Keeps in `folder` of a cut, which is of the folder above, what is remembered now. */
+  cutInto(cut: CutFolder, folder: string): void {
+    this.#alertmanager?.cut(cut, folder)
   }
 
   /** Reads the configuration again. @throws SettingsError; what ran before goes on */
