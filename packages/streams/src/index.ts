@@ -18,21 +18,32 @@ export {
   type StreamsAppsOptions,
   type StreamsSettings,
 } from './config.ts'
-export { KGroupedStream, TimeWindowedKStream } from './dsl/kgrouped-stream.ts'
+export {
+  CogroupedKStream,
+  SessionWindowedCogroupedKStream,
+  TimeWindowedCogroupedKStream,
+} from './dsl/cogrouped-kstream.ts'
+export { GlobalKTable } from './dsl/global-ktable.ts'
+export { KGroupedStream } from './dsl/kgrouped-stream.ts'
+export { KGroupedTable } from './dsl/kgrouped-table.ts'
 export { type KeyValue, KStream } from './dsl/kstream.ts'
 export { KTable } from './dsl/ktable.ts'
 export {
   type BufferBounds,
   type Consumed,
   type Grouped,
+  type Joined,
   type Materialized,
   type Named,
   type Produced,
   type Repartitioned,
+  type StreamJoined,
   Suppressed,
   type Suppression,
 } from './dsl/options.ts'
+export { Printed, type PrintOptions } from './dsl/printed.ts'
 export { StreamsBuilder, type StreamsBuilderOptions } from './dsl/streams-builder.ts'
+export { SessionWindowedKStream, TimeWindowedKStream } from './dsl/windowed-kstream.ts'
 export { StreamsError, type StreamsErrorCode } from './errors.ts'
 export type {
   Processor,
@@ -47,6 +58,7 @@ export { serdes } from './serdes/index.ts'
 export type { JsonCheck, StandardSchema } from './serdes/json.ts'
 export type { Serde } from './serdes/serde.ts'
 export { keyValueStore, type ReadOnlyKeyValueStore } from './state/key-value-store.ts'
+export { type ReadOnlySessionStore, sessionStore } from './state/session-store.ts'
 export { type ReadOnlyWindowStore, windowStore } from './state/window-store.ts'
 export {
   type TestInput,
@@ -56,4 +68,15 @@ export {
   TopologyTestDriver,
 } from './testing/topology-test-driver.ts'
 export { Topology } from './topology/topology.ts'
-export { hours, minutes, seconds, TimeWindows, type Window, Windowed } from './windows.ts'
+export {
+  EmitStrategy,
+  hours,
+  JoinWindows,
+  minutes,
+  SessionWindows,
+  SlidingWindows,
+  seconds,
+  TimeWindows,
+  type Window,
+  Windowed,
+} from './windows.ts'

@@ -73,6 +73,130 @@ export class TimeWindows {
   }
 }
 
+/**
+ * Windows of a fixed size that move with the records: one ends at each record, and one begins right
+ * after it. Both ends belong to a window.
+ *
+ * @example
+ * SlidingWindows.ofTimeDifferenceAndGrace(minutes(5), seconds(30))
+ */
+export class SlidingWindows {
+  /** The most that the times of two records of one window differ by. */
+  readonly timeDifferenceMs: number
+  readonly graceMs: number
+
+  private constructor(timeDifferenceMs: number, graceMs: number) {
+    this.timeDifferenceMs = wholeMs('time difference of sliding windows', timeDifferenceMs)
+    this.graceMs = wholeMs('grace of sliding windows', graceMs)
+  }
+
+  /** Records that come after a window's end change nothing any more. */
+  static ofTimeDifferenceWithNoGrace(timeDifferenceMs: number): SlidingWindows {
+    return new SlidingWindows(timeDifferenceMs, 0)
+  }
+
+  /** A window takes records until stream time is more than `graceMs` past its end. */
+  static ofTimeDifferenceAndGrace(timeDifferenceMs: number, graceMs: number): SlidingWindows {
+    return new SlidingWindows(timeDifferenceMs, graceMs)
+  }
+}
+
+/**
+ * Sessions: records of a key that follow each other without a gap that is longer than the inactivity
+ * gap. A record between two sessions makes one of them. Both ends belong to a session.
+ *
+ * @example
+ * SessionWindows.ofInactivityGapAndGrace(minutes(30), minutes(5))
+ */
+export class SessionWindows {
+  readonly inactivityGapMs: number
+  readonly graceMs: number
+
+  private constructor(inactivityGapMs: number, graceMs: number) {
+    this.inactivityGapMs = wholeMs('inactivity gap of sessions', inactivityGapMs)
+    this.graceMs = wholeMs('grace of sessions', graceMs)
+  }
+
+  /** A session is closed when stream time is more than the gap past its end. */
+  static ofInactivityGapWithNoGrace(inactivityGapMs: number): SessionWindows {
+    return new SessionWindows(inactivityGapMs, 0)
+  }
+
+  /** A session takes records until stream time is more than gap and grace past its end. */
+  static ofInactivityGapAndGrace(inactivityGapMs: number, graceMs: number): SessionWindows {
+    return new SessionWindows(inactivityGapMs, graceMs)
+  }
+}
+
+/**
+ * How far apart in time records of two streams may be to be joined.
+ *
+ * @example
+ * JoinWindows.ofTimeDifferenceAndGrace(minutes(5), seconds(30)).after(minutes(10))
+ */
+export class JoinWindows {
+  /** How much earlier the other record may be. */
+  readonly beforeMs: number
+  /** How much later the other record may be. */
+  readonly afterMs: number
+  readonly graceMs: number
+
+  private constructor(beforeMs: number, afterMs: number, graceMs: number) {
+    if (!(beforeMs + afterMs >= 0))
+      throw topologyError(
+        `a join window ends before it begins: ${beforeMs} ms before, ${afterMs} ms after`,
+      )
+    this.beforeMs = beforeMs
+    this.afterMs = afterMs
+    this.graceMs = wholeMs('grace of a join', graceMs)
+  }
+
+  /** A left or outer join gives what found no partner as soon as the window is over. */
+  static ofTimeDifferenceWithNoGrace(timeDifferenceMs: number): JoinWindows {
+    return JoinWindows.ofTimeDifferenceAndGrace(timeDifferenceMs, 0)
+  }
+
+  /** Records may come late by the grace; until then no result without a partner is given. */
+  static ofTimeDifferenceAndGrace(timeDifferenceMs: number, graceMs: number): JoinWindows {
+    const differenceMs = wholeMs('time difference of a join', timeDifferenceMs)
+    return new JoinWindows(differenceMs, differenceMs, graceMs)
+  }
+
+  /** Changes how much earlier the other record may be; a negative number asks for a later one. */
+  before(differenceMs: number): JoinWindows {
+    return new JoinWindows(differenceMs, this.afterMs, this.graceMs)
+  }
+
+  /** Changes how much later the other record may be; a negative number asks for an earlier one. */
+  after(differenceMs: number): JoinWindows {
+    return new JoinWindows(this.beforeMs, differenceMs, this.graceMs)
+  }
+
+  get sizeMs(): number {
+    return this.beforeMs + this.afterMs
+  }
+}
+
+/** When a windowed aggregation gives results: with each record, or once, when its window closes. */
+export type EmitStrategy = 'on-window-update' | 'on-window-close'
+
+/** The two emit strategies of {@link TimeWindowedKStream.emitStrategy}. */
+export const EmitStrategy = {
+  /** Each record gives the new result of its windows. The default. */
+  onWindowUpdate(): EmitStrategy {
+    return 'on-window-update'
+  },
+  /** A window gives one result, when stream time has passed its end and grace. */
+  onWindowClose(): EmitStrategy {
+    return 'on-window-close'
+  },
+} as const
+
+function wholeMs(what: string, ms: number): number {
+  if (Number.isSafeInteger(ms) && ms >= 0) return ms
+  throw topologyError(`the ${what} is a whole number of milliseconds from 0, found ${ms}`)
+}
+
 /** `count` seconds in milliseconds. */
 export const seconds = (count: number): number => count * 1_000
 /** `count` minutes in milliseconds. */

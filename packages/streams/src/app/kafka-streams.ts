@@ -10,6 +10,7 @@ import {
   taskSettings,
 } from '../config.ts'
 import { StreamsError, topologyError } from '../errors.ts'
+import { GlobalTables } from '../runtime/global-tables.ts'
 import { prepareTopics } from '../runtime/internal-topics.ts'
 import type { RestoreProgress } from '../runtime/restore.ts'
 import { newTaskCounts, type TaskCounts } from '../runtime/task.ts'
@@ -64,6 +65,8 @@ export class KafkaStreams implements AsyncDisposable {
   #running: Promise<void> | undefined
   #starting: Promise<void> | undefined
   #closing: (() => Promise<void>)[] = []
+  /** What ended the reading of global tables. */
+  #globalFailure: unknown
 
   constructor(topology: Topology, settings: StreamsSettings, context: KafkaStreamsContext = {}) {
     this.topology = topology
@@ -158,6 +161,20 @@ export class KafkaStreams implements AsyncDisposable {
     )
     const ports = { logger: this.#logger, clock: this.#clock }
     const shared = taskSettings(settings, { ...ports, counts: this.counts })
+    const globals = await GlobalTables.open({
+      topology,
+      settings: shared,
+      client,
+      admin,
+      fetchBytes: settings['fetch.max.bytes'],
+      isCommitted: settings['processing.guarantee'] === 'exactly_once_v2',
+      signal: this.#stopping.signal,
+      onError: (error) => {
+        this.#globalFailure = error
+        this.#stopping.abort()
+      },
+    })
+    if (globals) this.#closing.push(() => globals.close())
     const openSession = (): StreamSession =>
       new StreamSession({
         ...ports,
@@ -168,6 +185,7 @@ export class KafkaStreams implements AsyncDisposable {
         client,
         admin,
         folder,
+        globalStores: globals?.stores,
         processId: folder?.processId ?? this.#processId,
         signal: this.#stopping.signal,
         onRunning: () => {
@@ -185,7 +203,7 @@ export class KafkaStreams implements AsyncDisposable {
     let failure: unknown
     let session = first
     for (let restarts = 0; ; restarts++) {
-      failure = await session.run()
+      failure = (await session.run()) ?? this.#globalFailure
       if (!isMigration(failure) || this.#stopping.signal.aborted) break
       this.#logger.warn(
         { application: this.settings['application.id'], err: failure },

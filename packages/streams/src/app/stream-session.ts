@@ -15,6 +15,7 @@ import { StreamThread } from '../runtime/stream-thread.ts'
 import type { TaskSettings } from '../runtime/task.ts'
 import { sourceTopics } from '../runtime/task-plan.ts'
 import type { StateFolder } from '../state/state-folder.ts'
+import type { StateStore } from '../state/state-store.ts'
 import type { Topology } from '../topology/topology.ts'
 import { pick } from './pick.ts'
 
@@ -26,6 +27,7 @@ export interface StreamSessionOptions {
   readonly client: KafkaClient
   readonly admin: Admin
   readonly folder: StateFolder | undefined
+  readonly globalStores: ReadonlyMap<string, StateStore> | undefined
   /** Tells this instance from all others of the application. */
   readonly processId: string
   readonly clock: Clock

@@ -10,6 +10,7 @@ export class Graph {
   readonly persistentByDefault: boolean
   /** Makes a stream; given here so that tables need not know streams. */
   readonly newStream: <K, V>(parts: StreamParts<K, V>) => KStream<K, V>
+  readonly #usersOfNullKeys = new Set<string>()
   #next = 0
 
   constructor(
@@ -25,11 +26,26 @@ export class Graph {
     const generated = this.newName(prefix)
     return given ?? generated
   }
+  /** The given name with a suffix, or the next one with this prefix. A number is used up either way. */
+  suffixed(given: string | undefined, suffix: string, prefix: string): string {
+    const generated = this.newName(prefix)
+    return given === undefined ? generated : given + suffix
+  }
   newName(prefix: string): string {
     return prefix + String(this.#next++).padStart(10, '0')
   }
   newStoreName(prefix: string): string {
     return this.newName(`${prefix}STATE-STORE-`)
+  }
+
+  /** Says that a node, a left or outer join, gives results for records without key (KIP-962). */
+  usesNullKeys(node: string): void {
+    this.#usersOfNullKeys.add(node)
+  }
+
+  /** Whether a record without key may come from this node to one that uses it. */
+  isNullKeyUsed(node: string): boolean {
+    return this.#usersOfNullKeys.size > 0 && this.topology.leadsTo(node, this.#usersOfNullKeys)
   }
 }
 
@@ -54,6 +70,18 @@ export interface RepartitionPlan<K, V> extends Upstream<K, V> {
 }
 
 /**
+ * Names for the nodes of a repartition. Their numbers are used up whether the names are needed or
+ * not: Java does so, and later names agree.
+ */
+export const repartitionNames = (
+  graph: Graph,
+): { sink: string; filter: string; source: string } => ({
+  sink: graph.newName('KSTREAM-SINK-'),
+  filter: graph.newName('KSTREAM-FILTER-'),
+  source: graph.newName('KSTREAM-SOURCE-'),
+})
+
+/**
  * Sends a stream through a topic of its own, so that records with one key meet in one task, and
  * gives the name of the source node behind it. Records without key end here.
  */
@@ -61,12 +89,7 @@ export function addRepartition<K, V>(plan: RepartitionPlan<K, V>): string {
   const { graph, prefix } = plan
   const suffix = '-repartition'
   const topic = prefix.endsWith(suffix) ? prefix : prefix + suffix
-  // Three numbers are used whether the names are or not: Java does, so later names agree.
-  const names = {
-    sink: graph.newName('KSTREAM-SINK-'),
-    filter: graph.newName('KSTREAM-FILTER-'),
-    source: graph.newName('KSTREAM-SOURCE-'),
-  }
+  const names = repartitionNames(graph)
   if (!/^KSTREAM.*-[0-9]{10}$/.test(prefix)) {
     names.sink = `${topic}-sink`
     names.filter = `${topic}-filter`
@@ -76,7 +99,11 @@ export function addRepartition<K, V>(plan: RepartitionPlan<K, V>): string {
   const valueSerde = plan.valueSerde as Serde<unknown> | undefined
   graph.topology
     .addInternalTopic({ name: topic, partitions: plan.partitions })
-    .addProcessor(names.filter, keyedOnlyProcessor, [plan.node])
+    .addNode(
+      names.filter,
+      keyedOnlyProcessor(() => graph.isNullKeyUsed(names.filter)),
+      [plan.node],
+    )
     .addSink({
       name: names.sink,
       parents: [names.filter],
@@ -90,8 +117,12 @@ export function addRepartition<K, V>(plan: RepartitionPlan<K, V>): string {
       topics: [topic],
       keySerde,
       valueSerde,
-      timestampExtractor: undefined,
-      offsetReset: undefined,
     })
   return names.source
 }
+
+/** Whether a table's store is kept on disk. */
+export const isPersistent = (
+  graph: Graph,
+  { store }: { readonly store?: 'persistent' | 'memory' | undefined },
+): boolean => (store === undefined ? graph.persistentByDefault : store === 'persistent')

@@ -1,78 +1,21 @@
-import { topologyError } from '../errors.ts'
-import {
-  type Aggregation,
-  aggregateProcessor,
-  type TableFlags,
-  windowAggregateProcessor,
-} from '../processors/aggregate.ts'
-import type { Serde } from '../serdes/serde.ts'
-import { longSerde } from '../serdes/serde.ts'
-import { timeWindowedSerde } from '../serdes/windowed.ts'
+import type { Aggregation } from '../processors/aggregate.ts'
+import { aggregateProcessor } from '../processors/aggregate.ts'
+import { storeView } from '../processors/table.ts'
 import { keyValueStore } from '../state/key-value-store.ts'
-import type { StoreSpec } from '../state/state-store.ts'
-import { windowStore } from '../state/window-store.ts'
-import type { ProcessorSupplier } from '../topology/processor-node.ts'
-import type { TimeWindows, Windowed } from '../windows.ts'
-import { addRepartition, type Upstream } from './graph.ts'
-import { isPersistent, KTable } from './ktable.ts'
+import { SessionWindows, type SlidingWindows, type TimeWindows } from '../windows.ts'
+import { CogroupedKStream } from './cogrouped-kstream.ts'
+import { isPersistent } from './graph.ts'
+import {
+  aggregating,
+  counting,
+  countKept,
+  GroupBuilder,
+  type GroupParts,
+  reducing,
+} from './group-builder.ts'
+import { KTable } from './ktable.ts'
 import type { Materialized } from './options.ts'
-
-/** @internal */
-export interface GroupParts<K, V> extends Upstream<K, V> {
-  readonly rekeyed: boolean
-  readonly name: string | undefined
-}
-
-const counting: Aggregation = {
-  initial: () => 0,
-  add: (_key, _value, count) => (count as number) + 1,
-}
-
-const reducing = (reducer: (a: unknown, b: unknown) => unknown): Aggregation => ({
-  initial: () => null,
-  add: (_key, value, reduced) => (reduced === null ? value : reducer(reduced, value)),
-})
-
-/** What an aggregation adds to the topology. */
-interface AggregatePlan<K, A> {
-  readonly prefix: string
-  readonly materialized: Materialized<K, A>
-  readonly storeOf: (storeName: string) => StoreSpec
-  readonly workOf: (storeName: string, flags: TableFlags) => ProcessorSupplier
-}
-
-/** Builds aggregations; a named group shares its repartition topic between them. */
-class GroupBuilder<K, V> {
-  readonly parts: GroupParts<K, V>
-  #repartitioned: string | undefined
-
-  constructor(parts: GroupParts<K, V>) {
-    this.parts = parts
-  }
-
-  build<A>(plan: AggregatePlan<K, A>): { node: string; flags: TableFlags } {
-    const { graph, rekeyed, name: groupName } = this.parts
-    const storeName = plan.materialized.storeName ?? graph.newStoreName(plan.prefix)
-    const node = graph.name(plan.materialized.name, plan.prefix)
-    const flags: TableFlags = { sendOldValues: false }
-    const parent = rekeyed ? this.#repartition(groupName ?? storeName) : this.parts.node
-    graph.topology
-      .addProcessor(node, plan.workOf(storeName, flags), [parent])
-      .addStore(plan.storeOf(storeName), node)
-    return { node, flags }
-  }
-
-  #repartition(prefix: string): string {
-    const { graph, name } = this.parts
-    if (this.#repartitioned !== undefined && name !== undefined) {
-      // The numbers of the names that are not needed are used up all the same, as in Java.
-      for (let count = 0; count < 3; count++) graph.newName('')
-      return this.#repartitioned
-    }
-    this.#repartitioned = addRepartition({ ...this.parts, prefix })
-    return this.#repartitioned
-  }
-}
+import { SessionWindowedKStream, TimeWindowedKStream } from './windowed-kstream.ts'
 
 /** Records by key, ready to be counted, reduced or aggregated. */
 export class KGroupedStream<K, V> {
@@ -83,36 +26,80 @@ export class KGroupedStream<K, V> {
     this.#builder = new GroupBuilder(parts)
   }
 
-  /** How many records each key has had. */
+  /**
+   * How many records each key has had.
+   *
+   * @example
+   * stream.groupByKey().count({ storeName: 'frames-per-sensor' })
+   */
   count(materialized: Materialized<K, number> = {}): KTable<K, number> {
-    return this.#table('KSTREAM-AGGREGATE-', counting, { valueSerde: longSerde, ...materialized })
+    const kept = countKept(this.#builder.parts.graph, materialized)
+    return this.#table('KSTREAM-AGGREGATE-', counting, kept)
   }
 
-  /** Combines the values of each key, two at a time, beginning with its first. */
+  /**
+   * Combines the values of each key, two at a time, beginning with its first.
+   *
+   * @example
+   * stream.groupByKey().reduce((highest, value) => Math.max(highest, value))
+   */
   reduce(reducer: (a: V, b: V) => V, materialized: Materialized<K, V> = {}): KTable<K, V> {
-    return this.#table(
-      'KSTREAM-REDUCE-',
-      reducing(reducer as (a: unknown, b: unknown) => unknown),
-      { ...materialized, valueSerde: materialized.valueSerde ?? this.#builder.parts.valueSerde },
-    )
+    return this.#table('KSTREAM-REDUCE-', reducing(reducer), {
+      ...materialized,
+      valueSerde: materialized.valueSerde ?? this.#builder.parts.valueSerde,
+    })
   }
 
   /**
    * Adds each value to its key's aggregate, which begins as `initializer()`. The aggregator gives a
    * new value and leaves the one that it got as it is; null deletes the key.
+   *
+   * @example
+   * stream.groupByKey().aggregate(
+   *   () => ({ count: 0, sum: 0 }),
+   *   (_key, celsius, { count, sum }) => ({ count: count + 1, sum: sum + celsius }),
+   *   { valueSerde: serdes.json<{ count: number; sum: number }>() },
+   * )
    */
   aggregate<A>(
     initializer: () => A,
     aggregator: (key: K, value: V, aggregate: A) => A,
     materialized: Materialized<K, A> = {},
   ): KTable<K, A> {
-    const add = aggregator as (key: unknown, value: unknown, aggregate: unknown) => unknown
-    return this.#table('KSTREAM-AGGREGATE-', { initial: initializer, add }, materialized)
+    return this.#table('KSTREAM-AGGREGATE-', aggregating(initializer, aggregator), materialized)
   }
 
-  /** The same by windows of time. */
-  windowedBy(windows: TimeWindows): TimeWindowedKStream<K, V> {
-    return new TimeWindowedKStream<K, V>(this.#builder.parts, windows)
+  /**
+   * The same by windows of time, or by sessions.
+   *
+   * @example
+   * stream.groupByKey().windowedBy(TimeWindows.ofSizeWithNoGrace(minutes(5))).count()
+   */
+  windowedBy(windows: TimeWindows | SlidingWindows): TimeWindowedKStream<K, V>
+  windowedBy(windows: SessionWindows): SessionWindowedKStream<K, V>
+  windowedBy(
+    windows: TimeWindows | SlidingWindows | SessionWindows,
+  ): TimeWindowedKStream<K, V> | SessionWindowedKStream<K, V> {
+    return windows instanceof SessionWindows
+      ? new SessionWindowedKStream<K, V>(this.#builder, windows, 'on-window-update')
+      : new TimeWindowedKStream<K, V>(this.#builder, windows, 'on-window-update')
+  }
+
+  /**
+   * Aggregates this stream together with others, each by an aggregator of its own.
+   *
+   * @example
+   * orders.groupByKey().cogroup<Customer>((_id, order, customer) => customer.with(order))
+   *   .cogroup(payments.groupByKey(), (_id, payment, customer) => customer.paid(payment))
+   *   .aggregate(() => new Customer())
+   */
+  cogroup<A>(aggregator: (key: K, value: V, aggregate: A) => A): CogroupedKStream<K, A> {
+    return new CogroupedKStream<K, A>(this.#builder.parts.graph).cogroup(this, aggregator)
+  }
+
+  /** @internal What a cogroup needs of it. */
+  get group(): GroupBuilder<K, V> {
+    return this.#builder
   }
 
   #table<A>(
@@ -124,7 +111,7 @@ export class KGroupedStream<K, V> {
     const { graph } = parts
     const { valueSerde } = materialized
     const keySerde = materialized.keySerde ?? parts.keySerde
-    const { node, flags } = this.#builder.build({
+    const aggregated = this.#builder.build({
       prefix,
       materialized,
       storeOf: (name) =>
@@ -135,105 +122,15 @@ export class KGroupedStream<K, V> {
           persistent: isPersistent(graph, materialized),
           logging: materialized.logging,
         }),
-      workOf: (storeName, tableFlags) => aggregateProcessor(storeName, aggregation, tableFlags),
+      viewOf: storeView,
+      workOf: (storeName, flags) => aggregateProcessor(storeName, aggregation, flags),
     })
     return new KTable<K, A>({
       graph,
-      node,
+      ...aggregated,
       keySerde,
       valueSerde,
-      enableOldValues: () => {
-        flags.sendOldValues = true
-        return true
-      },
       graceMs: undefined,
-      storeName: materialized.storeName,
-    })
-  }
-}
-
-/** Records by key and window, ready to be counted, reduced or aggregated. */
-export class TimeWindowedKStream<K, V> {
-  readonly #builder: GroupBuilder<K, V>
-  readonly #windows: TimeWindows
-
-  /** @internal Comes from `windowedBy`. */
-  constructor(parts: GroupParts<K, V>, windows: TimeWindows) {
-    this.#builder = new GroupBuilder(parts)
-    this.#windows = windows
-  }
-
-  /** How many records each key has had in each window. */
-  count(materialized: Materialized<K, number> = {}): KTable<Windowed<K>, number> {
-    return this.#table('KSTREAM-AGGREGATE-', counting, { valueSerde: longSerde, ...materialized })
-  }
-
-  /** Combines the values of each key and window, two at a time, beginning with the first. */
-  reduce(
-    reducer: (a: V, b: V) => V,
-    materialized: Materialized<K, V> = {},
-  ): KTable<Windowed<K>, V> {
-    return this.#table(
-      'KSTREAM-REDUCE-',
-      reducing(reducer as (a: unknown, b: unknown) => unknown),
-      { ...materialized, valueSerde: materialized.valueSerde ?? this.#builder.parts.valueSerde },
-    )
-  }
-
-  /**
-   * Adds each value to the aggregate of its key and window, which begins as `initializer()`. The
-   * aggregator gives a new value and leaves the one that it got as it is; null deletes it.
-   */
-  aggregate<A>(
-    initializer: () => A,
-    aggregator: (key: K, value: V, aggregate: A) => A,
-    materialized: Materialized<K, A> = {},
-  ): KTable<Windowed<K>, A> {
-    const add = aggregator as (key: unknown, value: unknown, aggregate: unknown) => unknown
-    return this.#table('KSTREAM-AGGREGATE-', { initial: initializer, add }, materialized)
-  }
-
-  #table<A>(
-    prefix: string,
-    aggregation: Aggregation,
-    materialized: Materialized<K, A>,
-  ): KTable<Windowed<K>, A> {
-    const { parts } = this.#builder
-    const { graph } = parts
-    const { sizeMs, graceMs } = this.#windows
-    const { valueSerde } = materialized
-    const keySerde: Serde<K> | undefined = materialized.keySerde ?? parts.keySerde
-    const retentionMs = materialized.retentionMs ?? sizeMs + graceMs
-    if (retentionMs < sizeMs + graceMs)
-      throw topologyError(
-        `retentionMs of ${retentionMs} ms is shorter than the windows and their grace, ${sizeMs + graceMs} ms`,
-      )
-    const { node, flags } = this.#builder.build({
-      prefix,
-      materialized,
-      storeOf: (name) =>
-        windowStore({
-          name,
-          windowSizeMs: sizeMs,
-          retentionMs,
-          keySerde,
-          valueSerde,
-          persistent: isPersistent(graph, materialized),
-          logging: materialized.logging,
-        }),
-      workOf: (storeName, tableFlags) =>
-        windowAggregateProcessor(storeName, this.#windows, aggregation, tableFlags),
-    })
-    return new KTable<Windowed<K>, A>({
-      graph,
-      node,
-      keySerde: keySerde && timeWindowedSerde(keySerde, sizeMs),
-      valueSerde,
-      enableOldValues: () => {
-        flags.sendOldValues = true
-        return true
-      },
-      graceMs,
       storeName: materialized.storeName,
     })
   }

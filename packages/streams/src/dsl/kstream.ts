@@ -1,3 +1,4 @@
+import { topologyError } from '../errors.ts'
 import { adaptProcessor, adaptValuesProcessor } from '../processors/adapter.ts'
 import type { Processor, ValuesProcessor } from '../processors/processor-api.ts'
 import {
@@ -11,19 +12,33 @@ import {
   peekProcessor,
   selectKeyProcessor,
 } from '../processors/stateless.ts'
-import { tableSourceProcessor } from '../processors/table.ts'
+import { type TableView, tableSourceProcessor } from '../processors/table.ts'
+import { streamTableJoinProcessor } from '../processors/table-join.ts'
 import type { Serde } from '../serdes/serde.ts'
 import type { ProcessorSupplier } from '../topology/processor-node.ts'
 import type { StreamPartitioner, TopicNameExtractor } from '../topology/topology.ts'
+import type { JoinWindows } from '../windows.ts'
+import { GlobalKTable, globalTableView } from './global-ktable.ts'
 import { addRepartition, type Graph, type StreamParts } from './graph.ts'
 import { KGroupedStream } from './kgrouped-stream.ts'
-import { type KTable, tableSource } from './ktable.ts'
-import type { Grouped, Materialized, Named, Produced, Repartitioned } from './options.ts'
+import { KTable, tableParts, tableSource } from './ktable.ts'
+import type {
+  Grouped,
+  Joined,
+  Materialized,
+  Named,
+  Produced,
+  Repartitioned,
+  StreamJoined,
+} from './options.ts'
+import { type Printed, printAction } from './printed.ts'
+import { addStreamJoin, type JoinedStream, repartitionForJoin } from './stream-join.ts'
 
 /** A pair of key and value, as `map` and `flatMap` give it. */
 export type KeyValue<K, V> = readonly [key: K, value: V]
 
 type Unknown<T> = (key: unknown, value: unknown) => T
+type Joiner = (value: unknown, otherValue: unknown, key: unknown) => unknown
 
 /**
  * Records, one after the other. Operators give new streams and leave this one as it is; functions
@@ -36,6 +51,8 @@ export class KStream<K, V> {
   readonly #keySerde: Serde<K> | undefined
   readonly #valueSerde: Serde<V> | undefined
   readonly #rekeyed: boolean
+  /** The source node behind a repartition topic that joins of this stream share. */
+  #joinRepartition: string | undefined
 
   /** @internal Streams come from a `StreamsBuilder` and from other streams. */
   constructor(parts: StreamParts<K, V>) {
@@ -105,10 +122,21 @@ export class KStream<K, V> {
     this.#add('KSTREAM-FOREACH-', named, peekProcessor(action as Unknown<void>, false))
   }
 
+  /**
+   * Writes each record as a line, `[label]: key, value`; nothing follows.
+   *
+   * @example
+   * stream.print(Printed.toSysOut({ label: 'frames' }))
+   */
+  print(printed: Printed<K, V>): void {
+    const work = peekProcessor(printAction(printed, this.#node), false)
+    this.#add('KSTREAM-PRINTER-', printed, work)
+  }
+
   /** The records of both streams. There is no order between them. */
   merge(other: KStream<K, V>, named: Named = {}): KStream<K, V> {
     const node = this.#graph.name(named.name, 'KSTREAM-MERGE-')
-    this.#graph.topology.addProcessor(node, passProcessor, [this.#node, other.#node])
+    this.#graph.topology.addNode(node, passProcessor, [this.#node, other.#node])
     return new KStream<K, V>({
       graph: this.#graph,
       node,
@@ -210,6 +238,77 @@ export class KStream<K, V> {
     })
   }
 
+  /**
+   * Joins records of two streams that have one key and whose times are close enough. With a table
+   * or a global table: joins each record with what the table has under its key, or under the key
+   * that a function makes of the record; what finds nothing is left out.
+   *
+   * @example
+   * clicks.join(impressions, (click, impression) => ({ click, impression }),
+   *   JoinWindows.ofTimeDifferenceWithNoGrace(minutes(5)))
+   * frames.join(sensors, (frame, sensor) => ({ ...frame, room: sensor.room }))
+   * frames.join(places, (_key, frame) => frame.place, (frame, place) => ({ ...frame, place }))
+   */
+  join<VO, VR>(
+    other: KStream<K, VO>,
+    joiner: (value: V, otherValue: VO, key: K) => VR,
+    windows: JoinWindows,
+    joined?: StreamJoined<K, V, VO>,
+  ): KStream<K, VR>
+  join<VT, VR>(
+    table: KTable<K, VT>,
+    joiner: (value: V, tableValue: VT, key: K) => VR,
+    joined?: Joined<K, V>,
+  ): KStream<K, VR>
+  join<KG, VG, VR>(
+    table: GlobalKTable<KG, VG>,
+    keyOf: (key: K, value: V) => KG | null,
+    joiner: (value: V, tableValue: VG, key: K) => VR,
+    named?: Named,
+  ): KStream<K, VR>
+  join(other: unknown, ...rest: readonly unknown[]): unknown {
+    return this.#join('inner', other, rest)
+  }
+
+  /**
+   * As {@link KStream.join}, but every record of this stream comes out: what finds nothing has null
+   * on the other side. With two streams it comes out when its window is over.
+   *
+   * @example
+   * orders.leftJoin(payments, (order, payment) => ({ order, isPaid: payment !== null }),
+   *   JoinWindows.ofTimeDifferenceAndGrace(hours(1), minutes(5)))
+   */
+  leftJoin<VO, VR>(
+    other: KStream<K, VO>,
+    joiner: (value: V, otherValue: VO | null, key: K) => VR,
+    windows: JoinWindows,
+    joined?: StreamJoined<K, V, VO>,
+  ): KStream<K, VR>
+  leftJoin<VT, VR>(
+    table: KTable<K, VT>,
+    joiner: (value: V, tableValue: VT | null, key: K) => VR,
+    joined?: Joined<K, V>,
+  ): KStream<K, VR>
+  leftJoin<KG, VG, VR>(
+    table: GlobalKTable<KG, VG>,
+    keyOf: (key: K, value: V) => KG | null,
+    joiner: (value: V, tableValue: VG | null, key: K) => VR,
+    named?: Named,
+  ): KStream<K, VR>
+  leftJoin(other: unknown, ...rest: readonly unknown[]): unknown {
+    return this.#join('left', other, rest)
+  }
+
+  /** As {@link KStream.join} of two streams, but every record of both comes out. */
+  outerJoin<VO, VR>(
+    other: KStream<K, VO>,
+    joiner: (value: V | null, otherValue: VO | null, key: K) => VR,
+    windows: JoinWindows,
+    joined: StreamJoined<K, V, VO> = {},
+  ): KStream<K, VR> {
+    return this.#join('outer', other, [joiner, windows, joined]) as KStream<K, VR>
+  }
+
   /** Reads the records as changes of a table: the newest value of each key. */
   toTable(materialized: Materialized<K, V> = {}): KTable<K, V> {
     const graph = this.#graph
@@ -224,7 +323,7 @@ export class KStream<K, V> {
       { graph, node: name, keySerde, valueSerde },
       storeName,
       materialized,
-      (state) => graph.topology.addProcessor(name, tableSourceProcessor(state), [parent]),
+      (state) => graph.topology.addNode(name, tableSourceProcessor(state), [parent]),
     )
   }
 
@@ -234,7 +333,7 @@ export class KStream<K, V> {
     options: Named & { readonly stores?: readonly string[] } = {},
   ): KStream<KR, VR> {
     const node = this.#graph.name(options.name, 'KSTREAM-PROCESSOR-')
-    this.#graph.topology.addProcessor(node, adaptProcessor(supplier), [this.#node])
+    this.#graph.topology.addNode(node, adaptProcessor(supplier), [this.#node])
     this.#connect(node, options.stores)
     return this.#rekeyedStream(node)
   }
@@ -245,9 +344,120 @@ export class KStream<K, V> {
     options: Named & { readonly stores?: readonly string[] } = {},
   ): KStream<K, VR> {
     const node = this.#graph.name(options.name, 'KSTREAM-PROCESSVALUES-')
-    this.#graph.topology.addProcessor(node, adaptValuesProcessor(supplier), [this.#node])
+    this.#graph.topology.addNode(node, adaptValuesProcessor(supplier), [this.#node])
     this.#connect(node, options.stores)
     return this.#withValues(node)
+  }
+
+  #join(kind: 'inner' | 'left' | 'outer', other: unknown, rest: readonly unknown[]): unknown {
+    if (other instanceof KStream) {
+      const [joiner, windows, joined = {}] = rest as [
+        Joiner,
+        JoinWindows,
+        StreamJoined<K, V, unknown>?,
+      ]
+      return this.#joinStream(kind, other as KStream<K, unknown>, joiner, windows, joined)
+    }
+    if (other instanceof KTable) {
+      const [joiner, joined = {}] = rest as [Joiner, Joined<K, V>?]
+      return this.#joinTable(kind === 'left', other as KTable<K, unknown>, joiner, joined)
+    }
+    if (other instanceof GlobalKTable) {
+      const [keyOf, joiner, named = {}] = rest as [Unknown<unknown>, Joiner, Named?]
+      const node = this.#graph.name(named.name, 'KSTREAM-LEFTJOIN-')
+      const view = globalTableView(other as GlobalKTable<unknown, unknown>)
+      this.#addTableJoin(node, this.#node, { view, isLeft: kind === 'left', keyOf, joiner })
+      return this.#withValues(node)
+    }
+    throw topologyError(
+      `${this.#node}: a stream is joined with a stream, a table or a global table`,
+    )
+  }
+
+  #joinStream(
+    kind: 'inner' | 'left' | 'outer',
+    other: KStream<K, unknown>,
+    joiner: Joiner,
+    windows: JoinWindows,
+    joined: StreamJoined<K, V, unknown>,
+  ): KStream<K, unknown> {
+    const node = addStreamJoin<K, V, unknown>({
+      left: this.#joining(),
+      right: other.#joining(),
+      isLeftOuter: kind !== 'inner',
+      isRightOuter: kind === 'outer',
+      windows,
+      joiner,
+      joined,
+    })
+    return this.#joinResult(node, joined.keySerde)
+  }
+
+  #joinTable(
+    isLeft: boolean,
+    table: KTable<K, unknown>,
+    joiner: Joiner,
+    joined: Joined<K, V>,
+  ): KStream<K, unknown> {
+    if ('gracePeriodMs' in joined || 'gracePeriod' in joined)
+      throw topologyError(
+        `${this.#node}: a grace period for a join with a table needs a versioned table, which is not supported yet`,
+      )
+    const keySerde = joined.keySerde ?? this.#keySerde
+    const valueSerde = joined.valueSerde ?? this.#valueSerde
+    const parent = repartitionForJoin(this.#joining(), joined.name, keySerde, valueSerde)
+    const { node: tableNode, view } = tableParts(table)
+    this.#graph.topology.copartition([parent, tableNode])
+    const node = this.#graph.name(joined.name, isLeft ? 'KSTREAM-LEFTJOIN-' : 'KSTREAM-JOIN-')
+    this.#addTableJoin(node, parent, { view: view(), isLeft, keyOf: (key) => key, joiner })
+    return this.#joinResult(node, joined.keySerde)
+  }
+
+  #addTableJoin(
+    node: string,
+    parent: string,
+    plan: {
+      readonly view: TableView
+      readonly isLeft: boolean
+      readonly keyOf: Unknown<unknown>
+      readonly joiner: Joiner
+    },
+  ): void {
+    const { joiner, view } = plan
+    const work = streamTableJoinProcessor({
+      ...plan,
+      joiner: (key, value, tableValue) => joiner(value, tableValue, key),
+    })
+    this.#graph.topology.addNode(node, work, [parent], view.storeNames)
+    if (plan.isLeft) this.#graph.usesNullKeys(node)
+  }
+
+  #joinResult(node: string, keySerde: Serde<K> | undefined): KStream<K, unknown> {
+    return new KStream<K, unknown>({
+      graph: this.#graph,
+      node,
+      keySerde: keySerde ?? this.#keySerde,
+      valueSerde: undefined,
+      rekeyed: false,
+    })
+  }
+
+  /** What a join sees of this stream, and where it notes what it has added. */
+  #joining(): JoinedStream<K, V> {
+    const stream = this
+    return {
+      graph: this.#graph,
+      node: this.#node,
+      keySerde: this.#keySerde,
+      valueSerde: this.#valueSerde,
+      rekeyed: this.#rekeyed,
+      get joinRepartition() {
+        return stream.#joinRepartition
+      },
+      set joinRepartition(node: string | undefined) {
+        stream.#joinRepartition = node
+      },
+    }
   }
 
   #split(
@@ -262,7 +472,7 @@ export class KStream<K, V> {
     const node = this.#add('KSTREAM-BRANCH-', named, branchProcessor(work))
     const child = (name: string, predicate: Unknown<boolean>): KStream<K, V> => {
       this.#graph.newName('')
-      this.#graph.topology.addProcessor(name, passProcessor, [node])
+      this.#graph.topology.addNode(name, passProcessor, [node])
       work.push({ name, predicate })
       return this.#same(name)
     }
@@ -279,7 +489,7 @@ export class KStream<K, V> {
 
   #add(prefix: string, named: Named, work: ProcessorSupplier): string {
     const node = this.#graph.name(named.name, prefix)
-    this.#graph.topology.addProcessor(node, work, [this.#node])
+    this.#graph.topology.addNode(node, work, [this.#node])
     return node
   }
 

@@ -1,15 +1,38 @@
 import { topologyError } from '../errors.ts'
+import { repartitionMapProcessor } from '../processors/grouped-table.ts'
 import { selectKeyProcessor, toStreamProcessor } from '../processors/stateless.ts'
-import { suppressProcessor } from '../processors/suppress.ts'
-import { type TableState, tableValuesProcessor } from '../processors/table.ts'
+import { suppressedView, suppressProcessor } from '../processors/suppress.ts'
+import {
+  computedView,
+  storeView,
+  type TableState,
+  type TableView,
+  tableValuesProcessor,
+} from '../processors/table.ts'
+import {
+  joinView,
+  type TableJoinKind,
+  tableJoinProcessor,
+  tableMergeProcessor,
+} from '../processors/table-join.ts'
 import type { Serde } from '../serdes/serde.ts'
 import { keyValueStore } from '../state/key-value-store.ts'
 import { suppressBuffer } from '../state/suppress-buffer.ts'
-import type { Graph, Upstream } from './graph.ts'
-import type { KStream } from './kstream.ts'
-import type { Materialized, Named, Suppression } from './options.ts'
+import { isPersistent, type Upstream } from './graph.ts'
+import { KGroupedTable } from './kgrouped-table.ts'
+import type { KeyValue, KStream } from './kstream.ts'
+import {
+  type Grouped,
+  type Materialized,
+  type Named,
+  type Suppression,
+  saysHow,
+} from './options.ts'
 
-interface TableParts<K, V> extends Upstream<K, V> {
+/** @internal */
+export interface TableParts<K, V> extends Upstream<K, V> {
+  /** How to look up what the table has; may add a store for it. */
+  readonly view: () => TableView
   /** Asks for old values beside new ones; `force` may add a store for it. Says whether they come. */
   readonly enableOldValues: (force: boolean) => boolean
   /** The grace of the windows that the keys are of. */
@@ -17,25 +40,24 @@ interface TableParts<K, V> extends Upstream<K, V> {
   readonly storeName: string | undefined
 }
 
+type Joiner = (left: unknown, right: unknown, key: unknown) => unknown
+
+/** @internal What a table is built on, for streams that are joined with it. */
+export let tableParts: <K, V>(table: KTable<K, V>) => TableParts<K, V>
+
 /** The newest value of each key, and its changes. Null values are deletions and reach no function. */
 export class KTable<K, V> {
-  readonly #graph: Graph
-  readonly #node: string
-  readonly #keySerde: Serde<K> | undefined
-  readonly #valueSerde: Serde<V> | undefined
-  readonly #enableOldValues: (force: boolean) => boolean
-  readonly #graceMs: number | undefined
+  static {
+    tableParts = (table) => table.#parts
+  }
+
+  readonly #parts: TableParts<K, V>
   /** The name by which the table's store can be asked, where it has one. */
   readonly queryableStoreName: string | undefined
 
   /** @internal Tables come from a `StreamsBuilder`, from streams and from other tables. */
   constructor(parts: TableParts<K, V>) {
-    this.#graph = parts.graph
-    this.#node = parts.node
-    this.#keySerde = parts.keySerde
-    this.#valueSerde = parts.valueSerde
-    this.#enableOldValues = parts.enableOldValues
-    this.#graceMs = parts.graceMs
+    this.#parts = parts
     this.queryableStoreName = parts.storeName
   }
 
@@ -68,21 +90,21 @@ export class KTable<K, V> {
   toStream(): KStream<K, V>
   toStream<KR>(mapper: (key: K, value: V) => KR, named?: Named): KStream<KR, V>
   toStream<KR>(mapper?: (key: K, value: V) => KR, named: Named = {}): KStream<K | KR, V> {
-    const graph = this.#graph
+    const graph = this.#parts.graph
     const node = graph.name(mapper ? undefined : named.name, 'KTABLE-TOSTREAM-')
-    graph.topology.addProcessor(node, toStreamProcessor, [this.#node])
-    const valueSerde = this.#valueSerde
+    graph.topology.addNode(node, toStreamProcessor, [this.#parts.node])
+    const valueSerde = this.#parts.valueSerde
     if (!mapper)
       return graph.newStream<K | KR, V>({
         graph,
         node,
-        keySerde: this.#keySerde as Serde<K | KR> | undefined,
+        keySerde: this.#parts.keySerde as Serde<K | KR> | undefined,
         valueSerde,
         rekeyed: false,
       })
     const selected = graph.name(named.name, 'KSTREAM-KEY-SELECT-')
     const work = selectKeyProcessor(mapper as (key: unknown, value: unknown) => unknown)
-    graph.topology.addProcessor(selected, work, [node])
+    graph.topology.addNode(selected, work, [node])
     return graph.newStream<K | KR, V>({
       graph,
       node: selected,
@@ -93,44 +115,170 @@ export class KTable<K, V> {
   }
 
   /**
+   * The values of keys that both tables have.
+   *
+   * @example
+   * sensors.join(places, (sensor, place) => ({ ...sensor, place }))
+   */
+  join<VO, VR>(
+    other: KTable<K, VO>,
+    joiner: (value: V, otherValue: VO, key: K) => VR,
+    materialized: Materialized<K, VR> = {},
+  ): KTable<K, VR> {
+    return this.#join('inner', other, joiner as Joiner, materialized)
+  }
+
+  /** The values of keys that this table has; where the other one has none, its value is null. */
+  leftJoin<VO, VR>(
+    other: KTable<K, VO>,
+    joiner: (value: V, otherValue: VO | null, key: K) => VR,
+    materialized: Materialized<K, VR> = {},
+  ): KTable<K, VR> {
+    return this.#join('left', other, joiner as Joiner, materialized)
+  }
+
+  /** The values of keys that one of the tables has; where the other one has none, its value is null. */
+  outerJoin<VO, VR>(
+    other: KTable<K, VO>,
+    joiner: (value: V | null, otherValue: VO | null, key: K) => VR,
+    materialized: Materialized<K, VR> = {},
+  ): KTable<K, VR> {
+    return this.#join('outer', other, joiner as Joiner, materialized)
+  }
+
+  /**
+   * Groups the table by another key and value. Where a value changes, the old one is taken out of its
+   * group and the new one is put into its own, so an aggregation needs a function for both. A null
+   * key or value is in no group.
+   *
+   * @example
+   * sensors
+   *   .groupBy((_id, sensor) => [sensor.place, 1], { keySerde: serdes.string, valueSerde: serdes.integer })
+   *   .reduce((sum, one) => sum + one, (sum, one) => sum - one)
+   */
+  groupBy<KR, VR>(
+    mapper: (key: K, value: V) => KeyValue<KR | null, VR | null>,
+    grouped: Grouped<KR, VR> = {},
+  ): KGroupedTable<KR, VR> {
+    const { graph, node: parent } = this.#parts
+    const node = graph.name(grouped.name, 'KTABLE-SELECT-')
+    const work = repartitionMapProcessor(
+      mapper as (key: unknown, value: unknown) => KeyValue<unknown, unknown>,
+    )
+    graph.topology.addNode(node, work, [parent])
+    this.#parts.enableOldValues(true)
+    const { keySerde, valueSerde, name } = grouped
+    return new KGroupedTable<KR, VR>({
+      graph,
+      node,
+      keySerde,
+      valueSerde,
+      name,
+      newTable: (parts) => new KTable(parts),
+    })
+  }
+
+  /**
    * Holds changes back. Time is stream time: nothing leaves while no record comes, unless the
    * application sets `window.close.idle.ms`.
    */
   suppress(suppressed: Suppression): KTable<K, V> {
-    const graph = this.#graph
+    const graph = this.#parts.graph
     const node = suppressed.name ?? graph.newName('KTABLE-SUPPRESS-')
     const storeName =
       suppressed.name === undefined
         ? graph.newStoreName('KTABLE-SUPPRESS-')
         : `${suppressed.name}-store`
     const untilWindowCloses = suppressed.kind === 'window-close'
-    if (untilWindowCloses && this.#graceMs === undefined)
+    if (untilWindowCloses && this.#parts.graceMs === undefined)
       throw topologyError(
         `${node}: untilWindowCloses needs a table of windowed keys; use untilTimeLimit here`,
       )
     // A result that is held back says what was there before it.
-    this.#enableOldValues(true)
+    this.#parts.enableOldValues(true)
     const work = suppressProcessor({
       storeName,
       untilWindowCloses,
-      waitMs: untilWindowCloses ? this.#graceMs! : suppressed.waitMs,
+      waitMs: untilWindowCloses ? this.#parts.graceMs! : suppressed.waitMs,
       maxRecords: suppressed.maxRecords ?? Number.POSITIVE_INFINITY,
       whenFull: suppressed.whenFull,
     })
-    graph.topology
-      .addProcessor(node, work, [this.#node])
-      .addStore(
-        suppressBuffer({ name: storeName, keySerde: this.#keySerde, valueSerde: this.#valueSerde }),
-        node,
-      )
+    graph.topology.addNode(node, work, [this.#parts.node]).addStore(
+      suppressBuffer({
+        name: storeName,
+        keySerde: this.#parts.keySerde,
+        valueSerde: this.#parts.valueSerde,
+      }),
+      node,
+    )
     return new KTable<K, V>({
       graph,
       node,
-      keySerde: this.#keySerde,
-      valueSerde: this.#valueSerde,
+      keySerde: this.#parts.keySerde,
+      valueSerde: this.#parts.valueSerde,
+      view: () => suppressedView(storeName, this.#parts.view()),
       enableOldValues: () => true,
-      graceMs: this.#graceMs,
+      graceMs: this.#parts.graceMs,
       storeName: undefined,
+    })
+  }
+
+  #join<VO, VR>(
+    kind: TableJoinKind,
+    other: KTable<K, VO>,
+    joiner: Joiner,
+    materialized: Materialized<K, VR>,
+  ): KTable<K, VR> {
+    const { graph, node: leftNode } = this.#parts
+    const { node: rightNode } = other.#parts
+    const { keySerde = this.#parts.keySerde, valueSerde } = materialized
+    // As in Java, whoever says how the result is kept has it kept.
+    const storeName =
+      materialized.storeName ??
+      (saysHow(materialized) ? graph.newStoreName('KTABLE-MERGE-') : undefined)
+    const node = graph.name(materialized.name, 'KTABLE-MERGE-')
+    graph.topology.copartition([leftNode, rightNode])
+    if (kind !== 'inner') this.#parts.enableOldValues(true)
+    if (kind === 'outer') other.#parts.enableOldValues(true)
+    const state: TableState = { storeName, sendOldValues: false }
+    const join = {
+      kind,
+      left: this.#parts.view(),
+      right: other.#parts.view(),
+      joiner: (key: unknown, left: unknown, right: unknown): unknown => joiner(left, right, key),
+    }
+    const leftName = graph.suffixed(materialized.name, '-join-this', 'KTABLE-JOINTHIS-')
+    const rightName = graph.suffixed(materialized.name, '-join-other', 'KTABLE-JOINOTHER-')
+    const plan = { ...join, flags: state }
+    graph.topology
+      .addNode(leftName, tableJoinProcessor(plan, true), [leftNode], join.right.storeNames)
+      .addNode(rightName, tableJoinProcessor(plan, false), [rightNode], join.left.storeNames)
+      .addNode(node, tableMergeProcessor(state), [leftName, rightName])
+    if (storeName !== undefined)
+      graph.topology.addStore(
+        keyValueStore({
+          name: storeName,
+          keySerde,
+          valueSerde,
+          persistent: isPersistent(graph, materialized),
+          logging: materialized.logging,
+        }),
+        node,
+      )
+    return new KTable<K, VR>({
+      graph,
+      node,
+      keySerde,
+      valueSerde,
+      view: () => (storeName === undefined ? joinView(join) : storeView(storeName)),
+      enableOldValues: () => {
+        this.#parts.enableOldValues(true)
+        other.#parts.enableOldValues(true)
+        state.sendOldValues = true
+        return true
+      },
+      graceMs: undefined,
+      storeName: materialized.storeName,
     })
   }
 
@@ -140,7 +288,7 @@ export class KTable<K, V> {
   ): KTable<K, V> {
     const compute = (key: unknown, value: unknown): unknown =>
       predicate(key as K, value as V) ? value : null
-    const valueSerde = materialized.valueSerde ?? this.#valueSerde
+    const valueSerde = materialized.valueSerde ?? this.#parts.valueSerde
     return this.#derive('KTABLE-FILTER-', compute, true, materialized, valueSerde)
   }
 
@@ -151,20 +299,19 @@ export class KTable<K, V> {
     materialized: Materialized<K, VR>,
     valueSerde: Serde<VR> | undefined,
   ): KTable<K, VR> {
-    const graph = this.#graph
+    const graph = this.#parts.graph
     const { storeName } = materialized
-    const { keySerde = this.#keySerde } = materialized
-    const saysHow = materialized.keySerde ?? materialized.valueSerde ?? materialized.store
-    if (storeName === undefined && saysHow !== undefined) graph.newStoreName(prefix)
+    const { keySerde = this.#parts.keySerde } = materialized
+    if (storeName === undefined && saysHow(materialized)) graph.newStoreName(prefix)
     const node = graph.name(materialized.name, prefix)
     const state: TableState = { storeName, sendOldValues: false }
-    const parentOldValues = this.#enableOldValues
+    const parent = this.#parts
     const enableOldValues = (force: boolean): boolean => {
       if (!state.sendOldValues)
-        state.sendOldValues = storeName !== undefined || parentOldValues(force)
+        state.sendOldValues = storeName !== undefined || parent.enableOldValues(force)
       return state.sendOldValues
     }
-    graph.topology.addProcessor(node, tableValuesProcessor(compute, state, isFilter), [this.#node])
+    graph.topology.addNode(node, tableValuesProcessor(compute, state, isFilter), [this.#parts.node])
     if (storeName !== undefined)
       graph.topology.addStore(
         keyValueStore({
@@ -183,18 +330,14 @@ export class KTable<K, V> {
       node,
       keySerde,
       valueSerde,
+      view: () =>
+        storeName === undefined ? computedView(parent.view(), compute) : storeView(storeName),
       enableOldValues,
-      graceMs: this.#graceMs,
+      graceMs: this.#parts.graceMs,
       storeName,
     })
   }
 }
-
-/** Whether a table's store is kept on disk. */
-export const isPersistent = (
-  graph: Graph,
-  { store }: { readonly store?: 'persistent' | 'memory' | undefined },
-): boolean => (store === undefined ? graph.persistentByDefault : store === 'persistent')
 
 /**
  * A table that is read from a stream. It has a store where it is materialized by name, or where
@@ -225,6 +368,10 @@ export function tableSource<K, V>(
   if (materialized.storeName !== undefined) materialize()
   return new KTable<K, V>({
     ...upstream,
+    view() {
+      if (state.storeName === undefined) materialize()
+      return storeView(storeName)
+    },
     enableOldValues(force) {
       if (state.storeName === undefined && !force) return false
       if (state.storeName === undefined) materialize()

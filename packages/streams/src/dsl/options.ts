@@ -41,6 +41,26 @@ export interface Repartitioned<K, V> extends Named {
   readonly partitioner?: StreamPartitioner<K, V> | undefined
 }
 
+/**
+ * How a stream is joined with a table. There is no grace period: it would need a versioned table,
+ * which this library does not have yet.
+ */
+export interface Joined<K, V> extends Named {
+  readonly keySerde?: Serde<K> | undefined
+  readonly valueSerde?: Serde<V> | undefined
+}
+
+/** How two streams are joined. The name is that of the nodes and of the repartition topics. */
+export interface StreamJoined<K, V, VO> extends Named {
+  readonly keySerde?: Serde<K> | undefined
+  readonly valueSerde?: Serde<V> | undefined
+  readonly otherValueSerde?: Serde<VO> | undefined
+  /** What the names of the stores begin with. Default: the names of their nodes, by Java's rules. */
+  readonly storeName?: string | undefined
+  /** Settings of the changelog topics beside the defaults; false keeps no changelogs. */
+  readonly logging?: Readonly<Record<string, string>> | false | undefined
+}
+
 /** How a table is kept. */
 export interface Materialized<K, V> extends Named {
   /** A store without a name gets one by Java's rules, and cannot be asked. */
@@ -53,6 +73,12 @@ export interface Materialized<K, V> extends Named {
   readonly store?: 'persistent' | 'memory' | undefined
   /** Settings of the changelog topic beside the defaults; false keeps no changelog. */
   readonly logging?: Readonly<Record<string, string>> | false | undefined
+}
+
+/** @internal Whether a word is said about how a table is kept, beside its name. */
+export const saysHow = <K, V>(materialized: Materialized<K, V>): boolean => {
+  const { keySerde, valueSerde, store, retentionMs, logging } = materialized
+  return [keySerde, valueSerde, store, retentionMs, logging].some((said) => said !== undefined)
 }
 
 /** What bounds a suppress buffer by count; without it the buffer takes what comes. */

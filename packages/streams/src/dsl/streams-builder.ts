@@ -1,7 +1,9 @@
-import { tableSourceProcessor } from '../processors/table.ts'
+import { storeView, tableSourceProcessor } from '../processors/table.ts'
 import type { Serde } from '../serdes/serde.ts'
+import { keyValueStore } from '../state/key-value-store.ts'
 import type { StoreSpec } from '../state/state-store.ts'
-import type { TimestampExtractor, Topology } from '../topology/topology.ts'
+import type { SourceSpec, TimestampExtractor, Topology } from '../topology/topology.ts'
+import { GlobalKTable } from './global-ktable.ts'
 import { Graph } from './graph.ts'
 import { KStream } from './kstream.ts'
 import { type KTable, tableSource } from './ktable.ts'
@@ -51,15 +53,43 @@ export class StreamsBuilder {
   ): KTable<K, V> {
     const graph = this.#graph
     const storeName = materialized.storeName ?? graph.newStoreName(`${topic}-`)
-    const sourceName = graph.name(consumed.name, 'KSTREAM-SOURCE-')
-    const name = graph.name(consumed.name && `${consumed.name}-table-source`, 'KTABLE-SOURCE-')
+    const sourceName = graph.suffixed(consumed.name, '-source', 'KSTREAM-SOURCE-')
+    const name = graph.name(consumed.name, 'KTABLE-SOURCE-')
     const source = this.#source(sourceName, topic, consumed)
     const keySerde = materialized.keySerde ?? consumed.keySerde
     const valueSerde = materialized.valueSerde ?? consumed.valueSerde
     const upstream = { graph, node: name, keySerde, valueSerde }
     return tableSource(upstream, storeName, materialized, (state) =>
-      graph.topology.addProcessor(name, tableSourceProcessor(state), [source]),
+      graph.topology.addNode(name, tableSourceProcessor(state), [source]),
     )
+  }
+
+  /**
+   * The newest value of each key of a topic, as a whole on every instance: for small tables that
+   * streams are joined with by any key. The application starts when it has been read to its end.
+   *
+   * @example
+   * const places = builder.globalTable('places', { keySerde: serdes.string, valueSerde: place })
+   * frames.join(places, (_key, frame) => frame.placeId, (frame, place) => ({ ...frame, place }))
+   */
+  globalTable<K = unknown, V = unknown>(
+    topic: string,
+    consumed: Consumed<K, V> = {},
+    materialized: Materialized<K, V> = {},
+  ): GlobalKTable<K, V> {
+    const graph = this.#graph
+    const storeName = materialized.storeName ?? graph.newStoreName(`${topic}-`)
+    const sourceName = graph.suffixed(consumed.name, '-source', 'KSTREAM-SOURCE-')
+    const name = graph.name(consumed.name, 'KTABLE-SOURCE-')
+    const keySerde = materialized.keySerde ?? consumed.keySerde
+    const valueSerde = materialized.valueSerde ?? consumed.valueSerde
+    const supplier = tableSourceProcessor({ storeName, sendOldValues: false })
+    graph.topology.addGlobalTable(
+      sourceSpec(sourceName, [topic], consumed),
+      { name, supplier },
+      keyValueStore({ name: storeName, keySerde, valueSerde, persistent: false, logging: false }),
+    )
+    return new GlobalKTable<K, V>(storeView(storeName), materialized.storeName)
   }
 
   /** Adds a store for processors; `process` and `processValues` name it. */
@@ -82,14 +112,20 @@ export class StreamsBuilder {
     const known = this.#sources.get(list.join())
     if (known !== undefined) return known
     this.#sources.set(list.join(), name)
-    this.#graph.topology.addSource({
-      name,
-      topics: list,
-      keySerde: consumed.keySerde as Serde<unknown> | undefined,
-      valueSerde: consumed.valueSerde as Serde<unknown> | undefined,
-      timestampExtractor: consumed.timestampExtractor as TimestampExtractor | undefined,
-      offsetReset: consumed.offsetReset,
-    })
+    this.#graph.topology.addSource(sourceSpec(name, list, consumed))
     return name
   }
 }
+
+const sourceSpec = <K, V>(
+  name: string,
+  topics: readonly string[],
+  consumed: Consumed<K, V>,
+): Omit<SourceSpec, 'kind' | 'parents'> => ({
+  name,
+  topics,
+  keySerde: consumed.keySerde as Serde<unknown> | undefined,
+  valueSerde: consumed.valueSerde as Serde<unknown> | undefined,
+  timestampExtractor: consumed.timestampExtractor as TimestampExtractor | undefined,
+  offsetReset: consumed.offsetReset,
+})

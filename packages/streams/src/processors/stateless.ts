@@ -13,13 +13,18 @@ export const filterProcessor =
     },
   })
 
-/** Drops what has no key: in front of every repartition topic. */
-export const keyedOnlyProcessor: ProcessorSupplier = (context) => ({
-  process(key, value, timestampMs) {
-    if (key === null) context.drop('null-key')
-    else context.forward(key, value, timestampMs)
-  },
-})
+/** Drops what has no key, in front of a repartition topic, where nothing behind it can use that. */
+export const keyedOnlyProcessor =
+  (isNullKeyUsed: () => boolean): ProcessorSupplier =>
+  (context) => {
+    const passesAll = isNullKeyUsed()
+    return {
+      process(key, value, timestampMs) {
+        if (key === null && !passesAll) context.drop('null-key')
+        else context.forward(key, value, timestampMs)
+      },
+    }
+  }
 
 export const passProcessor: ProcessorSupplier = (context) => ({
   process: (key, value, timestampMs) => context.forward(key, value, timestampMs),

@@ -3,6 +3,7 @@ import type { Change } from '../record.ts'
 import type { Buffered, SuppressBuffer } from '../state/suppress-buffer.ts'
 import type { NodeContext, NodeProcessor, ProcessorSupplier } from '../topology/processor-node.ts'
 import type { Windowed } from '../windows.ts'
+import type { TableEntry, TableView } from './table.ts'
 
 /** How results are held back. */
 export interface SuppressPlan {
@@ -14,6 +15,22 @@ export interface SuppressPlan {
   readonly maxRecords: number
   readonly whenFull: 'emit-early' | 'shut-down'
 }
+
+/** Looks things up as they were before what is held back. */
+export const suppressedView = (storeName: string, parent: TableView): TableView => ({
+  storeNames: [storeName, ...parent.storeNames],
+  open(context) {
+    const buffer = context.store(storeName) as SuppressBuffer<unknown, unknown>
+    const getter = parent.open(context)
+    return (key): TableEntry | undefined => {
+      const buffered = buffer.find(key)
+      if (!buffered) return getter(key)
+      // What was before has no time of its own, as in Java.
+      const { priorValue } = buffered
+      return priorValue === null ? undefined : { value: priorValue, timestampMs: -1 }
+    }
+  },
+})
 
 /** Holds a table's changes back until stream time says that they may leave. */
 export const suppressProcessor =

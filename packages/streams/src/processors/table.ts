@@ -1,7 +1,45 @@
 import { Change } from '../record.ts'
 import type { KeyValueStore } from '../state/key-value-store.ts'
-import type { ProcessorSupplier } from '../topology/processor-node.ts'
+import type { NodeContext, ProcessorSupplier } from '../topology/processor-node.ts'
 import type { TableFlags } from './aggregate.ts'
+
+/** A table's value for a key, which is not null. */
+export interface TableEntry {
+  readonly value: unknown
+  readonly timestampMs: number
+}
+
+/** Gives a table's value for a key, where it has one. */
+export type TableGetter = (key: unknown) => TableEntry | undefined
+
+/** How a node looks up what a table has: in its store, or in those of the tables that it is made of. */
+export interface TableView {
+  /** Stores that a node which looks things up must be connected to. */
+  readonly storeNames: readonly string[]
+  open(context: NodeContext): TableGetter
+}
+
+/** Looks things up in a table's own store. */
+export const storeView = (storeName: string): TableView => ({
+  storeNames: [storeName],
+  open(context) {
+    const store = context.store(storeName) as KeyValueStore<unknown, unknown>
+    return (key) => store.find(key) as TableEntry | undefined
+  },
+})
+
+/** Makes each value of the one that another table has. */
+export const computedView = (view: TableView, compute: Compute): TableView => ({
+  storeNames: view.storeNames,
+  open(context) {
+    const getter = view.open(context)
+    return (key) => {
+      const entry = getter(key)
+      const value = entry ? compute(key, entry.value) : null
+      return entry && value !== null ? { value, timestampMs: entry.timestampMs } : undefined
+    }
+  },
+})
 
 /** A table's flags, and the store that holds it, where one does. Read when a task starts. */
 export interface TableState extends TableFlags {

@@ -19,7 +19,8 @@ export async function prepareTopics(
   const applicationId = settings['application.id']
   const { external } = sourceTopics(topology, applicationId)
   let topics = await describe(admin)
-  const missing = external.filter((topic) => !topics.has(topic))
+  const read = [...external, ...topology.globalTables().map(({ topic }) => topic)]
+  const missing = read.filter((topic) => !topics.has(topic))
   const partitions = settings['create.source.topics']
   if (missing.length > 0 && partitions === 0)
     throw new StreamsError(

@@ -10,7 +10,7 @@ import type {
 import type { ResolvedStreamsSettings } from '../config.ts'
 import { StreamsError } from '../errors.ts'
 import type { StateFolder } from '../state/state-folder.ts'
-import type { StoreSpec } from '../state/state-store.ts'
+import type { StateStore, StoreSpec } from '../state/state-store.ts'
 import type { SubTopology, Topology } from '../topology/topology.ts'
 import { partitionKey } from './group-assignor.ts'
 import { taskMigrated } from './migration.ts'
@@ -40,6 +40,8 @@ export interface StreamThreadOptions {
   readonly consumer: Consumer
   readonly collector: ProducerCollector
   readonly folder: StateFolder | undefined
+  /** Stores of global tables, which every task may read. */
+  readonly globalStores: ReadonlyMap<string, StateStore> | undefined
   readonly plan: () => Promise<TaskPlan>
   readonly clock: Clock
   readonly logger: Logger
@@ -183,6 +185,7 @@ export class StreamThread {
         collector,
         realTopic: this.#realTopic,
         openBacking,
+        globalStores: this.#options.globalStores,
       })
       return new RunningTask(task, planned, clock.nowMs())
     })

@@ -39,6 +39,12 @@ export class TaskNode implements NodeContext {
   get taskId(): string {
     return this.#task.id
   }
+  get emitIntervalMs(): number {
+    return this.#task.emitIntervalMs
+  }
+  get processorTimes(): Map<string, number> {
+    return this.#task.processorTimes
+  }
 
   /** Does this node's work; what it throws goes to the processing exception handler. */
   run(key: unknown, value: unknown, timestampMs: number): void {
@@ -79,6 +85,8 @@ export class TaskNode implements NodeContext {
   }
 
   store(name: string): StateStore {
+    const globalStore = this.#task.globalStore(name)
+    if (globalStore) return globalStore
     if (!this.#stores.has(name))
       throw topologyError(`${this.nodeName} is not connected to a store ${name}`)
     return this.#task.store(name)

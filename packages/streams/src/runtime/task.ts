@@ -1,6 +1,7 @@
 import type { Clock, Logger } from '@khlong/core'
 import { StreamsError, topologyError } from '../errors.ts'
 import { type CarriedHeaders, type RawRecord, TaskRecord } from '../record.ts'
+import type { WrappingSerde } from '../serdes/change.ts'
 import type { Serde } from '../serdes/serde.ts'
 import type { StateStore, StoreBacking, StoreSpec } from '../state/state-store.ts'
 import type { Cancellable, DropReason, PunctuationType } from '../topology/processor-node.ts'
@@ -32,6 +33,8 @@ export interface TaskSettings {
   readonly timestampExtractor: TimestampExtractor | undefined
   readonly errors: ErrorHandlers
   readonly cacheBytes: number
+  /** How far apart, by the clock on the wall, looks for windows that have closed are. Default 1 s, as in Java. */
+  readonly emitIntervalMs?: number
   readonly logger: Logger
   readonly clock: Clock
   readonly counts: TaskCounts
@@ -60,6 +63,8 @@ export interface TaskOptions {
   /** Names of internal topics have no application's id in a topology; this gives the real name. */
   readonly realTopic: (topic: string) => string
   readonly openBacking: (store: StoreSpec) => StoreBacking | undefined
+  /** Stores of global tables, which every node may read. */
+  readonly globalStores?: ReadonlyMap<string, StateStore> | undefined
 }
 
 interface TaskSource {
@@ -84,10 +89,13 @@ export class StreamTask {
     string,
     { readonly store: StateStore; readonly spec: StoreSpec }
   >()
+  /** Times that processors keep under names of their own; they go into the commit. */
+  readonly processorTimes: Map<string, number> = new Map<string, number>()
   streamTimeMs = -1
   readonly #settings: TaskSettings
   readonly #collector: RecordCollector
   readonly #realTopic: (topic: string) => string
+  readonly #globalStores: ReadonlyMap<string, StateStore>
   readonly #nodes = new Map<string, TaskNode>()
   readonly #sources = new Map<string, TaskSource>()
   readonly #streamTimePunctuations = new PunctuationQueue()
@@ -101,6 +109,7 @@ export class StreamTask {
     this.#settings = options.settings
     this.#collector = options.collector
     this.#realTopic = options.realTopic
+    this.#globalStores = options.globalStores ?? new Map()
     for (const spec of options.subTopology.stores) {
       const store = spec.create({
         keySerde: (given) => this.keySerde(given, spec.name),
@@ -216,6 +225,15 @@ export class StreamTask {
     for (const { store } of this.stores.values()) store.close()
   }
 
+  get emitIntervalMs(): number {
+    return this.#settings.emitIntervalMs ?? 1_000
+  }
+
+  /** The store of a global table, where there is one of that name. */
+  globalStore(name: string): StateStore | undefined {
+    return this.#globalStores.get(name)
+  }
+
   store(name: string): StateStore {
     const held = this.stores.get(name)
     if (!held) throw topologyError(`task ${this.id} has no store ${name}`)
@@ -227,6 +245,10 @@ export class StreamTask {
   }
 
   valueSerde<V>(given: Serde<V> | undefined, where: string): Serde<V> {
+    if (given && 'withFallback' in given)
+      return (given as WrappingSerde<V, unknown>).withFallback(() =>
+        serdeOr(this.#settings.valueSerde, 'value', where),
+      )
     return given ?? (serdeOr(this.#settings.valueSerde, 'value', where) as Serde<V>)
   }
 

@@ -11,7 +11,7 @@ import {
   shortSerde,
   stringSerde,
 } from './serde.ts'
-import { timeWindowedSerde } from './windowed.ts'
+import { sessionWindowedSerde, timeWindowedSerde } from './windowed.ts'
 
 /** The serdes that come with the library; numbers have the layout of Java's. */
 export const serdes: {
@@ -26,6 +26,7 @@ export const serdes: {
   readonly boolean: Serde<boolean>
   readonly json: typeof jsonSerde
   readonly timeWindowed: typeof timeWindowedSerde
+  readonly sessionWindowed: typeof sessionWindowedSerde
 } = {
   string: stringSerde,
   bytes: bytesSerde,
@@ -38,4 +39,5 @@ export const serdes: {
   boolean: booleanSerde,
   json: jsonSerde,
   timeWindowed: timeWindowedSerde,
+  sessionWindowed: sessionWindowedSerde,
 }

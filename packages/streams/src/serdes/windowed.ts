@@ -42,6 +42,46 @@ export function timeWindowedSerde<K>(inner: Serde<K>, windowSizeMs: number): Win
   }
 }
 
+/**
+ * Keys of sessions in Java's layout, which is that of a session store's changelog, too: the key's
+ * bytes, then the session's end and its start as int64.
+ */
+export function sessionWindowedSerde<K>(inner: Serde<K>): WindowedSerde<K> {
+  return {
+    inner,
+    serialize: ({ key, window }) =>
+      sessionStoreKey(inner.serialize(key), window.startMs, window.endMs),
+    deserialize(bytes) {
+      const split = splitSessionStoreKey(bytes)
+      if (!split) throw new RangeError(`session key of ${bytes.byteLength} bytes`)
+      const { key, startMs, endMs } = split
+      return new Windowed(inner.deserialize(key), { startMs, endMs })
+    },
+  }
+}
+
+/** A key of a session store's changelog: key, end as int64, start as int64. */
+export function sessionStoreKey(key: Buffer, startMs: number, endMs: number): Buffer {
+  const bytes = Buffer.allocUnsafe(key.byteLength + 2 * timestampBytes)
+  key.copy(bytes)
+  writeInt64(bytes, endMs, key.byteLength)
+  writeInt64(bytes, startMs, key.byteLength + timestampBytes)
+  return bytes
+}
+
+/** Takes a changelog key of a session store apart; undefined where it is too short. `key` is borrowed. */
+export function splitSessionStoreKey(
+  bytes: Buffer,
+): { key: Buffer; startMs: number; endMs: number } | undefined {
+  const keyEnd = bytes.byteLength - 2 * timestampBytes
+  if (keyEnd < 0) return undefined
+  return {
+    key: bytes.subarray(0, keyEnd),
+    startMs: readInt64(bytes, keyEnd + timestampBytes),
+    endMs: readInt64(bytes, keyEnd),
+  }
+}
+
 /** A key of a window store's changelog: key, start as int64, sequence number 0 as int32. */
 export function windowStoreKey(key: Buffer, startMs: number): Buffer {
   return withWindowStart(key, startMs, sequenceBytes)

@@ -77,7 +77,7 @@ export type KeyIdentity = string | number | bigint
 export function keyIdentity<K>(key: K, serde: Serde<K>): KeyIdentity {
   if (isPrimitive(key)) return key
   if (key instanceof Windowed && isPrimitive(key.key)) {
-    key.identity ??= `${key.window.startMs}@${key.key}`
+    key.identity ??= `${key.window.startMs}/${key.window.endMs}@${key.key}`
     return key.identity
   }
   return serde.serialize(key).toString('latin1')

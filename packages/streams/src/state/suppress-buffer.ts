@@ -102,6 +102,11 @@ export class SuppressBuffer<K, V> implements StateStore {
     })
   }
 
+  /** What is held back of a key. */
+  find(key: K): Readonly<Buffered<K, V>> | undefined {
+    return this.#index.get(this.identity(key))
+  }
+
   /** Takes out results while `until` holds for the time of the next one, in their order. */
   evictWhile(until: (timeMs: number) => boolean, emit: (result: Buffered<K, V>) => void): void {
     for (let timeMs = this.#times[0]; timeMs !== undefined; timeMs = this.#times[0]) {

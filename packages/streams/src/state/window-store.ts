@@ -32,6 +32,8 @@ export interface WindowStoreOptions<K, V> {
   /** Kept on disk beside the changelog. Default true, as in Java. */
   readonly persistent?: boolean | undefined
   readonly logging?: Readonly<Record<string, string>> | false | undefined
+  /** Keeps a window 1 ms longer, as Java's store for final results does. */
+  readonly isForFinalResults?: boolean | undefined
 }
 
 /** A store of values by key and window, of which old windows go by themselves. */
@@ -48,6 +50,13 @@ export function windowStore<K, V>(options: WindowStoreOptions<K, V>): StoreSpec 
     retentionMs: options.retentionMs,
     create: (environment) => new WindowStore(options, environment),
   }
+}
+
+interface FoundWindow<K, V> {
+  readonly bytes: Buffer
+  readonly key: K
+  readonly value: V | null
+  readonly timestampMs: number
 }
 
 /** Invariant: every entry lies in the segment of its window's start, and no segment has expired. */
@@ -70,7 +79,7 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
   constructor(options: WindowStoreOptions<K, V>, environment: StoreEnvironment) {
     this.name = options.name
     this.#windowSizeMs = options.windowSizeMs
-    this.#retentionMs = options.retentionMs
+    this.#retentionMs = options.retentionMs + (options.isForFinalResults ? 1 : 0)
     this.#keySerde = environment.keySerde(options.keySerde)
     this.#valueSerde = environment.valueSerde(options.valueSerde)
     this.#backing = environment.backing
@@ -128,25 +137,54 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
     }
   }
 
+  /** The entries of a key's windows that start within the two times, both included, earliest first. */
+  *fetchEntries(key: K, fromMs: number, toMs: number): Generator<Readonly<Entry<K, V>>> {
+    const keyBytes = this.#keySerde.serialize(key)
+    for (const start of this.#starts(fromMs, toMs, keyBytes)) {
+      const entry = this.find(key, start)
+      if (entry) yield entry
+    }
+  }
+
+  /** The earliest start of a window at `fromMs` or later. */
+  firstStartMs(fromMs: number): number | undefined {
+    return this.#starts(fromMs, Number.MAX_SAFE_INTEGER)[0]
+  }
+
   *all(): Generator<readonly [key: Windowed<K>, value: V]> {
-    for (const start of this.#starts(0, Number.MAX_SAFE_INTEGER)) {
-      const found = new Map<string, readonly [bytes: Buffer, key: K, value: V | null]>()
+    for (const { windowed, value } of this.fetchAll(0, Number.MAX_SAFE_INTEGER))
+      yield [windowed, value]
+  }
+
+  /** The windows of all keys that start within the two times, both included, in the order of `all`. */
+  *fetchAll(
+    fromMs: number,
+    toMs: number,
+  ): Generator<{
+    readonly windowed: Windowed<K>
+    readonly value: V
+    readonly timestampMs: number
+  }> {
+    for (const start of this.#starts(fromMs, toMs)) {
+      const found = new Map<string, FoundWindow<K, V>>()
       for (const entry of this.#segments.get(start)?.values() ?? []) {
         const bytes = this.#keySerde.serialize(entry.key)
-        found.set(bytes.toString('latin1'), [bytes, entry.key, entry.value])
+        found.set(bytes.toString('latin1'), { ...entry, bytes })
       }
       for (const stored of this.#backing?.entries(startKey(start), startKey(start + 1)) ?? []) {
         const bytes = stored.key.subarray(8)
         if (!found.has(bytes.toString('latin1')))
-          found.set(bytes.toString('latin1'), [
+          found.set(bytes.toString('latin1'), {
             bytes,
-            this.#keySerde.deserialize(bytes),
-            this.#valueSerde.deserialize(stored.value),
-          ])
+            key: this.#keySerde.deserialize(bytes),
+            value: this.#valueSerde.deserialize(stored.value),
+            timestampMs: stored.timestampMs,
+          })
       }
       const window: Window = { startMs: start, endMs: start + this.#windowSizeMs }
-      for (const [, key, value] of [...found.values()].sort((a, b) => Buffer.compare(a[0], b[0])))
-        if (value !== null) yield [new Windowed(key, window), value]
+      const ordered = [...found.values()].sort((a, b) => Buffer.compare(a.bytes, b.bytes))
+      for (const { key, value, timestampMs } of ordered)
+        if (value !== null) yield { windowed: new Windowed(key, window), value, timestampMs }
     }
   }
 

@@ -3,6 +3,7 @@ import { silentLogger } from '@khlong/core'
 import { resolveStreamsSettings, type StreamsSettings, taskSettings } from '../config.ts'
 import { topologyError } from '../errors.ts'
 import { headersOf, noHeaders, type RecordHeaders } from '../record.ts'
+import { GlobalStores } from '../runtime/global-tables.ts'
 import {
   newTaskCounts,
   type RecordCollector,
@@ -12,6 +13,7 @@ import {
 import { internalTopicNamer } from '../runtime/topic-names.ts'
 import type { Serde } from '../serdes/serde.ts'
 import { KeyValueStore, type ReadOnlyKeyValueStore } from '../state/key-value-store.ts'
+import { type ReadOnlySessionStore, SessionStore } from '../state/session-store.ts'
 import type { StateStore } from '../state/state-store.ts'
 import { type ReadOnlyWindowStore, WindowStore } from '../state/window-store.ts'
 import type { Topology } from '../topology/topology.ts'
@@ -92,6 +94,7 @@ export class TopologyTestDriver {
   readonly counts: TaskCounts = newTaskCounts()
   readonly #clock: DriverClock
   readonly #tasks: StreamTask[]
+  readonly #globals: GlobalStores
   readonly #taskOf = new Map<string, StreamTask>()
   readonly #outputs = new Map<string, Captured[]>()
   readonly #internal: ((topic: string) => string) & object
@@ -100,16 +103,17 @@ export class TopologyTestDriver {
 
   constructor(topology: Topology, options: TopologyTestDriverOptions = {}) {
     this.#clock = new DriverClock(options.initialWallClockMs ?? Date.now())
-    const settings = taskSettings(
-      resolveStreamsSettings({ 'application.id': 'test', ...options.settings }),
-      { logger: silentLogger, clock: this.#clock, counts: this.counts },
-    )
+    const resolved = resolveStreamsSettings({ 'application.id': 'test', ...options.settings })
+    const ports = { logger: silentLogger, clock: this.#clock, counts: this.counts }
+    // As in Java's driver: a test need not move the clock to see windows close.
+    const settings = { ...taskSettings(resolved, ports), emitIntervalMs: 0 }
     this.#internal = internalTopicNamer(topology, settings.applicationId)
     const collector: RecordCollector = {
       send: (topic, _partition, key, value, timestampMs, headers) =>
         this.#capture(topic, { key, value, timestampMs, headers: headersOf(headers) }),
       partitionCount: () => 1,
     }
+    this.#globals = new GlobalStores(topology.globalTables(), settings)
     this.#tasks = topology.subTopologies().map((subTopology) => {
       const task = new StreamTask({
         subTopology,
@@ -118,6 +122,7 @@ export class TopologyTestDriver {
         collector,
         realTopic: this.#internal,
         openBacking: () => undefined,
+        globalStores: this.#globals.stores,
       })
       for (const topic of subTopology.sourceTopics) this.#taskOf.set(this.#internal(topic), task)
       return task
@@ -211,6 +216,12 @@ export class TopologyTestDriver {
     throw topologyError(`store ${name} is not a key-value store`)
   }
 
+  getSessionStore<K, V>(name: string): ReadOnlySessionStore<K, V> {
+    const store = this.#store(name)
+    if (store instanceof SessionStore) return store as SessionStore<K, V>
+    throw topologyError(`store ${name} is not a session store`)
+  }
+
   getWindowStore<K, V>(name: string): ReadOnlyWindowStore<K, V> {
     const store = this.#store(name)
     if (store instanceof WindowStore) return store as WindowStore<K, V>
@@ -219,9 +230,12 @@ export class TopologyTestDriver {
 
   close(): void {
     for (const task of this.#tasks) task.close()
+    this.#globals.close()
   }
 
   #store(name: string): StateStore {
+    const globalStore = this.#globals.stores.get(name)
+    if (globalStore) return globalStore
     for (const task of this.#tasks) {
       const held = task.stores.get(name)
       if (held) return held.store
@@ -239,23 +253,24 @@ export class TopologyTestDriver {
       const pending = this.#pending
       this.#pending = []
       for (const { topic, record } of pending) {
-        const task = this.#taskOf.get(topic)
-        if (!task) throw topologyError(`no stream reads topic ${topic}`)
+        const reader = this.#globals.reads(topic) ? this.#globals : this.#taskOf.get(topic)
+        if (!reader) throw topologyError(`no stream reads topic ${topic}`)
         const offset = this.#offsets.get(topic) ?? 0
         this.#offsets.set(topic, offset + 1)
         const timestamp = record.timestampMs ?? this.#clock.timeMs
-        task.process(topic, 0, { ...record, timestamp, offset })
+        reader.process(topic, 0, { ...record, timestamp, offset })
       }
     }
   }
 
   #commit(): void {
     for (const task of this.#tasks) task.flush()
+    this.#globals.flush()
   }
 
   #capture(topic: string, record: Captured): void {
     this.#output(topic).push(record)
-    if (this.#taskOf.has(topic)) this.#pending.push({ topic, record })
+    if (this.#taskOf.has(topic) || this.#globals.reads(topic)) this.#pending.push({ topic, record })
   }
 
   #output(topic: string): Captured[] {

@@ -1,5 +1,5 @@
 import { compareText, hashOrder, insertSorted } from './java-order.ts'
-import type { NodeSpec, SubTopology } from './topology.ts'
+import type { GlobalTable, NodeSpec, SubTopology } from './topology.ts'
 
 interface Described {
   readonly spec: NodeSpec
@@ -13,9 +13,21 @@ const bySizeThenName = (a: Described, b: Described): number =>
   b.size - a.size || compareText(a.spec.name, b.spec.name)
 
 /** Writes sub-topologies as Java's `TopologyDescription.toString()` does. */
-export function describeTopology(subTopologies: readonly SubTopology[]): string {
-  return `Topologies:\n ${subTopologies.map(describeSubTopology).join('')}`
+export function describeTopology(
+  subTopologies: readonly SubTopology[],
+  globalTables: readonly GlobalTable[],
+): string {
+  const parts = [
+    ...subTopologies.map((one) => ({ id: one.id, text: describeSubTopology(one) })),
+    ...globalTables.map((one) => ({ id: one.id, text: describeGlobalTable(one) })),
+  ].sort((a, b) => a.id - b.id)
+  return `Topologies:\n ${parts.map(({ text }) => text).join('')}`
 }
+
+const describeGlobalTable = ({ id, source, processor, topic, store }: GlobalTable): string =>
+  `  Sub-topology: ${id} for global store (will not generate tasks)\n` +
+  `    Source: ${source.name} (topics: [${topic}])\n      --> ${processor.name}\n` +
+  `    Processor: ${processor.name} (stores: [${store.name}])\n      --> none\n      <-- ${source.name}\n`
 
 function describeSubTopology(subTopology: SubTopology): string {
   const described = new Map<string, Described>()

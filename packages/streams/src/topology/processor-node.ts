@@ -36,12 +36,16 @@ export interface NodeContext {
   /** The highest timestamp that the task has seen; -1 before the first record. */
   streamTimeMs(): number
   nowMs(): number
+  /** How far apart, by the clock on the wall, looks for windows that have closed are. */
+  readonly emitIntervalMs: number
   schedule(
     intervalMs: number,
     type: PunctuationType,
     callback: (timestampMs: number) => void,
   ): Cancellable
   drop(reason: DropReason): void
+  /** Times that processors keep under names of their own; they go into the commit. */
+  readonly processorTimes: Map<string, number>
 }
 
 /** A node's work. One per task; synchronous. */

@@ -1,0 +1,196 @@
+import { topologyError } from '../errors.ts'
+import { type Aggregation, aggregateProcessor, type TableFlags } from '../processors/aggregate.ts'
+import { passProcessor } from '../processors/stateless.ts'
+import { storeView } from '../processors/table.ts'
+import type { Serde } from '../serdes/serde.ts'
+import { keyValueStore } from '../state/key-value-store.ts'
+import type { StoreSpec } from '../state/state-store.ts'
+import type { ProcessorSupplier } from '../topology/processor-node.ts'
+import { SessionWindows, type SlidingWindows, type TimeWindows, type Windowed } from '../windows.ts'
+import { type Graph, isPersistent } from './graph.ts'
+import { aggregating, type GroupBuilder } from './group-builder.ts'
+import { KTable, type TableParts } from './ktable.ts'
+import type { Materialized } from './options.ts'
+import { sessionWindowing, timeWindowing, type Windowing } from './windowing.ts'
+
+/** A grouped stream, as a cogroup sees it. */
+interface Group<K, V> {
+  readonly group: GroupBuilder<K, V>
+}
+
+interface Member<K, A> {
+  readonly group: GroupBuilder<K, unknown>
+  readonly aggregator: (key: K, value: unknown, aggregate: A) => A
+}
+
+/** What the streams of a cogroup have in common. */
+interface Members<K, A> {
+  readonly graph: Graph
+  readonly list: readonly Member<K, A>[]
+}
+
+const prefix = 'COGROUPKSTREAM-AGGREGATE-'
+
+/** Streams with one kind of key, each with an aggregator, that fill one table together. */
+export class CogroupedKStream<K, A> {
+  readonly #members: Members<K, A>
+
+  /** @internal Comes from {@link KGroupedStream.cogroup}. */
+  constructor(graph: Graph, list: readonly Member<K, A>[] = []) {
+    this.#members = { graph, list }
+  }
+
+  /** Adds a stream with its aggregator. */
+  cogroup<V>(
+    grouped: Group<K, V>,
+    aggregator: (key: K, value: V, aggregate: A) => A,
+  ): CogroupedKStream<K, A> {
+    const { graph, list } = this.#members
+    const member = { group: grouped.group, aggregator } as unknown as Member<K, A>
+    return new CogroupedKStream<K, A>(graph, [...list, member])
+  }
+
+  /** Aggregates the values of all streams; a key's aggregate begins as `initializer()`. */
+  aggregate(initializer: () => A, materialized: Materialized<K, A> = {}): KTable<K, A> {
+    const { graph } = this.#members
+    const { keySerde, valueSerde, storeName } = materialized
+    const built = build(this.#members, initializer, materialized, {
+      storeOf: (name) =>
+        keyValueStore({
+          name,
+          keySerde: keySerde ?? keySerdeOf(this.#members),
+          valueSerde,
+          persistent: isPersistent(graph, materialized),
+          logging: materialized.logging,
+        }),
+      workOf: aggregateProcessor,
+    })
+    return new KTable<K, A>({
+      graph,
+      ...built,
+      view: () => storeView(built.builtStoreName),
+      keySerde: keySerde ?? keySerdeOf(this.#members),
+      valueSerde,
+      graceMs: undefined,
+      storeName,
+    })
+  }
+
+  /** The same by windows of time, or by sessions. */
+  windowedBy(windows: TimeWindows | SlidingWindows): TimeWindowedCogroupedKStream<K, A>
+  windowedBy(windows: SessionWindows): SessionWindowedCogroupedKStream<K, A>
+  windowedBy(
+    windows: TimeWindows | SlidingWindows | SessionWindows,
+  ): TimeWindowedCogroupedKStream<K, A> | SessionWindowedCogroupedKStream<K, A> {
+    return windows instanceof SessionWindows
+      ? new SessionWindowedCogroupedKStream(this.#members, windows)
+      : new TimeWindowedCogroupedKStream(this.#members, windows)
+  }
+}
+
+/** Cogrouped streams by windows of time. */
+export class TimeWindowedCogroupedKStream<K, A> {
+  readonly #members: Members<K, A>
+  readonly #windows: TimeWindows | SlidingWindows
+
+  /** @internal Comes from {@link CogroupedKStream.windowedBy}. */
+  constructor(members: Members<K, A>, windows: TimeWindows | SlidingWindows) {
+    this.#members = members
+    this.#windows = windows
+  }
+
+  /** Aggregates the values of all streams by window. */
+  aggregate(initializer: () => A, materialized: Materialized<K, A> = {}): KTable<Windowed<K>, A> {
+    const windowing = timeWindowing(this.#windows, 'on-window-update')
+    return windowedTable(this.#members, initializer, materialized, windowing)
+  }
+}
+
+/** Cogrouped streams by session. */
+export class SessionWindowedCogroupedKStream<K, A> {
+  readonly #members: Members<K, A>
+  readonly #windows: SessionWindows
+
+  /** @internal Comes from {@link CogroupedKStream.windowedBy}. */
+  constructor(members: Members<K, A>, windows: SessionWindows) {
+    this.#members = members
+    this.#windows = windows
+  }
+
+  /** Aggregates the values of all streams by session; `merger` makes one of two sessions' aggregates. */
+  aggregate(
+    initializer: () => A,
+    merger: (key: K, one: A, other: A) => A,
+    materialized: Materialized<K, A> = {},
+  ): KTable<Windowed<K>, A> {
+    const windowing = sessionWindowing(this.#windows, 'on-window-update', (key, one, other) =>
+      merger(key as K, one as A, other as A),
+    )
+    return windowedTable(this.#members, initializer, materialized, windowing)
+  }
+}
+
+function windowedTable<K, A>(
+  members: Members<K, A>,
+  initializer: () => A,
+  given: Materialized<K, A>,
+  windowing: Windowing,
+): KTable<Windowed<K>, A> {
+  const { graph } = members
+  const keySerde = given.keySerde ?? keySerdeOf(members)
+  const materialized = { ...given, keySerde }
+  const built = build(members, initializer, materialized, {
+    storeOf: (storeName) => windowing.storeOf(graph, storeName, materialized),
+    workOf: (storeName, aggregation, flags) => windowing.workOf(storeName, aggregation, flags),
+  })
+  return new KTable<Windowed<K>, A>({
+    graph,
+    ...built,
+    view: () => windowing.viewOf(built.builtStoreName),
+    keySerde: keySerde && windowing.windowedSerde(keySerde),
+    valueSerde: materialized.valueSerde,
+    graceMs: windowing.graceMs,
+    storeName: materialized.storeName,
+  })
+}
+
+interface BuildPorts {
+  readonly storeOf: (storeName: string) => StoreSpec
+  readonly workOf: (
+    storeName: string,
+    aggregation: Aggregation,
+    flags: TableFlags,
+  ) => ProcessorSupplier
+}
+
+function build<K, A>(
+  { graph, list }: Members<K, A>,
+  initializer: () => A,
+  materialized: Materialized<K, A>,
+  { storeOf, workOf }: BuildPorts,
+): Pick<TableParts<K, A>, 'node' | 'enableOldValues'> & { readonly builtStoreName: string } {
+  if (new Set(list.map(({ group }) => group)).size < list.length)
+    throw topologyError('a cogroup has the same grouped stream twice')
+  const { name } = materialized
+  const builtStoreName = materialized.storeName ?? graph.newStoreName(prefix)
+  const flags: TableFlags = { sendOldValues: false }
+  const parents = list.map(({ group }) => group.repartitioned(builtStoreName))
+  graph.topology.copartition(parents)
+  const nodes = list.map(({ aggregator }, index) => {
+    const node = graph.suffixed(name, `-cogroup-agg-${index}`, prefix)
+    const aggregation = aggregating(initializer, aggregator)
+    graph.topology.addNode(node, workOf(builtStoreName, aggregation, flags), [parents[index]!])
+    return node
+  })
+  graph.topology.addStore(storeOf(builtStoreName), ...nodes)
+  const node = graph.suffixed(name, '-cogroup-merge', 'COGROUPKSTREAM-MERGE-')
+  graph.topology.addNode(node, passProcessor, nodes)
+  const enableOldValues = (): boolean => {
+    flags.sendOldValues = true
+    return true
+  }
+  return { node, enableOldValues, builtStoreName }
+}
+
+const keySerdeOf = <K, A>({ list }: Members<K, A>): Serde<K> | undefined =>
+  list.find(({ group }) => group.parts.keySerde)?.group.parts.keySerde

@@ -1,0 +1,123 @@
+import type { Aggregation, TableFlags } from '../processors/aggregate.ts'
+import { groupedTableProcessor } from '../processors/grouped-table.ts'
+import { storeView } from '../processors/table.ts'
+import { changeSerde } from '../serdes/change.ts'
+import { longSerde, type Serde } from '../serdes/serde.ts'
+import { keyValueStore } from '../state/key-value-store.ts'
+import { isPersistent, type Upstream } from './graph.ts'
+import { aggregating, counting, reducing } from './group-builder.ts'
+import type { KTable, TableParts } from './ktable.ts'
+import type { Materialized } from './options.ts'
+
+interface GroupedTableParts<K, V> extends Upstream<K, V> {
+  readonly name: string | undefined
+  /** Makes a table; given here so that grouped tables need not know how. */
+  readonly newTable: <A>(parts: TableParts<K, A>) => KTable<K, A>
+}
+
+type Remove = (key: unknown, value: unknown, aggregate: unknown) => unknown
+
+/** A table's values by another key, ready to be counted, reduced or aggregated. */
+export class KGroupedTable<K, V> {
+  readonly #parts: GroupedTableParts<K, V>
+  #repartitioned: string | undefined
+
+  /** @internal Comes from {@link KTable.groupBy}. */
+  constructor(parts: GroupedTableParts<K, V>) {
+    this.#parts = parts
+  }
+
+  /** How many of the table's keys each group has. */
+  count(materialized: Materialized<K, number> = {}): KTable<K, number> {
+    const remove: Remove = (_key, _value, count) => (count as number) - 1
+    const kept = { valueSerde: longSerde, ...materialized }
+    return this.#table('KTABLE-AGGREGATE-', counting, remove, kept)
+  }
+
+  /**
+   * Combines the values of each group: `adder` puts a new one in, `subtractor` takes an old one out.
+   *
+   * @example
+   * grouped.reduce((sum, value) => sum + value, (sum, value) => sum - value)
+   */
+  reduce(
+    adder: (aggregate: V, value: V) => V,
+    subtractor: (aggregate: V, value: V) => V,
+    materialized: Materialized<K, V> = {},
+  ): KTable<K, V> {
+    const remove: Remove = (_key, value, aggregate) => subtractor(aggregate as V, value as V)
+    const kept = { ...materialized, valueSerde: materialized.valueSerde ?? this.#parts.valueSerde }
+    return this.#table('KTABLE-REDUCE-', reducing(adder), remove, kept)
+  }
+
+  /**
+   * Keeps an aggregate of each group, which begins as `initializer()`: `adder` puts a new value in,
+   * `subtractor` takes an old one out. Null deletes it.
+   */
+  aggregate<A>(
+    initializer: () => A,
+    adder: (key: K, value: V, aggregate: A) => A,
+    subtractor: (key: K, value: V, aggregate: A) => A,
+    materialized: Materialized<K, A> = {},
+  ): KTable<K, A> {
+    const aggregation = aggregating(initializer, adder)
+    return this.#table('KTABLE-AGGREGATE-', aggregation, subtractor as Remove, materialized)
+  }
+
+  #table<A>(
+    prefix: string,
+    aggregation: Aggregation,
+    remove: Remove,
+    materialized: Materialized<K, A>,
+  ): KTable<K, A> {
+    const { graph } = this.#parts
+    const { name, valueSerde } = materialized
+    const keySerde = materialized.keySerde ?? this.#parts.keySerde
+    const storeName = materialized.storeName ?? graph.newStoreName('KTABLE-AGGREGATE-')
+    const sink = graph.suffixed(name, '-sink', 'KSTREAM-SINK-')
+    const source = graph.suffixed(name, '-source', 'KSTREAM-SOURCE-')
+    const node = graph.name(name, prefix)
+    const parent = this.#repartition(sink, source, storeName)
+    const flags: TableFlags = { sendOldValues: false }
+    graph.topology
+      .addNode(node, groupedTableProcessor(storeName, aggregation, remove, flags), [parent])
+      .addStore(
+        keyValueStore({
+          name: storeName,
+          keySerde,
+          valueSerde,
+          persistent: isPersistent(graph, materialized),
+          logging: materialized.logging,
+        }),
+        node,
+      )
+    return this.#parts.newTable<A>({
+      graph,
+      node,
+      keySerde,
+      valueSerde,
+      view: () => storeView(storeName),
+      enableOldValues: () => {
+        flags.sendOldValues = true
+        return true
+      },
+      graceMs: undefined,
+      storeName: materialized.storeName,
+    })
+  }
+
+  /** A named group shares its topic between its aggregations. */
+  #repartition(sink: string, source: string, storeName: string): string {
+    const { graph, node, name } = this.#parts
+    if (this.#repartitioned !== undefined && name !== undefined) return this.#repartitioned
+    const topic = `${name ?? storeName}-repartition`
+    const keySerde = this.#parts.keySerde as Serde<unknown> | undefined
+    const valueSerde = changeSerde(this.#parts.valueSerde) as unknown as Serde<unknown>
+    graph.topology
+      .addInternalTopic({ name: topic, partitions: undefined })
+      .addSink({ name: sink, parents: [node], topic, keySerde, valueSerde })
+      .addSource({ name: source, topics: [topic], keySerde, valueSerde })
+    this.#repartitioned = source
+    return source
+  }
+}

@@ -1,0 +1,181 @@
+import type { Serde } from '../serdes/serde.ts'
+import { readInt64, writeInt64 } from '../serdes/windowed.ts'
+import {
+  type ChangelogWriter,
+  type KeyIdentity,
+  keyIdentity,
+  type StateStore,
+  type StoreEnvironment,
+  type StoreSpec,
+} from './state-store.ts'
+
+export interface JoinWindowStoreOptions<K, V> {
+  readonly name: string
+  readonly retentionMs: number
+  readonly keySerde?: Serde<K> | undefined
+  readonly valueSerde?: Serde<V> | undefined
+  readonly logging?: Readonly<Record<string, string>> | false | undefined
+}
+
+/**
+ * The store of one side of a stream-stream join. Its changelog is not compacted: every record has a
+ * place of its own.
+ */
+export function joinWindowStore<K, V>(options: JoinWindowStoreOptions<K, V>): StoreSpec {
+  const { logging = {} } = options
+  return {
+    name: options.name,
+    kind: 'window',
+    persistent: false,
+    logging: logging === false ? false : { ...logging, 'cleanup.policy': 'delete' },
+    retentionMs: options.retentionMs,
+    create: (environment) => new JoinWindowStore(options, environment),
+  }
+}
+
+interface Item<V> {
+  readonly timestampMs: number
+  readonly sequence: number
+  readonly value: V
+}
+
+interface Unlogged<K, V> {
+  readonly key: K
+  readonly timestampMs: number
+  readonly sequence: number
+  readonly value: V | null
+}
+
+/**
+ * Records by key and time, of which several may have the same time.
+ *
+ * Invariant: the items of a key are in the order of time, then of their sequence numbers.
+ */
+export class JoinWindowStore<K, V> implements StateStore {
+  readonly name: string
+  readonly #keySerde: Serde<K>
+  readonly #valueSerde: Serde<V>
+  readonly #retentionMs: number
+  readonly #logging: boolean
+  readonly #items = new Map<KeyIdentity, Item<V>[]>()
+  #unlogged: Unlogged<K, V>[] = []
+  #sequence = 0
+  #observedMs = -1
+  #sweptMs = -1
+
+  constructor(options: JoinWindowStoreOptions<K, V>, environment: StoreEnvironment) {
+    this.name = options.name
+    this.#keySerde = environment.keySerde(options.keySerde)
+    this.#valueSerde = environment.valueSerde(options.valueSerde)
+    this.#retentionMs = options.retentionMs
+    this.#logging = options.logging !== false
+  }
+
+  get dirtyCount(): number {
+    return this.#unlogged.length
+  }
+
+  /** Adds a record. One without a value is only logged, as in Java: nothing can be joined with it. */
+  put(key: K, value: V | null, timestampMs: number): void {
+    this.#sequence = (this.#sequence + 1) & 0x7fff_ffff
+    const sequence = this.#sequence
+    if (this.#logging) this.#unlogged.push({ key, timestampMs, sequence, value })
+    this.#observe(timestampMs)
+    if (value !== null) this.#insert(key, { timestampMs, sequence, value })
+  }
+
+  /** The records of a key from the first time to the second, both included, earliest first. */
+  *fetch(
+    key: K,
+    fromMs: number,
+    toMs: number,
+  ): Generator<readonly [timestampMs: number, value: V]> {
+    const items = this.#items.get(keyIdentity(key, this.#keySerde))
+    if (!items) return
+    const firstMs = Math.max(fromMs, this.#observedMs - this.#retentionMs + 1)
+    // A copy: what is forwarded for one of them may come back as a record of this key.
+    for (const { timestampMs, value } of items.slice(lowerBound(items, firstMs))) {
+      if (timestampMs > toMs) return
+      yield [timestampMs, value]
+    }
+  }
+
+  flush(writer: ChangelogWriter): void {
+    const unlogged = this.#unlogged
+    this.#unlogged = []
+    for (const { key, timestampMs, sequence, value } of unlogged)
+      writer.log(
+        encodeKey(this.#keySerde.serialize(key), timestampMs, sequence),
+        value === null ? null : this.#valueSerde.serialize(value),
+        timestampMs,
+        [],
+      )
+  }
+
+  restore(changelogKey: Buffer, value: Buffer | null): void {
+    const keyEnd = changelogKey.byteLength - 12
+    if (keyEnd < 0 || value === null) return
+    const timestampMs = readInt64(changelogKey, keyEnd)
+    const sequence = changelogKey.readInt32BE(keyEnd + 8)
+    // A number that is used again would overwrite, for whoever restores next, what has it now.
+    if (sequence > this.#sequence) this.#sequence = sequence
+    this.#observe(timestampMs)
+    if (timestampMs <= this.#observedMs - this.#retentionMs) return
+    const key = this.#keySerde.deserialize(changelogKey.subarray(0, keyEnd))
+    const item = { timestampMs, sequence, value: this.#valueSerde.deserialize(value) }
+    this.#insert(key, item)
+  }
+
+  close(): void {
+    this.#items.clear()
+    this.#unlogged = []
+  }
+
+  #insert(key: K, item: Item<V>): void {
+    if (item.timestampMs <= this.#observedMs - this.#retentionMs) return
+    const id = keyIdentity(key, this.#keySerde)
+    const items = this.#items.get(id)
+    if (!items) {
+      this.#items.set(id, [item])
+      return
+    }
+    const newest = items.at(-1)
+    if (!newest || newest.timestampMs <= item.timestampMs) items.push(item)
+    else items.splice(lowerBound(items, item.timestampMs + 1), 0, item)
+  }
+
+  /** Forgets what has expired, whenever time has moved on by the retention. */
+  #observe(timestampMs: number): void {
+    if (timestampMs <= this.#observedMs) return
+    this.#observedMs = timestampMs
+    if (timestampMs - this.#sweptMs < this.#retentionMs) return
+    this.#sweptMs = timestampMs
+    const firstMs = timestampMs - this.#retentionMs + 1
+    for (const [id, items] of this.#items) {
+      const live = lowerBound(items, firstMs)
+      if (live === items.length) this.#items.delete(id)
+      else if (live > 0) items.splice(0, live)
+    }
+  }
+}
+
+/** The index of the first item that is not earlier. */
+function lowerBound(items: readonly { readonly timestampMs: number }[], fromMs: number): number {
+  let low = 0
+  let high = items.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (items[middle]!.timestampMs < fromMs) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+/** A key of the changelog: key, time as int64, sequence number as int32. */
+function encodeKey(key: Buffer, timestampMs: number, sequence: number): Buffer {
+  const bytes = Buffer.allocUnsafe(key.byteLength + 12)
+  key.copy(bytes)
+  writeInt64(bytes, timestampMs, key.byteLength)
+  bytes.writeInt32BE(sequence, key.byteLength + 8)
+  return bytes
+}
