@@ -1,6 +1,6 @@
 export { type Clock, systemClock, type TimerHandle } from './clock.ts'
 export { type Cut, type CutFile, CutFolder, type FormatVersions } from './cut.ts'
-export { type DataFolder, makeFolder, openDataFolder } from './data-folder.ts'
+export { type DataFolder, makeFolder, openDataFolder, readFolderOwner } from './data-folder.ts'
 export { CodedError, type CodedErrorOptions, describeError } from './errors.ts'
 export { formatListen, type ListenAddress, listenTcp, parseListen, TcpServer } from './listen.ts'
 export { type LogFields, type Logger, silentLogger } from './logger.ts'

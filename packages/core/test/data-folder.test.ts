@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { utimesSync } from 'node:fs'
 import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import test from 'node:test'
 import { type CodedError, makeFolder, openDataFolder } from '@khlong/core'
 import { temporaryFolder } from '@khlong/core/testing'
+import { formatOwner, ownMark } from '../src/folder-owner.ts'
 
 test('a data folder has one owner', async (t) => {
   const folder = await temporaryFolder(t)
@@ -21,6 +23,67 @@ test('the owner file of a process that is gone is taken over', async (t) => {
   const gone = spawn(process.execPath, ['-e', ''])
   await once(gone, 'exit')
   await writeFile(path.join(folder, 'owner.pid'), `${gone.pid}\n`)
+  await (await openDataFolder(folder)).release()
+})
+
+test('a process that runs keeps its folder, and says its id to the next', async (t) => {
+  const folder = await temporaryFolder(t)
+  const owner = spawn(
+    process.execPath,
+    [
+      '--input-type=module',
+      '--eval',
+      `import { openDataFolder } from ${JSON.stringify(import.meta.resolve('@khlong/core'))}
+await openDataFolder(${JSON.stringify(folder)})
+console.log('taken')
+setInterval(() => {}, 1_000)`,
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  )
+  t.after(() => owner.kill('SIGKILL'))
+  await once(owner.stdout, 'data')
+  await assert.rejects(openDataFolder(folder), (error: CodedError) => {
+    assert.equal(error.code, 'DATA_FOLDER_IN_USE')
+    assert.equal(error.fields.owner, owner.pid)
+    return true
+  })
+  // Killed, as by a loss of power: nobody gave the folder back.
+  owner.kill('SIGKILL')
+  await once(owner, 'exit')
+  await (await openDataFolder(folder)).release()
+})
+
+const onLinux = { skip: process.platform === 'linux' ? false : 'the kernel of Linux tells this' }
+
+test(
+  'after a loss of power the folder is free, whoever has the old process id by now',
+  onLinux,
+  async (t) => {
+    const folder = await temporaryFolder(t)
+    const mark = { ...ownMark(), processId: process.ppid }
+    for (const old of [
+      { ...mark, bootId: '00000000-0000-0000-0000-000000000000' },
+      { ...mark, began: '1' },
+      { ...mark, processId: Number.NaN },
+    ]) {
+      await writeFile(path.join(folder, 'owner.pid'), formatOwner(old))
+      await (await openDataFolder(folder)).release()
+    }
+  },
+)
+
+test('an owner in another container is known by touching its file', onLinux, async (t) => {
+  const folder = await temporaryFolder(t)
+  const file = path.join(folder, 'owner.pid')
+  const elsewhere = { ...ownMark(), processId: 1, namespace: 'pid:[1]' }
+  await writeFile(file, formatOwner(elsewhere))
+  const refused = assert.rejects(openDataFolder(folder), { code: 'DATA_FOLDER_IN_USE' })
+  const touching = setInterval(() => utimesSync(file, new Date(), new Date()), 50)
+  t.after(() => clearInterval(touching))
+  await refused
+  clearInterval(touching)
+  const longAgo = new Date(Date.now() - 60_000)
+  utimesSync(file, longAgo, longAgo)
   await (await openDataFolder(folder)).release()
 })
 

@@ -151,6 +151,7 @@ test('a frame flows to its document, SIGTERM stops cleanly, and a second start r
   const running = await findRunningPipeline(path.join(pipeline.folder, 'data'))
   assert.ok(running.kind === 'running')
   assert.deepEqual(running.snapshot.window, { sizeMs: 30_000 })
+  assert.deepEqual(await khlong('ready', pipeline.folder), { code: 0, output: 'ready\n' })
   const healthy = await khlong('doctor', pipeline.folder)
   assert.equal(healthy.code, 0, healthy.output)
   assert.match(healthy.output, new RegExp(`it runs as process ${pipeline.processId}\n`))

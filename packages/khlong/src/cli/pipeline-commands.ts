@@ -18,7 +18,7 @@ interface PipelineFlags {
   open: boolean
 }
 
-/** `up`, `check`, `doctor`, `init`, `import`. */
+/** `up`, `check`, `doctor`, `ready`, `init`, `import`. */
 export function addPipelineCommands(program: Command): void {
   const setOption = (): Option =>
     new Option('--set <section.key=value>', 'override a setting of khlong.yml (repeatable)')
@@ -77,6 +77,20 @@ export function addPipelineCommands(program: Command): void {
       const colour = process.stdout.isTTY === true
       process.stdout.write(`${reportLines(diagnosis, colour).join('\n')}\n`)
       if (diagnosis.findings.some(({ level }) => level === 'wrong')) process.exitCode = 1
+    })
+
+  program
+    .command('ready')
+    .description('end with 0 where the pipeline of a folder runs and is ready, else with 1')
+    .argument('[dir]', 'folder with khlong.yml', '.')
+    .option('--data <dir>', 'where khlong up was told to keep its data')
+    .action(async (folder: string, flags: { data?: string }) => {
+      const { findRunningPipeline } = await import('../doctor/running-pipeline.ts')
+      const state = await findRunningPipeline((await readPipeline({ folder, ...flags })).data)
+      const isReady = state.kind === 'running' && state.snapshot.ready
+      const said = state.kind === 'running' ? (isReady ? 'ready' : 'starting') : 'not running'
+      process.stdout.write(`${said}\n`)
+      if (!isReady) process.exitCode = 1
     })
 
   program

@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises'
 import path from 'node:path'
+import { readFolderOwner } from '@khlong/core'
 import type { DeviceStatus } from '../devices/device-watch.ts'
 import { platformAddress } from '../status/discovery.ts'
 import type { Snapshot } from '../status/snapshot.ts'
@@ -16,10 +16,10 @@ const answerWithinMs = 3_000
 
 /** Looks for the pipeline that runs on a data folder, and asks it what its parts do. */
 export async function findRunningPipeline(data: string): Promise<PipelineState> {
-  const text = await readFile(path.join(data, 'owner.pid'), 'utf8').catch(() => '')
-  const processId = Number.parseInt(text, 10)
-  if (!Number.isInteger(processId)) return { kind: 'stopped' }
-  if (!isAlive(processId)) return { kind: 'killed', processId }
+  const owner = await readFolderOwner(data)
+  if (owner === undefined) return { kind: 'stopped' }
+  const { processId, isRunning } = owner
+  if (!isRunning) return { kind: 'killed', processId }
   const address = await platformAddress(path.join(data, 'discovery'))
   const snapshot = address === undefined ? undefined : await askSnapshot(address)
   return snapshot
@@ -53,14 +53,5 @@ export async function askDevices(data: string): Promise<readonly DeviceStatus[]>
     return devices ?? []
   } catch {
     return []
-  }
-}
-
-function isAlive(processId: number): boolean {
-  try {
-    process.kill(processId, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
 }
