@@ -9,10 +9,11 @@ import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { readMarkdownFiles } from './docs/markdown.ts'
-import { compilePackages, folderOf, readManifests, stagePackage } from './pack/build.ts'
+import { folderOf, readManifests } from './pack/build.ts'
 import { InstalledKhlong, type Running } from './pack/installed-process.ts'
 import { closure } from './pack/manifest.ts'
 import { installTarballs, npm, run } from './pack/npm.ts'
+import { compileAll, packAll } from './pack/tarballs.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const work = await mkdtemp(path.join(tmpdir(), 'khlong-pack-'))
@@ -32,7 +33,7 @@ let failed = 0
 
 try {
   // What has a wrong type is still compiled, so that the checks after it say more.
-  await check('every package compiles', compile)
+  await check('every package compiles', () => compileAll(root, stage, manifests))
   if (await check('every package packs', pack)) await checkInstalled()
 } finally {
   await rm(work, { recursive: true, force: true, maxRetries: 3 })
@@ -55,29 +56,11 @@ async function check(name: string, body: () => Promise<void>): Promise<boolean> 
   }
 }
 
-async function compile(): Promise<void> {
-  run(root, process.execPath, ['packages/grafana/web/build.ts'])
-  const said = await compilePackages(root, stage, manifests)
-  if (said !== '') throw new Error(said)
-}
-
 async function pack(): Promise<void> {
-  for (const manifest of manifests.values()) {
-    await stagePackage(root, stage, manifest)
-    const folder = path.join(stage, folderOf(manifest.name))
-    const [packed] = JSON.parse(npm(folder, 'pack', '--json', '--ignore-scripts')) as {
-      filename: string
-      size: number
-      files: { path: string }[]
-    }[]
-    assert.ok(packed)
-    const sources = packed.files.filter(
-      (file) => /\.ts$/.test(file.path) && !/\.d\.ts$|^pipelines\//.test(file.path),
-    )
-    assert.deepEqual(sources, [], `${manifest.name} holds TypeScript that Node will not run`)
-    tarballs.set(manifest.name, path.join(folder, packed.filename))
+  for (const { name, file, fileCount, sizeBytes } of await packAll(root, stage, manifests)) {
+    tarballs.set(name, file)
     process.stdout.write(
-      `    ${packed.filename}: ${packed.files.length} files, ${Math.ceil(packed.size / 1024)} KB\n`,
+      `    ${path.basename(file)}: ${fileCount} files, ${Math.ceil(sizeBytes / 1024)} KB\n`,
     )
   }
 }

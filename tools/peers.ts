@@ -62,7 +62,14 @@ const peers: Record<PeerName, Peer> = {
   },
 }
 
-const pythonPackages = ['confluent-kafka', 'kazoo', 'paho-mqtt', 'pymongo']
+const pythonPackages = [
+  'check-jsonschema',
+  'confluent-kafka',
+  'kazoo',
+  'kubernetes-validate',
+  'paho-mqtt',
+  'pymongo',
+]
 const nodePackages = ['mongosh']
 const debianPackages = [
   'chromium',

@@ -303,7 +303,8 @@ test('a Mosquitto with users keeps its configuration, with its files beside it',
   await khlong('mqtt', 'passwd', '-c', '-b', passwords, 'someone', 'secret')
   await importProject({
     from: await projectFolder(t, {
-      'compose.yaml': 'services:\n  broker: { image: "docker.io/library/eclipse-mosquitto:2" }\n',
+      'compose.yaml':
+        'services:\n  broker: { image: "registry.example/library/eclipse-mosquitto:2" }\n',
       'config/mosquitto.conf':
         'persistence true\nlistener 1883 127.0.0.1\nallow_anonymous false\npassword_file /mosquitto/config/passwd.conf\n',
       'config/passwd.conf': await readFile(passwords, 'utf8'),
