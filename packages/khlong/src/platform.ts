@@ -1,6 +1,12 @@
 import path from 'node:path'
 import type { ListenAddress, Logger } from '@khlong/core'
-import { type DataFolder, describeError, openDataFolder, parseListen } from '@khlong/core'
+import {
+  CodedError,
+  type DataFolder,
+  describeError,
+  openDataFolder,
+  parseListen,
+} from '@khlong/core'
 import { newToken } from '@khlong/core/access'
 import type { BrokerDescription } from '@khlong/mqtt'
 import { PipelineCutter } from './backup/pipeline-cut.ts'
@@ -67,7 +73,7 @@ export class Platform {
    */
   static async start(options: PlatformOptions): Promise<Platform> {
     const book = await resolveAddressBook(options.pipeline)
-    const data = await openDataFolder(options.pipeline.data)
+    const data = await openData(options.pipeline)
     const platform = new Platform(options, book, data)
     try {
       await platform.#start()
@@ -243,6 +249,17 @@ export class Platform {
         )
     }
     await this.#supervisor.call('mqtt', 'openPublicListeners')
+  }
+}
+
+/** Takes the data folder; where a file names it, an error says which line. */
+async function openData({ data, dataWritten }: Pipeline): Promise<DataFolder> {
+  try {
+    return await openDataFolder(data)
+  } catch (error) {
+    if (dataWritten === undefined || !(error instanceof CodedError)) throw error
+    const { code, message, fields, cause } = error
+    throw new CodedError(code, `${dataWritten}: ${message}`, { cause, fields })
   }
 }
 

@@ -78,6 +78,14 @@ test('a data folder that cannot be is said, with exit code 1', async (t) => {
   }
 })
 
+test('where khlong.yml names a data folder that cannot be, its line is said', async (t) => {
+  const folder = await pipelineFolder(t, 'name: mine\ndata: ./file\n')
+  await writeFile(path.join(folder, 'file'), '')
+  const { code, output } = await khlong('up', folder, '--no-open')
+  assert.equal(code, 1)
+  assert.match(output, /khlong\.yml:2: data: cannot write to the data folder .*file/)
+})
+
 test('a Ctrl-C that npm passes on once more still stops cleanly', async (t) => {
   const folder = await temporaryFolder(t)
   const child = spawn(
@@ -92,6 +100,33 @@ test('a Ctrl-C that npm passes on once more still stops cleanly', async (t) => {
   child.kill('SIGINT')
   child.kill('SIGTERM')
   assert.deepEqual(await exited, [0, null])
+})
+
+test('a Ctrl-C while it starts is answered, and one more ends a start that waits', async (t) => {
+  // Kafka is where nobody listens, so the start waits for it.
+  const kafka = net.createServer((socket) => socket.on('error', () => {}))
+  const { port } = await listenTcp(kafka, { host: '127.0.0.1', port: 0 })
+  t.after(() => kafka.close())
+  const parts = ['mqtt', 'zookeeper', 'mongodb', 'prometheus', 'grafana', 'streams']
+  const folder = await pipelineFolder(t, parts.map((part) => `${part}: false\n`).join(''))
+  const set = ['--set', `kafka.bootstrap.servers=127.0.0.1:${port}`, '--set', 'connect.listen=0']
+  const child = spawn(process.execPath, [main, 'up', folder, '--no-open', ...set], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  t.after(() => child.kill('SIGKILL'))
+  const exited = once(child, 'exit')
+  await once(kafka, 'connection')
+  child.kill('SIGINT')
+  let output = ''
+  for await (const chunk of child.stdout) {
+    output += String(chunk)
+    if (!output.includes('stopping when it has started')) continue
+    // What comes at once is the same Ctrl-C, passed on by npm.
+    const again = setInterval(() => child.kill('SIGINT'), 300)
+    await exited
+    clearInterval(again)
+  }
+  assert.deepEqual(await exited, [130, null], output)
 })
 
 test('a command that does not exist, or a count that is none, gives exit code 2', async () => {

@@ -30,6 +30,7 @@ import type {
 } from './kafka.ts'
 import { KafkaTable } from './kafka-table.ts'
 import { pause } from './pause.ts'
+import { StartPositions } from './start-positions.ts'
 
 /** How long a member that stopped may still be in its group; more than the session's time. */
 const memberGoneMs = 15_000
@@ -202,8 +203,12 @@ export class KafkaLink implements ConnectKafka {
       },
       { client: this.#client!, logger: this.#logger },
     )
+    const starts = new StartPositions()
     const listener: RebalanceListener = {
-      onPartitionsRevoked: (partitions) => events.onRevoked(partitions),
+      onPartitionsRevoked: async (partitions) => {
+        await events.onRevoked(partitions)
+        starts.revoked(partitions)
+      },
     }
     const topics =
       options.topics.length > 0 ? options.topics : new RegExp(`^(?:${options.topicsRegex})$`, 'u')
@@ -211,9 +216,20 @@ export class KafkaLink implements ConnectKafka {
     return {
       poll: async (timeoutMs) => {
         const found = await consumer.poll(timeoutMs)
+        starts.note(
+          consumer.assignment,
+          ({ topic, partition }) =>
+            found.find((one) => one.topic === topic && one.partition === partition)?.records[0]
+              ?.offset,
+          (partition) => consumer.position(partition),
+        )
         return found.length === 1 ? found[0]!.records : found.flatMap((one) => one.records)
       },
-      commit: (positions) => consumer.commit(positions),
+      commit: async (positions) => {
+        const whole = starts.with(positions)
+        await consumer.commit(whole)
+        starts.committed(whole)
+      },
       lag: () =>
         consumer.assignment.reduce((sum, partition) => sum + (consumer.lag(partition) ?? 0), 0),
       close: () => consumer.close(),

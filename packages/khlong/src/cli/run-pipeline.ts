@@ -44,7 +44,12 @@ export async function runPipeline(options: RunPipelineOptions): Promise<number> 
       for (const line of secretLines(made)) say(line)
     },
   })
+  let isStarting = true
+  void stop.then(() => {
+    if (isStarting) say('stopping when it has started; once more ends it at once')
+  })
   const platform = await starting
+  isStarting = false
   const uncaught = (error: unknown): void => {
     logger.error(
       { err: error },

@@ -12,6 +12,8 @@ export interface Pipeline {
   readonly folder: string
   /** Where all parts keep their data. */
   readonly data: string
+  /** `file:line: data` where a file says so; undefined where `--data` or nobody does. */
+  readonly dataWritten?: string | undefined
   /** Whether MQTT and the console are open to the local network. */
   readonly lan: boolean
   /** Host names that files of the pipeline use, by part or address: `{mosquitto: 'mqtt'}`. */
@@ -62,6 +64,10 @@ export async function readPipeline(options: ReadPipelineOptions): Promise<Pipeli
     name: settings.text(['name']) ?? path.basename(folder),
     folder,
     data: options.data === undefined ? path.resolve(folder, data) : path.resolve(data),
+    dataWritten:
+      options.data === undefined && settings.isWritten(['data'])
+        ? `${settings.where(['data'])}: data`
+        : undefined,
     lan,
     hosts: settings.textMap(['hosts']),
     settings,
