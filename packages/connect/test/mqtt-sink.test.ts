@@ -45,4 +45,43 @@ describe('the MQTT sink', () => {
       await new Promise((resolve) => setTimeout(resolve, 5))
     assert.equal(kafka.records('letters').length, 1)
   })
+
+  test('tells the broker how long a message is of use, and leaves out what is no longer', async (t) => {
+    const broker = await ScriptedBroker.start(t)
+    const { create, kafka, worker } = await startWorker(t)
+    const put = (value: unknown, key: string | null = '777'): void =>
+      kafka.append({
+        topic: 'commands',
+        key: key === null ? null : Buffer.from(key),
+        value: Buffer.from(JSON.stringify(value)),
+        headers: [],
+      })
+    put({ id: 'late', expires: Date.now() - 1 })
+    put({ id: 'timely', expires: Date.now() + 3_600_000 })
+    put({ id: 'when', expires: 'tomorrow' })
+    put({ id: 'whose', expires: Date.now() + 3_600_000 }, null)
+    put({ id: 'for ever' })
+    await create('s', {
+      ...config(broker.url),
+      'mqtt.version': '5',
+      'mqtt.message.expiry.field': 'expires',
+    })
+    const connection = await broker.accept()
+    const take = async (): Promise<[string, number | undefined]> => {
+      const { messageId = 0, payload, properties } = await connection.next('publish')
+      connection.send({ cmd: 'puback', messageId })
+      return [JSON.parse(String(payload)).id, properties?.messageExpiryInterval]
+    }
+    const [id, seconds = 0] = await take()
+    assert.equal(id, 'timely')
+    assert.ok(seconds > 3_000 && seconds <= 3_600, String(seconds))
+    assert.deepEqual(await take(), ['for ever', undefined])
+    const letters = await kafka.waitFor('letters', 2)
+    assert.deepEqual(
+      letters.map(({ value }) => JSON.parse(String(value)).id),
+      ['when', 'whose'],
+    )
+    while (worker.vitals().items[0]?.recordsOut !== 5)
+      await new Promise((resolve) => setTimeout(resolve, 5))
+  })
 })

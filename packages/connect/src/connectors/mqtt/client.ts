@@ -139,14 +139,27 @@ export class MqttClient {
     await answer
   }
 
-  /** Publishes; resolved when the broker has it as the QoS promises. */
-  async publish(message: {
+  /**
+   * Publishes; resolved when the broker has it as the QoS promises. What expires (in seconds) is
+   * for MQTT 5 brokers, which do not hand it over later; others are not told.
+   */
+  async publish({
+    expirySeconds,
+    ...message
+  }: {
     topic: string
     payload: Buffer
     qos: 0 | 1 | 2
     retain: boolean
+    expirySeconds?: number | undefined
   }): Promise<void> {
-    const packet = { cmd: 'publish' as const, dup: false, ...message }
+    const hasExpiry = expirySeconds !== undefined && this.#options.protocolVersion === 5
+    const packet = {
+      cmd: 'publish' as const,
+      dup: false,
+      ...message,
+      ...(hasExpiry ? { properties: { messageExpiryInterval: expirySeconds } } : {}),
+    }
     if (message.qos === 0) {
       this.#send(packet)
       return

@@ -1,5 +1,6 @@
 import { boolean, type ConfigMap, int, string } from '../../config/fields.ts'
 import { ConfigSpec, type ConfigValues } from '../../config/spec.ts'
+import { parseJson } from '../../converters/json.ts'
 import { javaText } from '../../converters/simple.ts'
 import type { SinkRecord } from '../../data/record.ts'
 import { isObject } from '../../data/schema.ts'
@@ -17,6 +18,10 @@ const fields = {
   }),
   'mqtt.topic': string(
     'Ours: the MQTT topic to publish to, in which topic and key in braces after a dollar stand for those of the record. Default: the Kafka topic.',
+    { default: '' },
+  ),
+  'mqtt.message.expiry.field': string(
+    'Ours: the field of the JSON value with the time, in epoch milliseconds, after which the message is of no use: it is then not published, and the broker (MQTT 5) does not hand it over later. Without it messages do not expire.',
     { default: '' },
   ),
   'max.retry.time.ms': int('How long Confluent tries to reach the broker; we try on.', {
@@ -102,11 +107,16 @@ class MqttSinkTask implements SinkTask {
 
   async #publish(client: MqttClient, record: SinkRecord): Promise<void> {
     try {
+      const topic = topicOf(this.#options['mqtt.topic'], record)
+      const payload = payloadOf(record)
+      const expirySeconds = this.#expirySeconds(payload)
+      if (expirySeconds === 0) return
       await client.publish({
-        topic: topicOf(this.#options['mqtt.topic'], record),
-        payload: payloadOf(record),
+        topic,
+        payload,
         qos: this.#options['mqtt.qos'] as 0 | 1 | 2,
         retain: this.#options['mqtt.retained.enabled'],
+        expirySeconds,
       })
     } catch (error) {
       if (error instanceof ConnectError) {
@@ -117,10 +127,33 @@ class MqttSinkTask implements SinkTask {
       throw new ConnectError('CONNECT_RETRIABLE', (error as Error).message, { cause: error })
     }
   }
+
+  /**
+   * For how long the message is of use: 0 where no longer, undefined where it does not expire.
+   *
+   * @throws ConnectError `CONNECT_DATA` where the field is no time
+   */
+  #expirySeconds(payload: Buffer): number | undefined {
+    const field = this.#options['mqtt.message.expiry.field']
+    if (field === '') return undefined
+    const json = parseJson(payload)
+    const expiresMs = isObject(json) ? json[field] : undefined
+    if (expiresMs === undefined || expiresMs === null) return undefined
+    const leftMs = Number(expiresMs) - this.#context.clock.nowMs()
+    if (Number.isNaN(leftMs))
+      throw new ConnectError('CONNECT_DATA', `the field ${field} of a message is no time in ms`)
+    return Math.min(secondsMax, Math.max(0, Math.ceil(leftMs / 1_000)))
+  }
 }
+
+const keyMark = `\${key}`
+/** As much as the four bytes of MQTT's property hold. */
+const secondsMax = 0xffff_ffff
 
 /** @throws ConnectError `CONNECT_DATA` where the topic would be none to publish to. */
 function topicOf(pattern: string, record: SinkRecord): string {
+  if (record.key === null && pattern.includes(keyMark))
+    throw new ConnectError('CONNECT_DATA', 'the MQTT topic needs the key of a record that has none')
   const topic =
     pattern === ''
       ? record.topic
