@@ -25,6 +25,7 @@ import {
   sums,
   windowMetrics,
 } from './model/metrics.ts'
+import { milliseconds } from './model/settings.ts'
 
 /**
  * The three processors of the pipeline: averages and sums per sensor and per place, one result when
@@ -122,14 +123,4 @@ function sumByWindow(
       valueSerde: sums,
     })
     .suppress(Suppressed.untilWindowCloses())
-}
-
-function milliseconds(
-  settings: Readonly<Record<string, unknown>>,
-  name: string,
-  defaultMs: number,
-): number {
-  const value = Number(settings[name] ?? defaultMs)
-  if (Number.isSafeInteger(value) && value >= 0) return value
-  throw new RangeError(`${name}: expected milliseconds, found ${String(settings[name])}`)
 }

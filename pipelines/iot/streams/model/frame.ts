@@ -1,4 +1,5 @@
 import { type Serde, serdes } from '@khlong/streams'
+import { id, number, object, text } from './json.ts'
 
 /** What a sensor measures. */
 export interface Measures {
@@ -37,30 +38,4 @@ function readFrame(json: unknown): Frame {
       luminosity: number(payload, 'luminosity'),
     },
   }
-}
-
-type Json = Readonly<Record<string, unknown>>
-
-function object(value: unknown, what: string): Json {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Json
-  throw new TypeError(`${what} is not a JSON object`)
-}
-
-function number(json: Json, field: string): number {
-  const value = json[field]
-  if (typeof value === 'number') return value
-  throw new TypeError(`${field} is not a number but ${JSON.stringify(value)}`)
-}
-
-function text(json: Json, field: string): string {
-  const value = json[field]
-  if (typeof value === 'string') return value
-  throw new TypeError(`${field} is not a text but ${JSON.stringify(value)}`)
-}
-
-function id(json: Json, field: string): string {
-  const value = json[field]
-  if (typeof value === 'string' && value !== '') return value
-  if (typeof value === 'number') return String(value)
-  throw new TypeError(`${field} is not an id but ${JSON.stringify(value)}`)
 }
