@@ -31,6 +31,11 @@ const faults = z.strictObject({
   clock_skew: seconds.default(0),
 })
 
+/** An id that is a level of a topic. */
+const topicLevel = text.refine((id) => /^[^/+#\0]{1,128}$/.test(id), {
+  error: 'expected an id without / + #',
+})
+
 const qos = z.union([z.literal(0), z.literal(1), z.literal(2)])
 const rate = z.number().positive().max(1_000)
 
@@ -64,6 +69,12 @@ const fleet = z.strictObject({
   /** What is added to measures at a place. */
   places: z.record(z.string(), z.record(z.string(), z.number())).default({}),
   faults: faults.default(faults.parse({})),
+  /** Whether sensors take commands from `devices/ID/commands`; fans do. */
+  commands: z.boolean().default(false),
+  fans: z
+    .array(z.strictObject({ id: topicLevel, place: text }))
+    .max(1_000)
+    .default([]),
   sensors: z
     .array(sensor)
     .min(1)
@@ -73,6 +84,9 @@ const fleet = z.strictObject({
       { id: '43245253', name: 'iot_sensor_3', place: '42343243', kind: 'classic', count: 1 },
     ]),
 })
+
+/** Each is a subscription of one session. */
+const commandedMax = 1_000
 
 type Fleet = Readonly<z.infer<typeof fleet>>
 type Kind = Fleet['kinds'][string]
@@ -113,7 +127,32 @@ export function planFleet(written: unknown, source: SettingsSource = { name: 'fl
     for (let number = 1; number <= group.count; number++)
       sensors.push(planSensor(settings, group, kind, sensors.length + 1, number))
   }
-  return { seed: settings.seed, connections: settings.connections, sensors }
+  const plan: FleetPlan = {
+    seed: settings.seed,
+    connections: settings.connections,
+    sensors,
+    fans: settings.fans.map(({ id, place }) => ({ id, placeId: place })),
+    commands: settings.commands,
+  }
+  checkCommands(plan, source)
+  return plan
+}
+
+/** Devices with commands are few, have ids that a topic can carry, and no two have the same. */
+function checkCommands({ commands, sensors, fans }: FleetPlan, source: SettingsSource): void {
+  const refuse = (key: string, why: string): never => {
+    const line = source.line?.([key])
+    throw new SettingsError(
+      `${line === undefined ? source.name : `${source.name}:${line}`}: ${key}: ${why}`,
+      { file: source.name, key, ...(line === undefined ? {} : { line }) },
+    )
+  }
+  const ids = [...(commands ? sensors : []), ...fans].map(({ id }) => id)
+  const wrong = ids.find((id) => !topicLevel.safeParse(id).success)
+  if (commands && sensors.length > commandedMax)
+    refuse('commands', `at most ${commandedMax} sensors take commands, found ${sensors.length}`)
+  if (wrong !== undefined) refuse('commands', `${wrong} cannot be a level of a topic`)
+  if (commands && new Set(ids).size < ids.length) refuse('fans', 'two devices have the same id')
 }
 
 function planSensor(

@@ -27,13 +27,14 @@ export interface SensorOptions {
   connections?: number
   max_inflight_messages?: number
   max_queued_messages?: number
-  /** Taken as every part takes it; a fleet remembers nothing, and writes nothing. */
+  /** Where its devices remember which commands they did; without it they forget them at the end. */
   data?: string
 }
 
 /** Checked options with their defaults. */
 export interface ResolvedSensorOptions
   extends Readonly<Required<Omit<SensorOptions, 'fleet' | 'connections' | 'data'>>> {
+  readonly data?: string | undefined
   readonly fleet?: string | Readonly<Record<string, unknown>> | undefined
   readonly connections?: number | undefined
 }

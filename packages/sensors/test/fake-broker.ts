@@ -1,5 +1,10 @@
 import net from 'node:net'
-import { generate, type IPublishPacket, parser as newParser } from 'mqtt-packet'
+import {
+  generate,
+  type IConnectPacket,
+  type IPublishPacket,
+  parser as newParser,
+} from 'mqtt-packet'
 
 interface Cleaner {
   after(cleanUp: () => Promise<void>): void
@@ -8,7 +13,11 @@ interface Cleaner {
 /** A broker that notes what it gets, and acknowledges when it is told to. */
 export class FakeBroker {
   readonly got: IPublishPacket[] = []
-  readonly clientIds: string[] = []
+  readonly connects: IConnectPacket[] = []
+  /** Who has subscribed to a topic. */
+  readonly subscriptions: Map<string, net.Socket> = new Map<string, net.Socket>()
+  /** Ids of its own messages that were acknowledged. */
+  readonly acknowledged: number[] = []
   readonly #server: net.Server
   readonly #sockets = new Set<net.Socket>()
   readonly #held: (() => void)[] = []
@@ -46,9 +55,22 @@ export class FakeBroker {
     return this.got.map(({ payload }) => JSON.parse(String(payload)))
   }
 
+  get clientIds(): string[] {
+    return this.connects.map(({ clientId }) => clientId)
+  }
+
+  /** Sends a message to whoever has subscribed to its topic. */
+  publish(topic: string, payload: string, messageId: number, dup = false): void {
+    const subscriber = this.subscriptions.get(topic)
+    if (!subscriber) throw new Error(`nobody has subscribed to ${topic}`)
+    const message = { topic, payload, messageId, dup, qos: 1, retain: false } as const
+    subscriber.write(generate({ cmd: 'publish', ...message }))
+  }
+
   /** Breaks all connections. */
   cut(): void {
     for (const socket of this.#sockets) socket.destroy()
+    this.subscriptions.clear()
     this.#held.length = 0
   }
 
@@ -68,8 +90,13 @@ export class FakeBroker {
       socket.write(generate({ cmd, messageId }))
     }
     parser.on('packet', (packet) => {
-      if (packet.cmd === 'connect') {
-        this.clientIds.push(packet.clientId)
+      if (packet.cmd === 'subscribe') {
+        for (const { topic } of packet.subscriptions) this.subscriptions.set(topic, socket)
+        const granted = packet.subscriptions.map(({ qos }) => qos)
+        socket.write(generate({ cmd: 'suback', messageId: packet.messageId!, granted }))
+      } else if (packet.cmd === 'puback') this.acknowledged.push(packet.messageId!)
+      else if (packet.cmd === 'connect') {
+        this.connects.push(packet)
         socket.write(generate({ cmd: 'connack', returnCode: 0, sessionPresent: false }))
       } else if (packet.cmd === 'pubrel') answer('pubcomp', packet.messageId!)
       else if (packet.cmd === 'publish') {

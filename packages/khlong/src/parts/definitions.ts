@@ -131,6 +131,7 @@ export const partDefinitions: readonly PartDefinition[] = [
     after: ['mqtt', 'connect'],
     settings: ({ fleet, ...written }, context) => ({
       ...written,
+      data: context.data,
       url: context.book.environment.KHLONG_MQTT_URL,
       ...(typeof fleet === 'string' || fleet === undefined
         ? { fleet: context.path(fleet, './sensors.yml') }

@@ -7,13 +7,16 @@ export interface ConnectFields {
   readonly keepAliveSeconds: number
   readonly username?: string | undefined
   readonly password?: string | undefined
+  /** Whether the broker is to keep session and messages while the client is away. Default no. */
+  readonly isPersistent?: boolean | undefined
 }
 
-/** CONNECT with a clean session (section 3.1). */
+/** CONNECT (section 3.1). */
 export function encodeConnect(fields: ConnectFields): Buffer {
   const { clientId, username, password } = fields
   const strings = [clientId, username, password].filter((text) => text !== undefined)
-  const flags = 2 | (username === undefined ? 0 : 0x80) | (password === undefined ? 0 : 0x40)
+  const clean = fields.isPersistent ? 0 : 2
+  const flags = clean | (username === undefined ? 0 : 0x80) | (password === undefined ? 0 : 0x40)
   const keepAlive = Buffer.alloc(2)
   keepAlive.writeUInt16BE(fields.keepAliveSeconds)
   const head = Buffer.concat([encodeString('MQTT'), Buffer.from([4, flags]), keepAlive])
@@ -59,7 +62,8 @@ export const pingreq: Buffer = Buffer.from([0xc0, 0])
 /** DISCONNECT (section 3.14). */
 export const disconnect: Buffer = Buffer.from([0xe0, 0])
 
-function encodeString(text: string): Buffer {
+/** Text with its length in front (section 1.5.3). */
+export function encodeString(text: string): Buffer {
   const bytes = Buffer.from(text)
   const packet = Buffer.alloc(2 + bytes.length)
   packet.writeUInt16BE(bytes.length)
@@ -67,7 +71,8 @@ function encodeString(text: string): Buffer {
   return packet
 }
 
-function encodeLength(value: number): Buffer {
+/** A remaining length (section 2.2.3). */
+export function encodeLength(value: number): Buffer {
   const bytes: number[] = []
   let rest = value
   do {

@@ -15,9 +15,11 @@ import {
   type SensorOptions,
 } from '../options.ts'
 import { Backlog } from '../state/backlog.ts'
+import type { FleetPlan } from '../state/fleet.ts'
 import { RepeatableRandom } from '../state/repeatable-random.ts'
 import { type Frame, Sensor, type SensorCounts, waitMs } from '../state/sensor.ts'
 import { TimerWheel } from '../state/timer-wheel.ts'
+import { FleetCommands } from './fleet-commands.ts'
 import { PublisherConnection } from './publisher-connection.ts'
 
 const tickMs = 10
@@ -66,6 +68,7 @@ export class SensorFleet extends PartBase {
   #wheel = new TimerWheel<Sensor>(0)
   #random: Random = systemRandom
   #timer: TimerHandle | undefined
+  #commands: FleetCommands | undefined
 
   /** @throws SettingsError where an option is unknown or wrong. */
   constructor(options: SensorOptions, context: PartContext = {}) {
@@ -115,6 +118,7 @@ export class SensorFleet extends PartBase {
           : {}),
         ...(offline > 0 ? { offline } : {}),
         ...(dropped > 0 ? { dropped } : {}),
+        ...this.#commands?.facts(),
       },
       items: this.#sensors.slice(0, itemsMax).map((sensor) => this.#item(sensor)),
     }
@@ -129,8 +133,10 @@ export class SensorFleet extends PartBase {
     this.#random = plan.seed === undefined ? systemRandom : new RepeatableRandom(plan.seed)
     const nowMs = this.clock.nowMs()
     const monotonicMs = this.clock.monotonicMs()
+    this.#commands = await this.#openCommands(plan)
+    const climate = this.#commands?.climate
     this.#sensors = plan.sensors.map(
-      (sensor) => new Sensor(sensor, this.#random, monotonicMs, nowMs),
+      (sensor) => new Sensor(sensor, this.#random, monotonicMs, nowMs, climate),
     )
     this.#wheel = new TimerWheel(monotonicMs)
     const wanted = this.#options.connections ?? plan.connections
@@ -146,13 +152,31 @@ export class SensorFleet extends PartBase {
   protected async onStop(deadlineMs: number): Promise<void> {
     if (this.#timer) this.clock.clearTimer(this.#timer)
     this.#timer = undefined
-    await Promise.all(this.#lanes.map(({ connection }) => connection.close(deadlineMs)))
+    await Promise.all([
+      this.#commands?.stop(),
+      ...this.#lanes.map(({ connection }) => connection.close(deadlineMs)),
+    ])
+    this.#commands = undefined
     this.#lanes = []
     this.#laneOf = new Map()
   }
 
   get #url(): URL {
     return new URL(this.#options.url)
+  }
+
+  async #openCommands(plan: FleetPlan): Promise<FleetCommands | undefined> {
+    if (!plan.commands && plan.fans.length === 0) return undefined
+    const { clock, logger } = this
+    const commands = new FleetCommands({
+      plan,
+      url: this.#url,
+      data: this.#options.data,
+      clock,
+      logger,
+    })
+    await commands.start()
+    return commands
   }
 
   #openLanes(laneCount: number, monotonicMs: number): void {
@@ -247,6 +271,11 @@ export class SensorFleet extends PartBase {
       this.#metrics.gauge({ name, help }).series()
     const sensors = gauge('khlong_sensors', 'Sensors of the fleet')
     const connected = gauge('khlong_sensors_connections', 'Connections to the broker')
+    const commands = this.#metrics.counter({
+      name: 'khlong_sensors_commands_total',
+      help: 'Commands that devices got, by what came of them',
+    })
+    const fans = gauge('khlong_sensors_fans_running', 'Fans that run')
     this.#metrics.onRender(() => {
       const counts = this.counts()
       produced.value = counts.produced
@@ -255,6 +284,9 @@ export class SensorFleet extends PartBase {
       dropped.value = counts.dropped
       sensors.value = this.#sensors.length
       connected.value = this.#lanes.filter(({ connection }) => connection.isConnected).length
+      fans.value = this.#commands?.fansRunning ?? 0
+      for (const [outcome, count] of Object.entries(this.#commands?.counts ?? {}))
+        commands.series({ outcome }).value = count
     })
   }
 }

@@ -62,10 +62,14 @@ export class Curve {
       share += this.#random.next() < 0.5 ? -shape.spikeSize : shape.spikeSize
     const drift = (shape.driftPerDay * (nowMs - this.#startMs)) / dayMs
     const value = min + half + half * share + drift + this.#offset
-    const rounded = Math.round(value * this.#scale) / this.#scale
-    this.#last = Math.min(max, Math.max(min, rounded))
+    this.#last = Math.min(max, Math.max(min, this.round(value)))
     if (shape.stuckProbability > 0 && this.#random.next() < shape.stuckProbability)
       this.#stuckUntilMs = nowMs + shape.stuckSeconds * 1_000
     return this.#last
+  }
+
+  /** A value with the digits that the measure has. */
+  round(value: number): number {
+    return Math.round(value * this.#scale) / this.#scale
   }
 }

@@ -34,10 +34,19 @@ export interface SensorPlan {
   readonly faults: Faults
 }
 
+/** A fan, which cools its place when it is told to. */
+export interface FanPlan {
+  readonly id: string
+  readonly placeId: string
+}
+
 /** What a fleet file says, in full. */
 export interface FleetPlan {
   readonly seed: number | undefined
   /** Connections that the sensors share. */
   readonly connections: number
   readonly sensors: readonly SensorPlan[]
+  readonly fans: readonly FanPlan[]
+  /** Whether its devices take commands. */
+  readonly commands: boolean
 }

@@ -1,4 +1,5 @@
 import { type Random, systemRandom } from '@khlong/core'
+import type { Climate } from './climate.ts'
 import { Curve } from './curve.ts'
 import type { Faults, SensorPlan } from './fleet.ts'
 import type { Due } from './timer-wheel.ts'
@@ -38,7 +39,12 @@ export class Sensor implements Due {
   readonly #random: Random
   readonly #head: string
   readonly #tail: string
-  readonly #curves: readonly { readonly prefix: string; readonly curve: Curve }[]
+  readonly #curves: readonly {
+    readonly prefix: string
+    readonly isTemperature: boolean
+    readonly curve: Curve
+  }[]
+  readonly #climate: Climate | undefined
   readonly #skewMs: number
   dueMs: number
   /** Frames that were measured while it could not send, to be sent in one burst. */
@@ -51,17 +57,28 @@ export class Sensor implements Due {
   duplicated = 0
   dropped = 0
 
-  /** `monotonicMs` tells when it is due, `nowMs` what its frames say. */
-  constructor(plan: SensorPlan, random: Random, monotonicMs: number, nowMs: number) {
+  /**
+   * `monotonicMs` tells when it is due, `nowMs` what its frames say; `climate` has what commands do
+   * to its temperature.
+   */
+  constructor(
+    plan: SensorPlan,
+    random: Random,
+    monotonicMs: number,
+    nowMs: number,
+    climate?: Climate,
+  ) {
     const { id, name, placeId, faults } = plan
     this.plan = plan
     // Fresh also where a seed repeats everything else.
     this.boot = systemRandom.bytes(6).toString('hex')
     this.#random = random
+    this.#climate = climate
     this.#head = `{"id":${JSON.stringify(id)},"name":${JSON.stringify(name)},"place_id":${JSON.stringify(placeId)},"date":"`
     this.#tail = plan.sequence ? `,"boot":${JSON.stringify(this.boot)}}` : '}'
     this.#curves = plan.measures.map(({ name: measure, shape, offset }, index) => ({
       prefix: `${index > 0 ? ',' : ''}${JSON.stringify(measure)}:`,
+      isTemperature: measure === 'temperature',
       curve: new Curve(shape, offset, random, nowMs),
     }))
     this.#skewMs = Math.round((random.next() * 2 - 1) * faults.clock_skew * 1_000)
@@ -105,12 +122,21 @@ export class Sensor implements Due {
     const timestamp = Math.round(nowMs) + this.#skewMs
     const seq = ++this.produced
     let values = ''
-    for (const { prefix, curve } of this.#curves) values += prefix + String(curve.at(nowMs))
+    for (const { prefix, isTemperature, curve } of this.#curves) {
+      const value = curve.at(nowMs)
+      values += prefix + String(isTemperature ? this.#inClimate(value, curve, nowMs) : value)
+    }
     // Java's classic sensors write the offset of UTC as +0000.
     const date = new Date(timestamp).toISOString().slice(0, -1)
     const sequence = this.plan.sequence ? `,"seq":${seq}` : ''
     const payload = `${this.#head}${date}+0000","timestamp":${timestamp},"payload":{${values}}${sequence}${this.#tail}`
     return { sensor: this, payload, seq, isCopy: false }
+  }
+
+  #inClimate(celsius: number, curve: Curve, nowMs: number): number {
+    return this.#climate
+      ? curve.round(this.#climate.temperature(this.plan, celsius, nowMs))
+      : celsius
   }
 
   #goesOffline(monotonicMs: number, faults: Faults): boolean {
