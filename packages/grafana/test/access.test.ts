@@ -403,6 +403,42 @@ test('viewers look at devices, editors change them, and only the platform learns
   ])
 })
 
+test('viewers see what became of commands, editors give them, and only under their own names', async (t) => {
+  const asked: [string, unknown][] = []
+  const platform = await startHttp(t, ({ method, url, headers }, response, body) => {
+    if (url === '/-/events') return response.end()
+    asked.push([[method, url, headers.authorization].join(' '), body && JSON.parse(body)])
+    response.setHeader('content-type', 'application/json')
+    return response.end('{}')
+  })
+  const { url } = await startWithPeople(t, { platform, 'platform.token': 'of-this-run' })
+  const command = { device: 'fan-1', action: 'fan', params: { seconds: 5 }, by: 'the director' }
+  const send = async (method: string, who: Record<string, string>): Promise<number> => {
+    const isPost = method === 'POST'
+    const headers = { ...who, ...(isPost ? { 'content-type': 'application/json' } : {}) }
+    const answer = await fetch(`${url}/-/commands${isPost ? '' : '?device=fan-1'}`, {
+      method,
+      headers,
+      ...(isPost ? { body: JSON.stringify(command) } : {}),
+    })
+    return answer.status
+  }
+  assert.equal(await send('GET', {}), 401)
+  assert.equal(await send('POST', {}), 401)
+  assert.equal(await send('POST', basic('vera')), 403)
+  assert.equal(await send('POST', { ...basic('eve'), origin: 'http://evil.example' }), 403)
+  assert.deepEqual(asked, [])
+  assert.equal(await send('GET', basic('vera')), 200)
+  assert.equal(await send('POST', basic('eve')), 200)
+  assert.deepEqual(asked, [
+    ['GET /-/commands?device=fan-1 Bearer of-this-run', ''],
+    ['POST /-/commands Bearer of-this-run', { ...command, by: 'eve' }],
+  ])
+  const answer = await fetch(`${url}/-/access/audit`, { headers: basic('ada') })
+  const { lines } = (await answer.json()) as { lines: { who: string; detail?: string }[] }
+  assert.ok(lines.some(({ who, detail }) => who === 'eve' && detail === 'fan-1, fan'))
+})
+
 test('the token for a part goes to that part, and to no other data source', async (t) => {
   const shown: (string | undefined)[] = []
   const prometheus = await startHttp(t, (request, response) => {

@@ -1,5 +1,6 @@
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { CommandNow } from '../src/model/commands.ts'
 import type { DeviceNow } from '../src/model/devices.ts'
 import type { PlatformPart, PlatformSnapshot, VitalItem } from '../src/model/platform.ts'
 
@@ -58,6 +59,9 @@ export async function startFakePlatform(
     } else if (request.url === '/-/devices') {
       response.setHeader('content-type', 'application/json')
       response.end(JSON.stringify(devices))
+    } else if (request.url?.startsWith('/-/commands')) {
+      response.setHeader('content-type', 'application/json')
+      response.end(JSON.stringify({ commands }))
     } else response.writeHead(404).end()
   })
   await new Promise<void>((resolve) => server.listen(options.port ?? 0, '127.0.0.1', resolve))
@@ -96,6 +100,26 @@ const devices: readonly DeviceNow[] = [
     isConnected: false,
     reason: 'wrong secret',
   },
+]
+
+const given = {
+  device: 'fan-32347983',
+  action: 'fan',
+  params: { seconds: 45 },
+  timestamp: Date.now() - 20_000,
+  expires: Date.now() + 40_000,
+  by: 'rule: hot place',
+}
+
+const commands: readonly CommandNow[] = [
+  { ...given, id: '1', state: 'sent' },
+  { ...given, id: '2', state: 'acknowledged', acknowledged: Date.now() - 19_000, ok: true },
+  {
+    ...given,
+    ...{ id: '3', state: 'acknowledged', acknowledged: Date.now() - 19_000, ok: false },
+    error: 'a fan knows fan, not dance',
+  },
+  { ...given, id: '4', device: 'เรือนเพาะชำ', state: 'expired', by: 'eve' },
 ]
 
 const mib = 1_048_576

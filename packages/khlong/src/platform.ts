@@ -10,10 +10,12 @@ import {
 import { newToken } from '@khlong/core/access'
 import type { BrokerDescription } from '@khlong/mqtt'
 import { PipelineCutter } from './backup/pipeline-cut.ts'
+import { CommandLog } from './commands/command-log.ts'
 import { type AddressBook, resolveAddressBook } from './config/address-book.ts'
 import { type PartName, partNames } from './config/part-names.ts'
 import { type Pipeline, partSettings } from './config/pipeline.ts'
 import { ownAccessKey } from './devices/broker-access.ts'
+import { addressOf } from './devices/device.ts'
 import { DeviceRegistry } from './devices/device-registry.ts'
 import { countStates, type DeviceStatus, DeviceWatch } from './devices/device-watch.ts'
 import { LocalThread } from './host/local-thread.ts'
@@ -26,6 +28,7 @@ import type { ThreadName } from './parts/definition.ts'
 import { partDefinitions } from './parts/definitions.ts'
 import { locateSettingsError, wiredSettings } from './parts/part-settings.ts'
 import { BackupRoute } from './status/backup-route.ts'
+import { CommandRoutes } from './status/command-routes.ts'
 import { removeControlFile, writeControlFile } from './status/control-file.ts'
 import { DeviceRoutes } from './status/device-routes.ts'
 import { writeDiscovery } from './status/discovery.ts'
@@ -59,6 +62,7 @@ export class Platform {
   readonly #controlToken: string
   readonly #running: readonly PartName[]
   readonly #registry: DeviceRegistry
+  readonly #commands: CommandLog | undefined
   readonly #watch = new DeviceWatch()
   #devices: readonly DeviceStatus[] = []
   #unseenReason = ''
@@ -89,6 +93,11 @@ export class Platform {
     this.book = book
     this.#data = data
     this.#registry = new DeviceRegistry(options.pipeline.data)
+    const bootstrapServers = book.environment.KHLONG_KAFKA_BOOTSTRAP_SERVERS
+    this.#commands =
+      bootstrapServers === undefined
+        ? undefined
+        : new CommandLog({ bootstrapServers, hosts: book.hosts })
     const definitions = partDefinitions.filter(
       ({ name }) => book.parts[name].kind === 'embedded' && (options.only?.includes(name) ?? true),
     )
@@ -134,6 +143,13 @@ export class Platform {
         }),
         token: this.#controlToken,
       }),
+      commandRoutes: this.#commands
+        ? new CommandRoutes({
+            commands: this.#commands,
+            token: book.token,
+            addressOf: async (device) => addressOf(await this.#registry.listAgain(), device),
+          })
+        : undefined,
       metrics: (part) => this.#supervisor.metrics(part),
     })
   }
@@ -145,6 +161,8 @@ export class Platform {
   /** Stops all parts in reverse order and gives the data folder back. */
   async stop(): Promise<void> {
     clearInterval(this.#timer)
+    // While Kafka is still there to say goodbye to.
+    await this.#commands?.close()
     await this.#supervisor.stop()
     await this.#status.stop()
     await removeControlFile(this.#data.path)

@@ -91,7 +91,7 @@ test('any text is devices or a typed error, and what was written is read', async
   const device = { name: 'a', id: '1', place: 'p', password: '$7$1$aaaa$bbbb' }
   const whole = { ...device, kind: 'k', rate: 2, createdMs: 1, passwordChangedMs: 2, revokedMs: 3 }
   assert.deepEqual(decodeDevices(encodeDevices([whole]), file), [whole])
-  const newer = encodeDevices([]).replace('"version": 1', '"version": 2')
+  const newer = encodeDevices([]).replace('"version": 2', '"version": 3')
   assert.throws(() => decodeDevices(newer, file), { code: 'KHLONG_DEVICES_NEWER' })
   for (const change of [{ password: '$7$1$a$b\nroot:x' }, { name: '../x' }, { more: 1 }])
     assert.throws(() => decodeDevices(encodeDevices([{ ...whole, ...change }]), file), {
@@ -100,6 +100,32 @@ test('any text is devices or a typed error, and what was written is read', async
   assert.throws(() => decodeDevices(encodeDevices([whole, { ...whole, name: 'A' }]), file), {
     code: 'KHLONG_DEVICES_DAMAGED',
   })
+})
+
+test('a device gives commands to those that it has leave for, until either is gone', async (t) => {
+  const data = await temporaryFolder(t)
+  const registry = new DeviceRegistry(data)
+  await registry.import(['a', 'b', 'c'].map((name) => ({ name, place: '1' })))
+  const rules = async (): Promise<string> => readFile(deviceFiles(data).access, 'utf8')
+  await registry.allowCommand('a', 'b', true)
+  await registry.allowCommand('a', 'b', true)
+  await registry.allowCommand('a', 'c', true)
+  assert.match(
+    await rules(),
+    /user a\ntopic write iot-frames\ntopic write devices\/b\/commands\ntopic read devices\/b\/commands\/ack\ntopic write devices\/c\/commands\ntopic read devices\/c\/commands\/ack\n\nuser b\ntopic write iot-frames\n\n/,
+  )
+  await registry.allowCommand('a', 'c', false)
+  assert.deepEqual((await registry.find('a')).mayCommand, ['b'])
+  await registry.remove('b')
+  assert.equal((await registry.find('a')).mayCommand, undefined)
+  assert.doesNotMatch(await rules(), /commands\/ack/)
+  await assert.rejects(registry.allowCommand('a', 'b', true), { code: 'KHLONG_DEVICE_UNKNOWN' })
+  await assert.rejects(registry.allowCommand('a', 'a', true), { code: 'KHLONG_DEVICE_INVALID' })
+})
+
+test('a registry of version 1 is read, and written as version 2', () => {
+  const written = encodeDevices([]).replace('"version": 2', '"version": 1')
+  assert.deepEqual(decodeDevices(written, 'devices.json'), [])
 })
 
 test('devices are read from CSV, and errors name their line', () => {

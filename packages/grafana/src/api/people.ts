@@ -109,9 +109,13 @@ export function peopleRoutes(app: FastifyInstance, access: ConsoleAccess): void 
 
 /** What the audit log says beyond method and path: which role was given, which account or device is meant. */
 export function auditDetail(request: FastifyRequest): string | undefined {
-  if (!/^\/-\/(?:access\/|devices$)/.test(request.routeOptions.url ?? '')) return undefined
-  const { name, role, days, password } = bodyOf(request)
+  if (!/^\/-\/(?:access\/|devices$|commands$)/.test(request.routeOptions.url ?? ''))
+    return undefined
+  const { name, role, days, password, device, action } = bodyOf(request)
+  const short = (value: unknown): string => (typeof value === 'string' ? value.slice(0, 80) : '')
   const parts = [
+    short(device),
+    short(action),
     typeof name === 'string' ? name : '',
     isRole(role) ? role : '',
     typeof days === 'number' ? `${days} d` : '',

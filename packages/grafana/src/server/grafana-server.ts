@@ -21,6 +21,7 @@ import { notConfigured } from '../errors.ts'
 import { grafanaFormats } from '../formats.ts'
 import type { ConsoleSetup } from '../model/platform.ts'
 import { type GrafanaOptions, resolveGrafanaOptions } from '../options.ts'
+import { commandRoutes } from '../place/command-routes.ts'
 import { deviceRoutes } from '../place/device-routes.ts'
 import { KafkaLink } from '../place/kafka-link.ts'
 import { kafkaRoutes } from '../place/kafka-routes.ts'
@@ -168,7 +169,9 @@ export class GrafanaServer extends PartBase {
     mqttRoutes(app, this.#mqtt)
     mongodbRoutes(app, this.#mongodb)
     kafkaRoutes(app, this.#kafka)
-    deviceRoutes(app, { platform: options.platform, token: options['platform.token'] })
+    const platform = { platform: options.platform, token: options['platform.token'] }
+    deviceRoutes(app, platform)
+    commandRoutes(app, { ...platform, guard: access.guard })
     wayRoutes(app, { mongodb: this.#mongodb, sources })
     this.#ownRoutes(app)
     await serveConsole(app)

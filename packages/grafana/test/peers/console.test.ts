@@ -231,6 +231,7 @@ const places = [
   '/flow',
   '/sensors',
   '/sensors?tab=devices',
+  '/sensors?tab=commands',
   '/mqtt',
   '/streams',
   '/scrapes',

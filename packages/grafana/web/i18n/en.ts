@@ -1,3 +1,4 @@
+import { enCommands } from './en-commands.ts'
 import { enDevices } from './en-devices.ts'
 import { enPeople } from './en-people.ts'
 import { enPhone } from './en-phone.ts'
@@ -457,8 +458,13 @@ const enPlaces = {
 } as const
 
 /** English texts. `{name}` is filled in; a key that is missing in another language is a type error. */
-export const en: typeof enPlaces & typeof enDevices & typeof enPeople & typeof enPhone = {
+export const en: typeof enPlaces &
+  typeof enCommands &
+  typeof enDevices &
+  typeof enPeople &
+  typeof enPhone = {
   ...enPlaces,
+  ...enCommands,
   ...enDevices,
   ...enPeople,
   ...enPhone,

@@ -1,4 +1,5 @@
 import type { Texts } from './en.ts'
+import { thCommands } from './th-commands.ts'
 import { thDevices } from './th-devices.ts'
 import { thPeople } from './th-people.ts'
 import { thPhone } from './th-phone.ts'
@@ -9,6 +10,7 @@ import { thPhone } from './th-phone.ts'
  * sensor = เซนเซอร์, window = หน้าต่างเวลา, dead letter = เฟรมเสีย, part = ส่วน, lag = ค้างอ่าน.
  */
 export const th: Texts = {
+  ...thCommands,
   ...thDevices,
   ...thPeople,
   ...thPhone,

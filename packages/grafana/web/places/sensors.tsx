@@ -28,6 +28,8 @@ import { SendOwn } from '../ui/send-own.tsx'
 import { Sparkline } from '../ui/sparkline.tsx'
 import { type Level, StateMark } from '../ui/state-mark.tsx'
 import { UsePhone } from '../ui/use-phone.tsx'
+import { CommandList } from './commands/commands.tsx'
+import { SensorCommands } from './commands/sensor-commands.tsx'
 import { AddDeviceDialog } from './devices/add-device.tsx'
 import { DeviceList } from './devices/devices.tsx'
 
@@ -76,6 +78,7 @@ export function SensorsPlace({ rest }: { rest: string[] }) {
   const tabs = [
     { id: '', name: text('sensors'), count: rows.length },
     { id: 'devices', name: text('devices'), count: devices?.length ?? 0 },
+    { id: 'commands', name: text('deviceCommands'), count: undefined },
   ]
   return (
     <>
@@ -96,11 +99,17 @@ export function SensorsPlace({ rest }: { rest: string[] }) {
             to={hrefTo('/sensors', id === '' ? {} : { tab: id })}
             aria-current={tab === id ? 'page' : undefined}
           >
-            {name} <small>{countText(count)}</small>
+            {name} {count !== undefined && <small>{countText(count)}</small>}
           </Link>
         ))}
       </nav>
-      {tab === 'devices' ? <DeviceList /> : <SensorList rows={rows} rest={rest} />}
+      {tab === 'devices' ? (
+        <DeviceList />
+      ) : tab === 'commands' ? (
+        <CommandList />
+      ) : (
+        <SensorList rows={rows} rest={rest} />
+      )}
       {isAdding && <AddDeviceDialog onClose={() => setAdding(false)} />}
     </>
   )
@@ -221,6 +230,7 @@ function SensorList({ rows, rest }: { rows: readonly Row[]; rest: readonly strin
       </section>
       <aside className="side">
         {selected && <SensorDetail row={selected} />}
+        {selected && <SensorCommands key={selected.id} sensor={selected} />}
         <section className="panel pad">
           <header>
             <h2>{text('sendYourOwn')}</h2>

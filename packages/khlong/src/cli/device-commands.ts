@@ -13,6 +13,7 @@ import { KhlongError } from '../errors.ts'
 import { accessFolder } from '../lan/first-use.ts'
 import { deviceAddress } from '../lan/lan-addresses.ts'
 import { momentText } from './access-folder.ts'
+import { addCommandCommands } from './send-command.ts'
 
 interface DeviceFlags {
   pipeline: string
@@ -32,7 +33,7 @@ interface AddFlags extends SketchFlags {
   json?: boolean
 }
 
-/** `khlong device add|list|show|rotate|revoke|remove|import|snippet`. */
+/** `khlong device add|list|show|rotate|revoke|remove|allow|disallow|import|snippet|command|commands`. */
 export function addDeviceCommands(program: Command): void {
   const device = program.command('device').description('look after the devices that send frames')
   const command = (name: string): Command =>
@@ -132,6 +133,26 @@ export function addDeviceCommands(program: Command): void {
       }),
     )
 
+  for (const [verb, isAllowed] of [
+    ['allow', true],
+    ['disallow', false],
+  ] as const)
+    command(verb)
+      .description(
+        isAllowed
+          ? 'let a device give another one commands, directly over the broker'
+          : 'let it no longer do so',
+      )
+      .argument('<name>')
+      .argument('<other>', 'the device that gets the commands')
+      .action((name: string, other: string, flags: DeviceFlags) =>
+        withRegistry(flags, async ({ registry, note }) => {
+          await registry.allowCommand(name, other, isAllowed)
+          note(`device.${verb}`, `${name} ${other}`)
+          say(`${name} may ${isAllowed ? '' : 'no longer '}give ${other} commands`)
+        }),
+      )
+
   command('import')
     .description('add devices of a CSV file: name, place, and where wanted id, kind, rate')
     .argument('<file>')
@@ -147,6 +168,8 @@ export function addDeviceCommands(program: Command): void {
         say(`${added.length} devices added; their secrets are not shown again`)
       }),
     )
+
+  addCommandCommands(command)
 
   withSketch(command('snippet'))
     .description(

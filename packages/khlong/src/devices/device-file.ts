@@ -1,10 +1,11 @@
 import { KhlongError } from '../errors.ts'
-import { checkDevice, type Device, devicesMax } from './device.ts'
+import { checkDevice, checkDeviceName, type Device, devicesMax } from './device.ts'
 
 // devices.json; its page is docs/formats/devices.md.
 
 const format = 'khlong-devices'
-const version = 1
+// 2: mayCommand
+const version = 2
 const fields: readonly string[] = [
   'name',
   'id',
@@ -12,6 +13,7 @@ const fields: readonly string[] = [
   'kind',
   'rate',
   'password',
+  'mayCommand',
   'createdMs',
   'passwordChangedMs',
   'revokedMs',
@@ -38,7 +40,11 @@ export function decodeDevices(text: string, file: string): readonly Device[] {
       `${file} is of format version ${top.version}, this Khlong reads up to ${version}; use a newer one`,
       { fields: { file, version: top.version } },
     )
-  if (top.version !== version || !Array.isArray(top.devices) || top.devices.length > devicesMax)
+  if (
+    (top.version !== 1 && top.version !== version) ||
+    !Array.isArray(top.devices) ||
+    top.devices.length > devicesMax
+  )
     throw damaged(file, `expected version ${version} and at most ${devicesMax} devices`)
   const names = new Set<string>()
   return top.devices.map((each: unknown, index) => {
@@ -64,12 +70,17 @@ function decodeDevice(value: unknown, refuse: (why: string) => KhlongError): Dev
     throw refuse('kind: expected text')
   if (device.rate !== undefined && typeof device.rate !== 'number')
     throw refuse('rate: expected a number')
+  const { mayCommand = [] } = device
+  if (!Array.isArray(mayCommand) || mayCommand.some((other) => typeof other !== 'string'))
+    throw refuse('mayCommand: expected names of devices')
   const read = device as unknown as Device
   // One line of the password file: a break in it would be another user's line.
   if (!/^\$7\$\d+\$[A-Za-z0-9+/=]+\$[A-Za-z0-9+/=]+$/.test(read.password))
     throw refuse('password: expected a hash of mosquitto_passwd')
   try {
     checkDevice(read)
+    // Each is a word of the access file: a break in it would be another rule.
+    for (const other of mayCommand as string[]) checkDeviceName(other)
   } catch (error) {
     throw refuse((error as Error).message)
   }

@@ -3,6 +3,7 @@ import path from 'node:path'
 import { newPassword, withLock, writeWhole } from '@khlong/core/access'
 import {
   addDevice,
+  allowCommand,
   checkDevice,
   type Device,
   type DeviceGiven,
@@ -111,6 +112,15 @@ export class DeviceRegistry {
   /** @throws KhlongError `KHLONG_DEVICE_UNKNOWN` */
   async remove(name: string): Promise<void> {
     await this.#change((before) => removeDevice(before, name))
+  }
+
+  /**
+   * Lets a device give another one commands directly, or lets it no longer.
+   *
+   * @throws KhlongError `KHLONG_DEVICE_UNKNOWN`, `KHLONG_DEVICE_INVALID`
+   */
+  async allowCommand(name: string, other: string, isAllowed: boolean): Promise<void> {
+    await this.#change((before) => allowCommand(before, name, other, isAllowed))
   }
 
   /** Writes Mosquitto's files where they are not what the registry says. */

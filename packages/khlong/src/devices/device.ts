@@ -21,6 +21,8 @@ export interface Device {
   readonly password: string
   readonly createdMs: number
   readonly passwordChangedMs: number
+  /** Devices that it may tell something, directly over the broker. */
+  readonly mayCommand?: readonly string[] | undefined
   /** Since when it may no longer log in. */
   readonly revokedMs?: number | undefined
 }
@@ -39,6 +41,8 @@ export const internalUsername = 'khlong-internal'
 /** More than a small board looks after; files are read and written whole. */
 export const devicesMax = 10_000
 const rateMax = 10_000
+/** Each is two lines of the access file. */
+const mayCommandMax = 100
 
 /** @throws KhlongError `KHLONG_DEVICE_INVALID` */
 export function checkDeviceName(name: string): string {
@@ -73,6 +77,16 @@ export function requireDevice(devices: readonly Device[], name: string): Device 
       `there is no device ${JSON.stringify(name)}; khlong device list says which there are`,
     )
   return device
+}
+
+/**
+ * The name under which a device gets commands: people may know it by the id of its frames. What is in
+ * no registry, as the demo fleet, has its id for a name.
+ */
+export function addressOf(devices: readonly Device[], named: string): string {
+  if (devices.some(({ name }) => name === named)) return named
+  const withId = devices.filter(({ id }) => id === named)
+  return withId.length === 1 ? withId[0]!.name : named
 }
 
 /** @throws KhlongError `KHLONG_DEVICE_EXISTS`, `KHLONG_DEVICE_INVALID` */
@@ -130,7 +144,38 @@ export function revokeDevice(
 /** @throws KhlongError `KHLONG_DEVICE_UNKNOWN` */
 export function removeDevice(devices: readonly Device[], name: string): readonly Device[] {
   const device = requireDevice(devices, name)
-  return devices.filter((each) => each !== device)
+  return devices
+    .filter((each) => each !== device)
+    .map((each) => (each.mayCommand?.includes(name) ? withoutCommand(each, name) : each))
+}
+
+/**
+ * Lets a device publish commands to another and read its answers, or lets it no longer.
+ *
+ * @throws KhlongError `KHLONG_DEVICE_UNKNOWN`, `KHLONG_DEVICE_INVALID`
+ */
+export function allowCommand(
+  devices: readonly Device[],
+  name: string,
+  other: string,
+  isAllowed: boolean,
+): readonly Device[] {
+  const device = requireDevice(devices, name)
+  requireDevice(devices, other)
+  if (name === other) throw invalid(`${name} has what is its own already`)
+  const { mayCommand = [] } = device
+  if (isAllowed && mayCommand.length >= mayCommandMax)
+    throw invalid(`${name} may tell ${mayCommandMax} others something, and no more`)
+  const allowed = { ...device, mayCommand: [...new Set([...mayCommand, other])].sort() }
+  return devices.map((each) =>
+    each !== device ? each : isAllowed ? allowed : withoutCommand(device, other),
+  )
+}
+
+function withoutCommand(device: Device, other: string): Device {
+  const { mayCommand = [], ...rest } = device
+  const left = mayCommand.filter((each) => each !== other)
+  return left.length === 0 ? rest : { ...rest, mayCommand: left }
 }
 
 function invalid(message: string): KhlongError {

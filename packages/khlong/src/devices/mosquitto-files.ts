@@ -13,7 +13,7 @@ export function passwordFile(devices: readonly Device[]): string {
 
 /**
  * Mosquitto's `acl_file`. A device sends frames, which all share one topic, and has everything below
- * `devices/NAME` for itself. Its rules are patterns, so the file says the same for any devices.
+ * `devices/NAME` for itself; to others it may give commands that it has leave for. Its own rules are patterns, so the file says the same for any devices.
  *
  * Rules before the first user are for clients without a name, whom `allow_anonymous` lets in on
  * loopback only.
@@ -21,7 +21,13 @@ export function passwordFile(devices: readonly Device[]): string {
 export function accessFile(devices: readonly Device[]): string {
   const users = devices
     .filter(({ revokedMs }) => revokedMs === undefined)
-    .map(({ name }) => `user ${name}\ntopic write ${frameTopic}\n\n`)
+    .map(({ name, mayCommand = [] }) => {
+      const others = mayCommand.flatMap((other) => [
+        `topic write devices/${other}/commands\n`,
+        `topic read devices/${other}/commands/ack\n`,
+      ])
+      return `user ${name}\ntopic write ${frameTopic}\n${others.join('')}\n`
+    })
   return `# Written from devices.json; change devices by: khlong device
 # Clients without a username; allow_anonymous decides whether there are any.
 topic readwrite #

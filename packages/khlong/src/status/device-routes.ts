@@ -7,6 +7,7 @@ import type { DeviceRegistry, DeviceSecret } from '../devices/device-registry.ts
 import type { DeviceStatus } from '../devices/device-watch.ts'
 import { makeSketches } from '../devices/sketch.ts'
 import { KhlongError, type KhlongErrorCode } from '../errors.ts'
+import { type JsonAnswer, readJson } from './json-request.ts'
 
 // A list of some thousand devices.
 const bodyBytesMax = 262_144
@@ -28,12 +29,6 @@ export interface DeviceRoutesOptions {
   token: string
 }
 
-/** An answer of {@link DeviceRoutes}: a status and what is said as JSON. */
-export interface DeviceAnswer {
-  readonly status: number
-  readonly body: unknown
-}
-
 /**
  * The devices of the registry. `GET /-/devices` says how each is doing (`null` where there is no registry). Changes are for the pipeline's
  * own console: `POST /-/devices` adds one, or all of `{csv}`; `POST /-/devices/NAME/rotate` and
@@ -48,7 +43,7 @@ export class DeviceRoutes {
   }
 
   /** The answer to a request that changes devices; undefined where it is about something else. */
-  async answer(request: http.IncomingMessage, url: URL): Promise<DeviceAnswer | undefined> {
+  async answer(request: http.IncomingMessage, url: URL): Promise<JsonAnswer | undefined> {
     const match = /^\/-\/devices(?:\/([^/]+)(?:\/(rotate|revoke))?)?$/.exec(url.pathname)
     if (!match) return undefined
     if (request.method === 'GET' && match[1] === undefined)
@@ -68,13 +63,13 @@ export class DeviceRoutes {
   async #change(
     request: http.IncomingMessage,
     asked: { name: string | undefined; action: string | undefined; reachedAt: string | undefined },
-  ): Promise<DeviceAnswer> {
+  ): Promise<JsonAnswer> {
     const { name, action, reachedAt } = asked
     const { registry } = this.#options
     // Names have only letters that an address has as they are.
     switch (`${request.method} ${name === undefined ? 'all' : (action ?? 'one')}`) {
       case 'POST all': {
-        const body = (await readBody(request)) ?? {}
+        const body = (await readJson(request, bodyBytesMax)) ?? {}
         const { csv } = body as Record<string, unknown>
         if (typeof csv === 'string') {
           const added = await registry.import(parseDeviceCsv(csv, 'CSV'))
@@ -101,22 +96,6 @@ export class DeviceRoutes {
     const { password: _, ...known } = device
     const { host, port } = this.#options.broker(reachedAt)
     return { ...known, secret, sketches: makeSketches({ device, secret, host, port }) }
-  }
-}
-
-async function readBody(request: http.IncomingMessage): Promise<unknown> {
-  const chunks: Buffer[] = []
-  let bytes = 0
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    bytes += chunk.length
-    if (bytes > bodyBytesMax)
-      throw new KhlongError('KHLONG_USAGE', `expected at most ${bodyBytesMax} bytes`)
-    chunks.push(chunk)
-  }
-  try {
-    return JSON.parse(Buffer.concat(chunks).toString())
-  } catch (cause) {
-    throw new KhlongError('KHLONG_USAGE', 'expected a device as JSON', { cause })
   }
 }
 

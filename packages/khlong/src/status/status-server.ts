@@ -3,6 +3,7 @@ import http from 'node:http'
 import { describeError, type ListenAddress, listenTcp } from '@khlong/core'
 import { type PartName, partNames } from '../config/part-names.ts'
 import type { BackupRoute } from './backup-route.ts'
+import type { CommandRoutes } from './command-routes.ts'
 import type { DeviceRoutes } from './device-routes.ts'
 import type { Snapshot } from './snapshot.ts'
 
@@ -14,12 +15,15 @@ export interface StatusServerOptions {
   deviceRoutes?: DeviceRoutes | undefined
   /** Cuts for backups; missing where there is nothing to cut. */
   backupRoute?: BackupRoute
+  /** Commands to devices; missing where there is no Kafka. */
+  commandRoutes?: CommandRoutes | undefined
   metrics(part: PartName): Promise<string>
 }
 
 /**
  * The platform's own door, on loopback: `/-/parts` (the snapshot as JSON), `/-/events` (each new
- * snapshot as a server-sent event), `/-/devices`, `/-/ready`, `/-/backup`, and `/metrics/PART` for scraping.
+ * snapshot as a server-sent event), `/-/devices`, `/-/commands`, `/-/ready`, `/-/backup`, and `/metrics/PART` for
+ * scraping.
  */
 export class StatusServer {
   readonly #options: StatusServerOptions
@@ -56,7 +60,9 @@ export class StatusServer {
     const url = new URL(request.url ?? '/', 'http://khlong')
     const { pathname } = url
     if (await this.#options.backupRoute?.answer(request, response, pathname)) return
-    const found = await this.#options.deviceRoutes?.answer(request, url)
+    const { deviceRoutes, commandRoutes } = this.#options
+    const found =
+      (await deviceRoutes?.answer(request, url)) ?? (await commandRoutes?.answer(request, url))
     if (found) return send(response, found.status, 'application/json', JSON.stringify(found.body))
     if (request.method !== 'GET') return refuse(response, 405, 'only GET is answered here')
     if (pathname === '/-/parts') return this.#parts(response)
@@ -73,7 +79,7 @@ export class StatusServer {
     refuse(
       response,
       404,
-      'answered here: /-/parts, /-/events, /-/devices, /-/ready and /metrics/PART',
+      'answered here: /-/parts, /-/events, /-/devices, /-/commands, /-/ready and /metrics/PART',
     )
   }
 

@@ -122,6 +122,7 @@ test('a real Mosquitto with the files of the registry answers 113 questions as o
     ['a', 'b', 'gone'].map((name) => ({ name, place: '1' })),
   )
   await registry.revoke('gone')
+  await registry.allowCommand('b', 'a', true)
   const old = b!.secret
   const { secret } = await registry.rotate('b')
   const login = (name: string, password?: string): Login => ({
@@ -158,6 +159,11 @@ test('a real Mosquitto with the files of the registry answers 113 questions as o
       const answer = await ask(ours)
       assert.deepEqual(answer, await ask(theirs), `${JSON.stringify(each)} where open is ${isOpen}`)
       questions += answer.some((right) => /^(read|write)/.test(right)) ? 2 * topics.length : 1
+      if (each === logins[1] && isOpen)
+        assert.deepEqual(
+          answer.filter((right) => right.includes('/a/')),
+          ['write devices/a/commands', 'read devices/a/commands/ack'],
+        )
       if (each.name === 'a' && each === logins[0] && isOpen)
         assert.deepEqual(answer, [
           'write iot-frames',

@@ -27,13 +27,13 @@ export interface ClimateMemory {
 
 // Seconds to watch, not minutes to wait for.
 const heatingMs = 5_000
-const coolingMs = 4_000
+const coolingMs = 3_000
 const fanStartsMs = 10_000
 const fanEndsMs = 60_000
 /** A fan takes so much off what the weather gives. */
 const fanCelsius = 6
 /** Heat of which less is left is gone, and does not come back when the fan stops. */
-const shareMin = 0.02
+const shareMin = 0.1
 
 /** Temperatures of places where sensors are heated and fans run. */
 export class Climate {

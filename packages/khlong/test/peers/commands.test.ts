@@ -1,0 +1,180 @@
+import assert from 'node:assert/strict'
+import { readFile, writeFile } from 'node:fs/promises'
+import path from 'node:path'
+import test, { type TestContext } from 'node:test'
+import { eventually, temporaryFolder } from '@khlong/core/testing'
+import mqtt from 'mqtt'
+import { PipelineProcess } from '../../../../tools/pipeline-process.ts'
+import { faultsOf, launchBrowser, openPage } from '../../../grafana/test/peers/browser.ts'
+import { startSmtp, startWebhook } from '../../../prometheus/test/alertmanager/helpers.ts'
+
+// The way there and back: a sensor is heated in the console, people are told, the fan of its place
+// is told, and it is cool again; also where all of Khlong is killed in between.
+
+const sensorId = '12434345'
+const fan = 'fan-32347983'
+const slowMs = 60_000
+
+const alertmanager = (webhook: string, smtp: string): string => `
+global: { smtp_smarthost: '${smtp}', smtp_from: khlong@example.org, smtp_require_tls: false }
+route:
+  receiver: nobody
+  group_by: [alertname, sensor_id]
+  group_wait: 100ms
+  group_interval: 500ms
+  repeat_interval: 4h
+  routes: [{ receiver: people, matchers: ['alertname="HotSensor"'] }]
+receivers:
+  - { name: nobody }
+  - name: people
+    webhook_configs: [{ url: '${webhook}/alerts', send_resolved: true }]
+    email_configs: [{ to: you@example.org, send_resolved: true }]
+`
+
+/** The demo with windows and waits that a test can await, and people who listen. */
+async function startDemo(t: TestContext) {
+  const [webhook, smtp] = await Promise.all([startWebhook(t), startSmtp(t)])
+  const pipeline = await PipelineProcess.create({
+    folder: await temporaryFolder(t),
+    demo: true,
+    set: ['streams.settings.window.size.ms=8000', 'streams.settings.fan.run.ms=12000'],
+  })
+  t.after(() => pipeline.kill())
+  const inPipeline = (name: string): string => path.join(pipeline.folder, name)
+  await writeFile(inPipeline('alertmanager.yml'), alertmanager(webhook.url, smtp.address))
+  const rules = await readFile(inPipeline('rules/iot.yml'), 'utf8')
+  const quick = rules.replaceAll('interval: 5s', 'interval: 1s').replace('for: 10s', 'for: 1s')
+  assert.notEqual(quick, rules)
+  await writeFile(inPipeline('rules/iot.yml'), quick)
+  await pipeline.start()
+  return { pipeline, webhook, smtp }
+}
+
+interface CommandNow {
+  readonly id: string
+  readonly device: string
+  readonly action: string
+  readonly state: string
+  readonly by: string
+}
+
+test('a sensor that is heated in the console is told of, cooled by its fan, and told to be well again, also through a kill', async (t) => {
+  const { pipeline, webhook, smtp } = await startDemo(t)
+  const consoleUrl = `http://127.0.0.1:${pipeline.ports.grafana}`
+  const ask = async <Answer>(url: string): Promise<Answer> => {
+    const response = await fetch(url)
+    assert.ok(response.ok, `${url}: ${response.status}`)
+    return (await response.json()) as Answer
+  }
+  const commands = async (device: string): Promise<readonly CommandNow[]> =>
+    (await ask<{ commands: CommandNow[] }>(`${consoleUrl}/-/commands?device=${device}&limit=100`))
+      .commands
+  const temperature = async (): Promise<number> => {
+    const query = `sample_sensor_metric_temperature{sensor_id="${sensorId}"}`
+    const { data } = await ask<{ data: { result: { value: [number, string] }[] } }>(
+      `http://127.0.0.1:${pipeline.ports.prometheus}/api/v1/query?query=${encodeURIComponent(query)}`,
+    )
+    assert.ok(data.result[0], 'it has no series yet')
+    return Number(data.result[0].value[1])
+  }
+  /** How often people were told that it is so. */
+  const told = (status: 'firing' | 'resolved'): [webhook: number, mails: number] => [
+    webhook.requests.filter(({ body }) => body.status === status).length,
+    smtp.mails.filter(({ text }) => text.includes(`[${status.toUpperCase()}`)).length,
+  ]
+  const isTold = (status: 'firing' | 'resolved', times: number): Promise<void> =>
+    eventually(() => {
+      const all = JSON.stringify(webhook.requests.map(({ body }) => body))
+      assert.deepEqual(told(status), [times, times], `${all}${pipeline.output.slice(-4_000)}`)
+    }, slowMs)
+  const browser = await launchBrowser()
+  t.after(() => browser.close())
+  const heat = async (): Promise<void> => {
+    const away = /ERR_CONNECTION|Failed to load resource/
+    await using page = await openPage(browser, `${consoleUrl}/sensors/${sensorId}`, undefined, away)
+    const panel = page.getByRole('region', { name: 'Commands' })
+    await panel.getByRole('button', { name: 'Heat it to 80 °C' }).click({ timeout: slowMs })
+    await panel.locator('li', { hasText: 'acknowledged' }).first().waitFor({ timeout: slowMs })
+    assert.deepEqual(await faultsOf(page), [])
+  }
+  const fanHasRun = (before: number): Promise<void> =>
+    eventually(async () => {
+      const done = (await commands(fan)).filter(({ state }) => state === 'acknowledged')
+      assert.ok(done.length > before, JSON.stringify(done))
+      assert.equal(done[0]?.by, 'rule: hot place')
+    }, slowMs)
+  const isCool = (): Promise<void> =>
+    eventually(async () => assert.ok((await temperature()) < 40), slowMs)
+  await eventually(temperature, slowMs)
+
+  await heat()
+  await eventually(async () => assert.ok((await temperature()) > 60), slowMs)
+  await isTold('firing', 1)
+  await fanHasRun(0)
+  await isCool()
+  await isTold('resolved', 1)
+
+  const before = (await commands(fan)).length
+  await heat()
+  await isTold('firing', 2)
+  await pipeline.kill()
+  await pipeline.start()
+  await fanHasRun(before)
+  await isCool()
+  await isTold('resolved', 2)
+  assert.deepEqual(told('firing'), [2, 2])
+  const ids = (await commands(sensorId)).map(({ action, state }) => `${action} ${state}`)
+  assert.deepEqual(ids, ['heat acknowledged', 'heat acknowledged'])
+
+  await deviceThatWasAway(pipeline, { consoleUrl, commands })
+  assert.equal(await pipeline.stop(), 0, pipeline.output)
+})
+
+/** A device of the network's own gets what has not expired when it comes back, and once. */
+async function deviceThatWasAway(
+  pipeline: PipelineProcess,
+  {
+    consoleUrl,
+    commands,
+  }: {
+    consoleUrl: string
+    commands(device: string): Promise<readonly CommandNow[]>
+  },
+): Promise<void> {
+  const url = `mqtt://127.0.0.1:${pipeline.ports.mqtt}`
+  const options = { clientId: 'pump', clean: false, reconnectPeriod: 0 } as const
+  const first = await mqtt.connectAsync(url, options)
+  await first.subscribeAsync('devices/pump/commands', { qos: 1 })
+  await first.endAsync()
+  const give = async (id: string, expiresInMs: number): Promise<void> => {
+    const response = await fetch(`${consoleUrl}/-/commands`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ device: 'pump', action: 'pump', id, expiresInMs }),
+    })
+    assert.equal(response.status, 201)
+  }
+  const states = async (): Promise<string[]> =>
+    (await commands('pump')).map(({ id, state }) => `${id} ${state}`).sort()
+  await give('brief', 1_000)
+  await give('long', 600_000)
+  // Given again by somebody who did not hear the answer.
+  await give('long', 600_000)
+  await eventually(
+    async () => assert.deepEqual(await states(), ['brief expired', 'long sent']),
+    slowMs,
+  )
+  const second = mqtt.connect(url, { ...options, manualConnect: true })
+  const got: string[] = []
+  second.on('message', (topic, payload) => {
+    got.push((JSON.parse(payload.toString()) as { id: string }).id)
+    second.publish(`${topic}/ack`, payload, { qos: 1 })
+  })
+  second.connect()
+  await eventually(
+    async () => assert.deepEqual(await states(), ['brief expired', 'long acknowledged']),
+    slowMs,
+  )
+  assert.deepEqual([...new Set(got)], ['long'])
+  await second.endAsync()
+}
