@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 // Foreign clients and engines that the peers' tier runs against us. What npm, pip and Maven give is
@@ -12,6 +12,13 @@ const inRoot = (path: string): string => fileURLToPath(new URL(path, root))
 interface Peer {
   readonly command: string
   readonly install: string
+}
+
+/** The file of the newest version in a folder with one folder for each; a path that is not there without one. */
+function newest(folder: string, file: string): string {
+  const versions = existsSync(folder) ? readdirSync(folder) : []
+  const version = versions.sort((a, b) => Number(b) - Number(a))[0] ?? 'missing'
+  return `${folder}/${version}/${file}`
 }
 
 const apt = (command: string, name = command): Peer => ({
@@ -32,6 +39,7 @@ export type PeerName =
   | 'java'
   | 'go'
   | 'mvn'
+  | 'postgres'
   | 'python'
   | 'mongosh'
 
@@ -52,6 +60,8 @@ const peers: Record<PeerName, Peer> = {
     command: existsSync('/usr/local/go/bin/go') ? '/usr/local/go/bin/go' : 'go',
     install: 'unpacking Go 1.26 or newer into /usr/local/go',
   },
+  // Debian keeps it, and initdb beside it, out of the PATH.
+  postgres: apt(newest('/usr/lib/postgresql', 'bin/postgres'), 'postgresql'),
   python: {
     command: inRoot('.peers/python/bin/python'),
     install: 'npm run test:peers -- --install',
@@ -79,6 +89,7 @@ const debianPackages = [
   'maven',
   'mosquitto',
   'mosquitto-clients',
+  'postgresql',
   'prometheus',
   'prometheus-alertmanager',
 ]
@@ -119,7 +130,7 @@ export function installPeers(): void {
     const { command } = peers[name]
     return !(command.includes('/') ? existsSync(command) : isOnPath(command))
   })
-  if (missing.some((name) => name !== 'go' && !peers[name].command.includes('/'))) {
+  if (missing.some((name) => peers[name].install.startsWith('apt-get'))) {
     run('apt-get', 'update', '-q')
     const wanted = debianPackages.filter(
       (name) =>

@@ -91,6 +91,8 @@ export interface OptionPrefix {
 interface ConnectorPluginBase {
   /** Java's class name. */
   readonly className: string
+  /** Class names of other connectors whose options it takes, too. */
+  readonly aliases?: readonly string[]
   readonly version: string
   /** Options beside those that every connector has. */
   readonly spec: ConfigSpec

@@ -92,7 +92,9 @@ class ScriptedSource {
 
 describe('sources that write by transactions', () => {
   test('records and the offset of the source are committed together, by each batch', async (t) => {
-    const { kafka, file, call } = await startFileSource(t, 'a\nb\n')
+    const { kafka, file, call, worker } = await startFileSource(t, 'a\nb\n')
+    // Told without a change of a state: the source begins after its task counts as running.
+    await worker.settled()
     await kafka.waitFor('lines', 2)
     assert.equal(kafka.commits, 1)
     await appendFile(file, 'c\n')

@@ -242,18 +242,23 @@ describe('the REST API', () => {
 
   test('plugins, worker and loggers are listed', async (t) => {
     const { call } = await startWorker(t)
-    const plugins = (await call('GET', '/connector-plugins')).body as { class: string }[]
-    assert.deepEqual(
-      plugins.map((plugin) => plugin.class),
-      [
-        'com.mongodb.kafka.connect.MongoSinkConnector',
-        'io.confluent.connect.mqtt.MqttSinkConnector',
-        'io.confluent.connect.prometheus.PrometheusMetricsSinkConnector',
-        sinkClass,
-        'io.confluent.connect.mqtt.MqttSourceConnector',
-        'org.apache.kafka.connect.file.FileStreamSourceConnector',
-      ],
-    )
+    const plugins = (await call('GET', '/connector-plugins')).body as {
+      class: string
+      type: string
+    }[]
+    const types = new Map(plugins.map((plugin) => [plugin.class, plugin.type]))
+    assert.equal(types.size, plugins.length)
+    for (const [className, type] of [
+      ['com.mongodb.kafka.connect.MongoSinkConnector', 'sink'],
+      ['io.confluent.connect.mqtt.MqttSinkConnector', 'sink'],
+      ['io.confluent.connect.prometheus.PrometheusMetricsSinkConnector', 'sink'],
+      ['io.confluent.connect.jdbc.JdbcSinkConnector', 'sink'],
+      [sinkClass, 'sink'],
+      ['io.confluent.connect.mqtt.MqttSourceConnector', 'source'],
+      ['io.confluent.connect.jdbc.JdbcSourceConnector', 'source'],
+      ['org.apache.kafka.connect.file.FileStreamSourceConnector', 'source'],
+    ] as const)
+      assert.equal(types.get(className), type, className)
     const all = (await call('GET', '/connector-plugins?connectorsOnly=false')).body as {
       type: string
     }[]

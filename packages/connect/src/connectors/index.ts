@@ -2,6 +2,8 @@ import { ConnectError } from '../errors.ts'
 import type { ConnectorPlugin } from '../plugin.ts'
 import { fileSink } from './file/sink.ts'
 import { fileSource } from './file/source.ts'
+import { jdbcSink } from './jdbc/sink.ts'
+import { jdbcSource } from './jdbc/source.ts'
 import { mongodbSink } from './mongodb/sink.ts'
 import { mqttSink } from './mqtt/sink.ts'
 import { mqttSource } from './mqtt/source.ts'
@@ -13,8 +15,10 @@ export const builtInConnectors: readonly ConnectorPlugin[] = [
   mqttSink,
   prometheusSink,
   fileSink,
+  jdbcSink,
   mqttSource,
   fileSource,
+  jdbcSource,
 ]
 
 /** `FileStreamSinkConnector`, `FileStreamSink` and the full name mean the same. */
@@ -22,10 +26,12 @@ export function findConnector(
   plugins: readonly ConnectorPlugin[],
   name: string,
 ): ConnectorPlugin | undefined {
-  return plugins.find(({ className }) => {
-    const simple = className.slice(className.lastIndexOf('.') + 1)
-    return className === name || simple === name || simple.replace(/Connector$/, '') === name
-  })
+  return plugins.find(({ className, aliases = [] }) =>
+    [className, ...aliases].some((one) => {
+      const simple = one.slice(one.lastIndexOf('.') + 1)
+      return one === name || simple === name || simple.replace(/Connector$/, '') === name
+    }),
+  )
 }
 
 /** @throws ConnectError `CONNECT_BAD_REQUEST` with what Java's worker says. */

@@ -18,6 +18,8 @@ export interface ExactlyOnceOptions extends RunnerOptions {
   readonly intervalMs: number
   /** Before the id is taken: tasks of former generations write no more. */
   readonly fence: (signal: AbortSignal) => Promise<void>
+  /** Called when the source has begun: it may be ready at once. */
+  readonly onStarted: () => void
   /** After it: this is still the task to run. @throws where it is not. */
   readonly verify: () => Promise<void>
 }
@@ -119,6 +121,7 @@ export class ExactlyOnceRunner {
       task = createTask()
       this.#task = task
       await task.start()
+      this.#options.onStarted()
       while (!signal.aborted) await this.#step(task)
       // A transaction that the source did not end is taken back: its records come again.
       if (this.#options.boundary !== 'connector') await this.#commit(task)

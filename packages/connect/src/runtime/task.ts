@@ -239,6 +239,7 @@ export class ConnectorTask {
       boundary: options['transaction.boundary'] as TransactionBoundary,
       intervalMs:
         (options['transaction.boundary.interval.ms'] as number | undefined) ?? flushIntervalMs,
+      onStarted: () => this.#onChange(),
       fence: (signal) => exactlyOnce.fence(connector, signal),
       verify: () => exactlyOnce.verify(connector, this.id, generation),
     })

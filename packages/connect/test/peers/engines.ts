@@ -1,7 +1,9 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import net from 'node:net'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
 import { eventually } from '@khlong/core/testing'
@@ -71,6 +73,74 @@ export async function startMongo(stops: Stops, folder: string): Promise<string> 
     timeout: 60_000,
   })
   return stdout.trim()
+}
+
+/** A PostgreSQL that is started, with a database `iot`. */
+export interface Postgres {
+  readonly url: string
+  readonly user: string
+  readonly password: string
+  /** Runs statements and gives the lines that psql would print, columns parted by `|`. */
+  sql(text: string): Promise<string[]>
+  /** Stops it; `start` goes on with what it has. */
+  stop(): Promise<void>
+  start(): Promise<void>
+}
+
+/** Starts a real PostgreSQL, which asks for a password. It never runs as root: then as its own user. */
+export async function startPostgres(stops: Stops): Promise<Postgres> {
+  const server = peer('postgres')
+  const bin = path.dirname(server)
+  const folder = await mkdtemp(path.join(tmpdir(), 'khlong-postgres-'))
+  const owner =
+    process.getuid?.() === 0
+      ? {
+          uid: Number((await run('id', ['-u', 'postgres'])).stdout),
+          gid: Number((await run('id', ['-g', 'postgres'])).stdout),
+        }
+      : {}
+  if (owner.uid !== undefined) await chown(folder, owner.uid, owner.gid!)
+  stops.push(() => rm(folder, { recursive: true, force: true }))
+  const password = 'a secret'
+  const data = `${folder}/data`
+  await writeFile(`${folder}/password`, password)
+  await run(
+    `${bin}/initdb`,
+    ['-D', data, '-U', 'iot', '-A', 'scram-sha-256', '--pwfile', `${folder}/password`, '-N'],
+    { ...owner, cwd: folder },
+  )
+  const port = String(await freePort())
+  let child: ChildProcess | undefined
+  const psql = async (database: string, text: string): Promise<string[]> => {
+    const { stdout } = await run(
+      `${bin}/psql`,
+      ['-h', '127.0.0.1', '-p', port, '-U', 'iot', '-d', database, '-Atq', '-c', text],
+      { env: { ...process.env, PGPASSWORD: password }, cwd: folder },
+    )
+    return stdout.split('\n').filter((line) => line !== '')
+  }
+  const start = async (): Promise<void> => {
+    child = spawn(
+      server,
+      ['-D', data, '-p', port, '-h', '127.0.0.1', '-k', folder, '-c', 'fsync=off'],
+      { ...owner, cwd: folder, stdio: 'ignore' },
+    )
+    await eventually(() => psql('postgres', 'SELECT 1'), 30_000)
+  }
+  const stop = async (): Promise<void> => {
+    if (child) await end(child, 'SIGINT')
+  }
+  await start()
+  stops.push(stop)
+  await psql('postgres', 'CREATE DATABASE iot')
+  return {
+    url: `jdbc:postgresql://127.0.0.1:${port}/iot`,
+    user: 'iot',
+    password,
+    sql: (text) => psql('iot', text),
+    start,
+    stop,
+  }
 }
 
 /** Starts a real Mosquitto that drops nothing, and gives its URL. */
