@@ -18,6 +18,7 @@ import { ownAccessKey } from './devices/broker-access.ts'
 import { addressOf } from './devices/device.ts'
 import { DeviceRegistry } from './devices/device-registry.ts'
 import { countStates, type DeviceStatus, DeviceWatch } from './devices/device-watch.ts'
+import { DiskWatch } from './disk/disk-watch.ts'
 import { LocalThread } from './host/local-thread.ts'
 import type { PartThread, ThreadEvents } from './host/part-thread.ts'
 import { Supervisor } from './host/supervisor.ts'
@@ -32,6 +33,7 @@ import { CommandRoutes } from './status/command-routes.ts'
 import { removeControlFile, writeControlFile } from './status/control-file.ts'
 import { DeviceRoutes } from './status/device-routes.ts'
 import { writeDiscovery } from './status/discovery.ts'
+import { platformMetrics } from './status/platform-metrics.ts'
 import { type Snapshot, SnapshotSource } from './status/snapshot.ts'
 import { StatusServer } from './status/status-server.ts'
 import { version } from './version.ts'
@@ -50,6 +52,7 @@ export interface PlatformOptions {
 /** How long the public MQTT listener waits for the pipeline's own subscriptions. */
 const subscriptionsWaitMs = 30_000
 const snapshotEveryMs = 1_000
+const diskEveryMs = 10_000
 
 /** A pipeline that runs: its parts, wired, supervised, and watched. */
 export class Platform {
@@ -67,7 +70,10 @@ export class Platform {
   #devices: readonly DeviceStatus[] = []
   #unseenReason = ''
   #latest: Snapshot | undefined
+  readonly #disk: DiskWatch
+  readonly #stopped = new AbortController()
   #timer: NodeJS.Timeout | undefined
+  #diskTimer: NodeJS.Timeout | undefined
 
   /**
    * Reads the address book, takes the data folder and starts every part.
@@ -98,6 +104,8 @@ export class Platform {
       bootstrapServers === undefined
         ? undefined
         : new CommandLog({ bootstrapServers, hosts: book.hosts })
+    this.#disk = new DiskWatch(options.pipeline.disk, options.pipeline.data)
+    const ownMetrics = platformMetrics(() => this.#disk.state)
     const definitions = partDefinitions.filter(
       ({ name }) => book.parts[name].kind === 'embedded' && (options.only?.includes(name) ?? true),
     )
@@ -151,6 +159,7 @@ export class Platform {
           })
         : undefined,
       metrics: (part) => this.#supervisor.metrics(part),
+      platformMetrics: () => ownMetrics.render(),
     })
   }
 
@@ -163,6 +172,8 @@ export class Platform {
     clearInterval(this.#timer)
     // While Kafka is still there to say goodbye to.
     await this.#commands?.close()
+    clearTimeout(this.#diskTimer)
+    this.#stopped.abort()
     await this.#supervisor.stop()
     await this.#status.stop()
     await removeControlFile(this.#data.path)
@@ -183,9 +194,46 @@ export class Platform {
       token: this.#controlToken,
     })
     this.#timer = setInterval(() => this.#tick(), snapshotEveryMs)
+    await this.#watchDisk()
     await this.#supervisor.start()
+    this.#expireDocuments()
     this.#snapshots.ready = true
     await this.#takeSnapshot()
+  }
+
+  /** Sources wait while the data are at their budget, or the disk is nearly full. */
+  async #watchDisk(): Promise<void> {
+    const { logger } = this.#options
+    try {
+      const before = this.#disk.state?.held
+      const { held } = await this.#disk.measure()
+      if (held !== undefined && before === undefined)
+        logger.warn({ reason: held }, 'sources wait: there is no more room')
+      if (held === undefined && before !== undefined) logger.info({}, 'sources go on')
+      await this.#holdSources()
+    } catch (error) {
+      logger.warn({ err: error }, 'the disk was not measured')
+    }
+    if (!this.#stopped.signal.aborted)
+      this.#diskTimer = setTimeout(() => this.#watchDisk(), diskEveryMs).unref()
+  }
+
+  /** Told again each time, for a broker that was started again knows nothing of it. */
+  async #holdSources(): Promise<void> {
+    const mqtt = this.#supervisor.states().find(({ name }) => name === 'mqtt')
+    if (mqtt?.status !== 'ready') return
+    const held = this.#disk.state?.held
+    if (held === undefined) await this.#supervisor.call('mqtt', 'freePublishers')
+    else await this.#supervisor.call('mqtt', 'holdPublishers', held)
+  }
+
+  #expireDocuments(): void {
+    const { logger, pipeline } = this.#options
+    const uri = this.book.environment.KHLONG_MONGODB_URI
+    if (uri === undefined || pipeline.disk.expire.length === 0) return
+    import('./disk/document-expiry.ts')
+      .then(({ keepExpiry }) => keepExpiry(uri, pipeline.disk.expire, logger, this.#stopped.signal))
+      .catch((error: unknown) => logger.warn({ err: error }, 'documents do not expire'))
   }
 
   /** People and devices come before what they log in to. */
@@ -232,6 +280,7 @@ export class Platform {
     await this.#lookAtDevices().catch((error: unknown) => this.#devicesUnseen(error))
     const snapshot = await this.#snapshots.take(
       this.#devices.length === 0 ? undefined : countStates(this.#devices),
+      this.#disk.state,
     )
     this.#latest = snapshot
     this.#status.publish(snapshot)
@@ -251,6 +300,7 @@ export class Platform {
    */
   async #onReady(name: PartName): Promise<void> {
     if (!this.#running.includes('mqtt') || (name !== 'mqtt' && name !== 'connect')) return
+    if (name === 'mqtt') await this.#holdSources()
     if (this.#running.includes('connect')) {
       const connect = this.#supervisor.states().find((state) => state.name === 'connect')
       if (connect?.status !== 'ready') return

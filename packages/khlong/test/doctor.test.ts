@@ -7,8 +7,10 @@ import path from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { listenTcp, type VitalItem } from '@khlong/core'
 import { temporaryFolder } from '@khlong/core/testing'
+import { readPipeline } from '../src/config/pipeline.ts'
 import { diagnose } from '../src/doctor/doctor.ts'
 import { serversOf } from '../src/doctor/examine-addresses.ts'
+import { examineBudget, retentionLines } from '../src/doctor/examine-disk.ts'
 import { examineSnapshot } from '../src/doctor/examine-snapshot.ts'
 import { listeningInodes, portOwner } from '../src/doctor/port-owner.ts'
 import { reportLines } from '../src/doctor/report.ts'
@@ -165,4 +167,26 @@ test('servers are read from addresses of every kind', () => {
   assert.deepEqual(serversOf('mqtts://me:secret@broker'), [{ host: 'broker', port: 8_883 }])
   assert.deepEqual(serversOf('http://prometheus:9090/path'), [{ host: 'prometheus', port: 9_090 }])
   assert.deepEqual(serversOf('mongodb+srv://cluster.example'), [])
+})
+
+test('the disk budget is said when it is nearly used up, and what is kept for how long', async (t) => {
+  const disk = { usedBytes: 80, budgetBytes: 100, limitBytes: 100, freeBytes: 500, parts: [] }
+  assert.deepEqual(examineBudget(disk), [])
+  assert.equal(examineBudget({ ...disk, usedBytes: 95 })[0]?.level, 'note')
+  const [held] = examineBudget({ ...disk, held: 'the disk has only 1 B left' })
+  assert.equal(held?.level, 'wrong')
+  assert.match(held?.what ?? '', /sources have to wait: the disk has only 1 B left/)
+  const folder = await temporaryFolder(t)
+  await writeFile(
+    path.join(folder, 'khlong.yml'),
+    'kafka: { log.retention.hours: 12 }\ndisk: { expire: { iot.frames: { field: at, after: 30d } } }\n',
+  )
+  assert.deepEqual(
+    retentionLines(await readPipeline({ folder })).map((line) => line.trim().split(/\s{2,}/)),
+    [
+      ['records', '0.5 days', 'kafka.log.retention.hours'],
+      ['iot.frames', '30 days', 'disk.expire'],
+      ['series', '15d', 'prometheus.storage.tsdb.retention.time'],
+    ],
+  )
 })

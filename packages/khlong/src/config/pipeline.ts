@@ -2,6 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { nearestKey, SettingsError } from '@khlong/core'
 import { KhlongError } from '../errors.ts'
+import { type DiskSettings, readDiskSettings } from './disk-settings.ts'
 import { type PartName, partNames } from './part-names.ts'
 import { SettingsTree } from './settings-tree.ts'
 
@@ -18,6 +19,8 @@ export interface Pipeline {
   readonly lan: boolean
   /** Host names that files of the pipeline use, by part or address: `{mosquitto: 'mqtt'}`. */
   readonly hosts: Readonly<Record<string, string>>
+  /** How much may be kept, and for how long. */
+  readonly disk: DiskSettings
   /** Settings of each part as written; a part that is left out has none. */
   readonly settings: SettingsTree
 }
@@ -34,7 +37,7 @@ export interface ReadPipelineOptions {
   lan?: boolean
 }
 
-const topKeys: readonly string[] = ['name', 'data', 'hosts', 'lan', ...partNames]
+const topKeys: readonly string[] = ['name', 'data', 'hosts', 'lan', 'disk', ...partNames]
 
 /**
  * Reads a pipeline folder. A missing `khlong.yml` means defaults throughout.
@@ -70,6 +73,7 @@ export async function readPipeline(options: ReadPipelineOptions): Promise<Pipeli
         : undefined,
     lan,
     hosts: settings.textMap(['hosts']),
+    disk: readDiskSettings(settings),
     settings,
   }
 }
@@ -100,6 +104,14 @@ function checkTopLevel(settings: SettingsTree): void {
         `${where}: ${key}: unknown section${nearest ? `; did you mean ${nearest}?` : ''}`,
         fields,
       )
+    }
+    if (key === 'disk') {
+      const value = settings.value([key])
+      if (value !== null && (typeof value !== 'object' || Array.isArray(value)))
+        throw new SettingsError(
+          `${where}: disk: expected settings such as { budget: 20GB }`,
+          fields,
+        )
     }
     if ((partNames as readonly string[]).includes(key)) {
       const value = settings.value([key])

@@ -5,11 +5,13 @@ import { describeError } from '@khlong/core'
 import { type AddressBook, resolveAddressBook } from '../config/address-book.ts'
 import { clientAddress } from '../config/part-address.ts'
 import { type Pipeline, type ReadPipelineOptions, readPipeline } from '../config/pipeline.ts'
+import { type DiskSpace, measureDiskSpace } from '../disk/disk-space.ts'
+import type { DiskState } from '../disk/disk-watch.ts'
 import { checkPartSettings } from '../parts/part-settings.ts'
 import { formatBytes, formatCount } from '../terminal/format.ts'
 import { countDeadLetters } from './dead-letters.ts'
-import { type DiskSpace, measureDiskSpace } from './disk-space.ts'
 import { examineExternals, examinePorts } from './examine-addresses.ts'
+import { diskStateOf, examineBudget } from './examine-disk.ts'
 import { examineSnapshot } from './examine-snapshot.ts'
 import type { Finding } from './finding.ts'
 import { askSnapshot, findRunningPipeline, type PipelineState } from './running-pipeline.ts'
@@ -20,6 +22,7 @@ export interface Diagnosis {
   readonly pipeline?: Pipeline
   readonly state?: PipelineState
   readonly space?: DiskSpace
+  readonly disk?: DiskState
   readonly findings: readonly Finding[]
 }
 
@@ -48,6 +51,8 @@ export async function diagnose(options: ReadPipelineOptions): Promise<Diagnosis>
   }
   const state = await findRunningPipeline(pipeline.data)
   const space = await measureDiskSpace(pipeline.data)
+  const disk = diskStateOf(pipeline, state, space)
+  findings.push(...examineBudget(disk))
   findings.push(...(await examineData(pipeline.data, space)), ...(await examineExternals(book)))
   findings.push(
     ...(state.kind === 'running'
@@ -58,7 +63,7 @@ export async function diagnose(options: ReadPipelineOptions): Promise<Diagnosis>
           ...(await examinePorts(pipeline, book)),
         ]),
   )
-  return { pipeline, state, space, findings }
+  return { pipeline, state, space, disk, findings }
 }
 
 function wrongSettings(error: unknown): Finding {
@@ -79,7 +84,7 @@ async function examineData(data: string, { freeBytes }: DiskSpace): Promise<Find
       level: 'wrong',
       what: `the disk of ${data} has only ${formatBytes(freeBytes)} left`,
       remedy:
-        'make room, keep the data elsewhere (--data DIR), or keep less (kafka.log.retention.bytes)',
+        'make room, keep the data elsewhere (--data DIR), or keep less (disk.expire, kafka.log.retention.hours)',
     })
   return findings
 }

@@ -3,12 +3,13 @@ import { formatBytes } from '../terminal/format.ts'
 import { tableLines } from '../terminal/live-table.ts'
 import { version } from '../version.ts'
 import type { Diagnosis } from './doctor.ts'
+import { retentionLines } from './examine-disk.ts'
 import type { Finding } from './finding.ts'
 import type { PipelineState } from './running-pipeline.ts'
 
 /** A diagnosis as lines of text; the last one sums up. */
 export function reportLines(diagnosis: Diagnosis, colour: boolean): string[] {
-  const { pipeline, state, space, findings } = diagnosis
+  const { pipeline, state, space, disk, findings } = diagnosis
   const paint = (code: string, text: string): string =>
     colour ? `\u001b[${code}m${text}\u001b[0m` : text
   const lines = [
@@ -23,6 +24,14 @@ export function reportLines(diagnosis: Diagnosis, colour: boolean): string[] {
     )
     for (const { name, bytes } of space.parts)
       lines.push(`  ${name.padEnd(12)}${formatBytes(bytes).padStart(9)}`)
+  }
+  if (pipeline && disk) {
+    const percent = Math.round((100 * disk.usedBytes) / disk.limitBytes)
+    lines.push(
+      '',
+      `${percent} % of what the data may take: disk.budget is ${formatBytes(Math.round(disk.budgetBytes))}; kept are`,
+      ...retentionLines(pipeline),
+    )
   }
   const wrong = findings.filter(({ level }) => level === 'wrong')
   const notes = findings.filter(({ level }) => level === 'note')

@@ -6,7 +6,7 @@ import type { PartName } from '../config/part-names.ts'
 
 /**
  * Writes Prometheus's file-based discovery for the parts that run here: `discovery/khlong.json`
- * with one target per part, and `discovery/iot-metrics-time-series.json` with the sink's listener.
+ * with one target per part and one for the platform, and `discovery/iot-metrics-time-series.json` with the sink's listener.
  */
 export async function writeDiscovery(
   folder: string,
@@ -14,7 +14,7 @@ export async function writeDiscovery(
   running: readonly PartName[],
 ): Promise<void> {
   await mkdir(folder, { recursive: true })
-  const parts = running.map((part) => ({
+  const parts = [...running, 'khlong'].map((part) => ({
     targets: [book.platform],
     labels: { __metrics_path__: `/metrics/${part}`, instance: part, part },
   }))

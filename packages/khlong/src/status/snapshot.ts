@@ -1,6 +1,7 @@
 import type { PartStatus, Vitals } from '@khlong/core'
 import type { PartName } from '../config/part-names.ts'
 import type { DeviceState } from '../devices/device-watch.ts'
+import type { DiskState } from '../disk/disk-watch.ts'
 import type { PartState, Supervisor } from '../host/supervisor.ts'
 import { type ProcessMemory, readProcessMemory } from './memory.ts'
 
@@ -39,6 +40,8 @@ export interface Snapshot {
   readonly window?: { readonly sizeMs: number }
   /** How many registered devices are in each state; missing where there are none. */
   readonly devices?: Readonly<Record<DeviceState, number>>
+  /** How the data stand to the disk budget; missing until it is measured. */
+  readonly disk?: DiskState
   readonly parts: readonly PartSnapshot[]
 }
 
@@ -78,7 +81,7 @@ export class SnapshotSource {
     this.#options = options
   }
 
-  async take(devices?: Readonly<Record<DeviceState, number>>): Promise<Snapshot> {
+  async take(devices?: Readonly<Record<DeviceState, number>>, disk?: DiskState): Promise<Snapshot> {
     const { name, version, folder, data, window, supervisor, external } = this.#options
     const [states, memory] = await Promise.all([supervisor.refresh(), readProcessMemory()])
     return {
@@ -93,6 +96,7 @@ export class SnapshotSource {
       cpuPercent: this.#cpuPercent(),
       ...(window === undefined ? {} : { window }),
       ...(devices === undefined ? {} : { devices }),
+      ...(disk === undefined ? {} : { disk }),
       parts: [
         ...states.map((state) => this.#partSnapshot(state)),
         ...external.map(

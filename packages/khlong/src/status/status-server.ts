@@ -7,6 +7,8 @@ import type { CommandRoutes } from './command-routes.ts'
 import type { DeviceRoutes } from './device-routes.ts'
 import type { Snapshot } from './snapshot.ts'
 
+const metricsType = 'text/plain; version=0.0.4'
+
 export interface StatusServerOptions {
   address: ListenAddress
   /** The newest snapshot; taken by whoever owns the clock. */
@@ -18,12 +20,14 @@ export interface StatusServerOptions {
   /** Commands to devices; missing where there is no Kafka. */
   commandRoutes?: CommandRoutes | undefined
   metrics(part: PartName): Promise<string>
+  /** The platform's own. */
+  platformMetrics?(): string
 }
 
 /**
  * The platform's own door, on loopback: `/-/parts` (the snapshot as JSON), `/-/events` (each new
- * snapshot as a server-sent event), `/-/devices`, `/-/commands`, `/-/ready`, `/-/backup`, and `/metrics/PART` for
- * scraping.
+ * snapshot as a server-sent event), `/-/devices`, `/-/commands`, `/-/ready`, `/-/backup`, and `/metrics/PART` and
+ * `/metrics/khlong` for scraping.
  */
 export class StatusServer {
   readonly #options: StatusServerOptions
@@ -73,9 +77,10 @@ export class StatusServer {
       const ready = this.#options.latest()?.ready ?? false
       return send(response, ready ? 200 : 503, 'text/plain', ready ? 'ready\n' : 'starting\n')
     }
+    if (pathname === '/metrics/khlong' && this.#options.platformMetrics)
+      return send(response, 200, metricsType, this.#options.platformMetrics())
     const part = partNames.find((name) => pathname === `/metrics/${name}`)
-    if (part)
-      return send(response, 200, 'text/plain; version=0.0.4', await this.#options.metrics(part))
+    if (part) return send(response, 200, metricsType, await this.#options.metrics(part))
     refuse(
       response,
       404,

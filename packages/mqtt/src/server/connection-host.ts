@@ -6,6 +6,7 @@ import type { ResolvedMqttOptions } from '../options.ts'
 import type { BrokerState } from '../state/broker-state.ts'
 import type { JournalPort } from '../state/journal-port.ts'
 import type { Connection } from './connection.ts'
+import type { Intake } from './intake.ts'
 import type { Strangers } from './strangers.ts'
 
 /** A client that was not let in. */
@@ -26,6 +27,8 @@ export interface ConnectionHost {
   readonly journal: JournalPort
   readonly clock: Clock
   readonly logger: Logger
+  /** Whether messages are taken now. */
+  readonly intake: Intake
   /** Connections with answers that wait for the journal. */
   readonly waiting: Set<Connection>
   /** Whether so much waits for the disk that publishers should not be read. */

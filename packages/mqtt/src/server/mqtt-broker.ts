@@ -30,6 +30,7 @@ import { brokerMetrics } from './broker-metrics.ts'
 import type { Connection } from './connection.ts'
 import type { ConnectionHost } from './connection-host.ts'
 import { Doors } from './doors.ts'
+import { Intake } from './intake.ts'
 import { RefusalLog } from './refusal-log.ts'
 import { Strangers } from './strangers.ts'
 import { clientsTopic, eventsTopic, SystemTopics } from './system-topics.ts'
@@ -54,6 +55,7 @@ export class MqttBroker extends PartBase {
   readonly #options: ResolvedMqttOptions
   readonly #resolve: () => ResolvedMqttOptions
   readonly #waiting = new Set<Connection>()
+  readonly #intake = new Intake()
   readonly #metrics: MetricsRegistry
   #dirty: Connection[] = []
   #folder: DataFolder | undefined
@@ -111,6 +113,17 @@ export class MqttBroker extends PartBase {
     await this.#access.reload()
   }
 
+  /**
+   * Takes no message of the public listeners' clients until {@link freePublishers}: they are not
+   * acknowledged, and whoever sends on is not read. Nothing is lost, and the pipeline's own clients go on.
+   */
+  async holdPublishers(reason: string): Promise<void> {
+    this.#intake.hold(reason)
+  }
+  async freePublishers(): Promise<void> {
+    this.#intake.free()
+  }
+
   /** Who is connected, what waits, and who wants what; at most `limit` of each. */
   describe(limit = 1_000): BrokerDescription {
     return describeState(this.#state, this.#refusals?.latest ?? [], limit)
@@ -123,9 +136,11 @@ export class MqttBroker extends PartBase {
     const full = state ? [...state.sessions.values()].filter((one) => one.waiters.size > 0) : []
     const hold = this.#log?.isDiskFull
       ? 'the disk is full; publishers wait'
-      : full.length > 0
-        ? `publishers wait for the full queue of ${full[0]!.clientId}`
-        : undefined
+      : this.#intake.reason !== undefined
+        ? `${this.#intake.reason}; publishers wait`
+        : full.length > 0
+          ? `publishers wait for the full queue of ${full[0]!.clientId}`
+          : undefined
     const problem = this.#access?.problem
     const note = hold ?? (problem && `old rules stay in force: ${problem}`)
     return {
@@ -305,6 +320,7 @@ export class MqttBroker extends PartBase {
       journal,
       clock: this.clock,
       logger: this.logger,
+      intake: this.#intake,
       waiting: this.#waiting,
       strangers,
       isJournalBehind: () => (this.#log?.pendingBytes ?? 0) > journalBehindBytes,

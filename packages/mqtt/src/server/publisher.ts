@@ -35,7 +35,10 @@ export class Publisher {
   readonly #aliases: TopicAliases
   readonly #held = new Fifo<PublishPacket>()
   #heldBytes = 0
-  #waitsFor: { session: Session; wake: () => void } | undefined
+  /** How many of them have QoS 0: they wait for the intake only. */
+  #heldAtMostOnce = 0
+  /** Takes back that somebody is waited for. */
+  #stopWaiting: (() => void) | undefined
   /** QoS 1 and 2 messages that are not answered in full. */
   #unanswered = 0
   #isClosed = false
@@ -54,7 +57,7 @@ export class Publisher {
     this.#aliases = new TopicAliases(host.listener.max_topic_alias)
   }
 
-  /** Whether a message waits for a full queue. */
+  /** Whether a message waits for a full queue, or for the intake. */
   get isWaiting(): boolean {
     return this.#held.length > 0
   }
@@ -71,7 +74,9 @@ export class Publisher {
       throw new ProtocolError(Reason.retainNotSupported, 'a retained message')
     const topic = this.#aliases.topicOf(packet)
     const named = topic === packet.topic ? packet : { ...packet, topic }
-    if ((qos > 0 && this.#held.length > 0) || !this.#route(named)) this.#hold(named)
+    // A message passes those that wait only where none of its own level does [MQTT-4.6.0-6].
+    const isBehind = qos > 0 ? this.#held.length > 0 : this.#heldAtMostOnce > 0
+    if (isBehind || !this.#route(named)) this.#hold(named)
   }
 
   /** PUBREL: the client will not send the message again. */
@@ -93,12 +98,17 @@ export class Publisher {
   close(): void {
     this.#isClosed = true
     this.#held.clear()
-    this.#waitsFor?.session.waiters.delete(this.#waitsFor.wake)
+    this.#stopWaiting?.()
   }
 
-  /** Gives a message to the state; false where it has to wait for a full queue. */
+  /** Gives a message to the state; false where it has to wait for a full queue, or for the intake. */
   #route(packet: PublishPacket): boolean {
-    const { state, journal, clock } = this.#host
+    const { state, journal, clock, intake, listener } = this.#host
+    // What the pipeline itself publishes makes no room by waiting.
+    if (intake.reason !== undefined && !listener.isInternal) {
+      if (!this.#stopWaiting) this.#waitForIntake()
+      return false
+    }
     const { qos, packetId } = packet
     if (qos === 2 && this.#session.receivedIds.has(packetId)) {
       // Sent again before PUBREC reached the client: it is in already [MQTT-4.3.3-10].
@@ -119,7 +129,7 @@ export class Publisher {
     }
     const position = state.publish(packet, this.#session, clock.nowMs())
     if (position < 0) {
-      this.#waitFor(state.blockedOn!)
+      this.#waitForRoom(state.blockedOn!)
       return false
     }
     const reason = state.matched > 0 ? Reason.success : Reason.noMatchingSubscribers
@@ -141,18 +151,30 @@ export class Publisher {
   #hold(packet: PublishPacket): void {
     this.#held.push({ ...packet, payload: Buffer.from(packet.payload) })
     this.#heldBytes += packet.payload.length + heldOverheadBytes
+    if (packet.qos === 0) this.#heldAtMostOnce++
     if (this.#heldBytes > heldBytesMax) this.#port.setBlocked(true)
   }
 
-  #waitFor(session: Session): void {
+  #waitForRoom({ waiters }: Session): void {
+    const wake = this.#waker()
+    waiters.add(wake)
+    this.#stopWaiting = () => waiters.delete(wake)
+  }
+
+  #waitForIntake(): void {
+    const { intake } = this.#host
+    const wake = this.#waker()
+    intake.wait(wake)
+    this.#stopWaiting = () => intake.forget(wake)
+  }
+
+  #waker(): () => void {
     this.#host.state.counters.publisherWaits++
-    const wake = (): void => {
-      this.#waitsFor = undefined
+    return () => {
+      this.#stopWaiting = undefined
       // Not from within the acknowledgement that made room.
       setImmediate(() => this.#unhold())
     }
-    this.#waitsFor = { session, wake }
-    session.waiters.add(wake)
   }
 
   #unhold(): void {
@@ -162,6 +184,7 @@ export class Publisher {
         if (!packet || !this.#route(packet)) break
         this.#held.shift()
         this.#heldBytes -= packet.payload.length + heldOverheadBytes
+        if (packet.qos === 0) this.#heldAtMostOnce--
       }
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error

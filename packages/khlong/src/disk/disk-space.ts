@@ -16,6 +16,8 @@ export async function measureDiskSpace(folder: string): Promise<DiskSpace> {
   const parts: { name: string; bytes: number }[] = []
   let bytes = 0
   for (const entry of await readdir(folder, { withFileTypes: true }).catch(() => [])) {
+    // What a backup has in hand are links to files that count already, and goes with it.
+    if (entry.name === 'cut') continue
     const size = await diskUsage(path.join(folder, entry.name))
     bytes += size
     if (entry.isDirectory()) parts.push({ name: entry.name, bytes: size })
