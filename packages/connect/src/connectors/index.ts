@@ -2,11 +2,15 @@ import { ConnectError } from '../errors.ts'
 import type { ConnectorPlugin } from '../plugin.ts'
 import { fileSink } from './file/sink.ts'
 import { fileSource } from './file/source.ts'
+import { aivenHttpSink, confluentHttpSink } from './http/sink-plugins.ts'
+import { httpSource } from './http/source.ts'
+import { webhookSource } from './http/webhook.ts'
 import { jdbcSink } from './jdbc/sink.ts'
 import { jdbcSource } from './jdbc/source.ts'
 import { mongodbSink } from './mongodb/sink.ts'
 import { mqttSink } from './mqtt/sink.ts'
 import { mqttSource } from './mqtt/source.ts'
+import { remoteWriteSink } from './prometheus/remote-write.ts'
 import { prometheusSink } from './prometheus/sink.ts'
 
 /** Every connector that a worker has, in the order of REST. */
@@ -16,9 +20,14 @@ export const builtInConnectors: readonly ConnectorPlugin[] = [
   prometheusSink,
   fileSink,
   jdbcSink,
+  aivenHttpSink,
+  confluentHttpSink,
+  remoteWriteSink,
   mqttSource,
   fileSource,
   jdbcSource,
+  httpSource,
+  webhookSource,
 ]
 
 /** `FileStreamSinkConnector`, `FileStreamSink` and the full name mean the same. */

@@ -151,7 +151,8 @@ const rawJson = (text: string): unknown =>
   (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON(text)
 
 /** A value without a schema is looked at only where JSON has no form for what it holds. */
-function toJson(schema: Schema | undefined, value: ConnectValue): unknown {
+/** A value as `JSON.stringify` takes it. */
+export function toJson(schema: Schema | undefined, value: ConnectValue): unknown {
   if (value === null) return schema?.default !== undefined ? toJson(schema, schema.default) : null
   if (schema && !isOfType(schema, value))
     throw dataError(
