@@ -58,21 +58,34 @@ export async function startRealKafka(
     const written = await readFile(path.join(dir, 'broker.properties'), 'utf8')
     await writeFile(file, `${written}\n${lines.join('')}`)
     const lib = (await readFile(path.join(dir, 'lib'), 'utf8')).trim()
-    const logging = `-Dlog4j2.configurationFile=${path.join(lib, '../log4j2.properties')}`
-    const broker = spawn('java', ['-Xmx448M', logging, '-cp', `${lib}/*`, 'kafka.Kafka', file], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
-    children.add(broker)
-    await new Promise<void>((resolve, reject) => {
-      let log = ''
-      const look = (text: string): void => {
-        log = `${log}${text}`.slice(-20_000)
-        if (/Kafka Server started|\[KafkaServer id=\d+\] started/.test(log)) resolve()
-      }
-      broker.stdout.setEncoding('utf8').on('data', look)
-      broker.stderr.setEncoding('utf8').on('data', look)
-      broker.once('close', () => reject(new Error(`the broker ended: ${log}`)))
-    })
+    const logging = [
+      `-Dlog4j2.configurationFile=${path.join(lib, '../log4j2.properties')}`,
+      `-Dlog4j.configuration=file:${path.join(lib, '../log4j.properties')}`,
+    ]
+    const launch = (isReady: RegExp, heap: string, ...main: string[]): Promise<void> =>
+      new Promise((resolve, reject) => {
+        const child = spawn('java', [heap, ...logging, '-cp', `${lib}/*`, ...main], {
+          stdio: ['ignore', 'pipe', 'pipe'],
+        })
+        children.add(child)
+        let log = ''
+        const look = (text: string): void => {
+          log = `${log}${text}`.slice(-20_000)
+          if (isReady.test(log)) resolve()
+        }
+        child.stdout.setEncoding('utf8').on('data', look)
+        child.stderr.setEncoding('utf8').on('data', look)
+        child.once('close', () => reject(new Error(`${main[0]} ended: ${log}`)))
+      })
+    if (mode === 'zookeeper')
+      await launch(
+        /binding to port/,
+        '-Xmx128M',
+        'org.apache.zookeeper.server.quorum.QuorumPeerMain',
+        path.join(dir, 'zookeeper.properties'),
+      )
+    const started = /Kafka Server started|\[KafkaServer id=\d+\] started/
+    await launch(started, '-Xmx448M', 'kafka.Kafka', file)
   }
   return {
     bootstrapServers: `127.0.0.1:${port}`,
@@ -104,14 +117,13 @@ export async function startRealKafka(
       await start()
     },
     stop: async () => {
-      const running = [...children].filter(({ exitCode }) => exitCode === null)
-      await Promise.all(
-        running.map(async (child) => {
-          const exited = once(child, 'exit')
-          child.kill()
-          await exited
-        }),
-      )
+      // The last one first: a broker wants to tell its ZooKeeper that it goes.
+      for (const child of [...children].reverse()) {
+        if (child.exitCode !== null || child.signalCode !== null) continue
+        const exited = once(child, 'exit')
+        child.kill()
+        await exited
+      }
       await call('stop', dir)
       await rm(folder, { recursive: true, force: true })
     },

@@ -19,6 +19,10 @@ import { isInternalTopic, type Topic } from '../state/topic.ts'
 import { mayTopic, mayTransact } from './access.ts'
 import { defineHandler, type Handler, type RequestContext } from './handler.ts'
 
+/** Of a batch: where its attributes stand, and which of their bits says that it is transactional. */
+const attributesPosition = 21
+const transactionalBit = 0x10
+
 interface PartitionResponse {
   index: number
   errorCode: number
@@ -40,6 +44,7 @@ export const produce: Handler = defineHandler({
   encode: encodeProduceResponse,
   handle(request, context) {
     const appended: Appended[] = []
+    const mayWrite = mayWriteTransaction(request, context)
     const responses = request.topicData.map((data) => {
       const topic =
         context.version >= 13
@@ -49,7 +54,7 @@ export const produce: Handler = defineHandler({
         name: data.name,
         topicId: data.topicId,
         partitionResponses: data.partitionData.map((partition) =>
-          appendPartition(request, context, topic, data.name, partition, appended),
+          appendPartition(request, context, topic, data.name, partition, appended, mayWrite),
         ),
       }
     })
@@ -73,6 +78,7 @@ function appendPartition(
   name: string,
   data: PartitionProduceData,
   appended: Appended[],
+  mayWrite: boolean,
 ): PartitionResponse {
   const response: PartitionResponse = {
     index: data.index,
@@ -82,7 +88,9 @@ function appendPartition(
     logStartOffset: -1,
     errorMessage: null,
   }
-  const refusal = refusalOf(request, context, topic, name, data.index)
+  const refusal = mayWrite
+    ? refusalOf(request, context, topic, name, data.index)
+    : ErrorCode.transactionalIdAuthorizationFailed
   if (refusal !== ErrorCode.none || !topic) {
     response.errorCode = refusal
     return response
@@ -122,6 +130,25 @@ function verifier(
   }
 }
 
+/** Only batches that are transactional need the right to the id, and then the whole request does. */
+function mayWriteTransaction(
+  { transactionalId, topicData }: ProduceRequest,
+  context: RequestContext,
+): boolean {
+  if (transactionalId === null || mayTransact(context, AclOperation.write, transactionalId))
+    return true
+  return !topicData.some(({ partitionData }) =>
+    partitionData.some(({ records }) => records && isTransactional(records)),
+  )
+}
+
+function isTransactional(records: Buffer): boolean {
+  return (
+    records.byteLength >= attributesPosition + 2 &&
+    (records.readInt16BE(attributesPosition) & transactionalBit) !== 0
+  )
+}
+
 function refuseTransactional({ isTransactional, producerId }: BatchHeader): void {
   if (isTransactional)
     throw new KafkaError(
@@ -137,9 +164,6 @@ function refusalOf(
   name: string,
   partition: number,
 ): number {
-  const { transactionalId } = request
-  if (transactionalId !== null && !mayTransact(context, AclOperation.write, transactionalId))
-    return ErrorCode.transactionalIdAuthorizationFailed
   if (request.acks < -1 || request.acks > 1) return ErrorCode.invalidRequiredAcks
   const topicName = topic?.name ?? name
   if (topicName !== '' && !mayTopic(context, AclOperation.write, topicName))

@@ -9,9 +9,9 @@ import {
 } from '@khlong/kafka-protocol/messages/metadata'
 import { KafkaError } from '../errors.ts'
 import { wireError } from '../server/wire-errors.ts'
-import { AclOperation, clusterResourceName, ResourceType } from '../state/acls.ts'
+import { AclOperation } from '../state/acls.ts'
 import { topicNameProblem } from '../state/topic.ts'
-import { authorizedOperations, mayCluster, mayTopic } from './access.ts'
+import { clusterOperations, mayCluster, mayTopic } from './access.ts'
 import { defineHandler, type Handler, type RequestContext } from './handler.ts'
 import { describeTopic } from './topic-metadata.ts'
 
@@ -40,11 +40,7 @@ export const metadata: Handler = defineHandler({
       topics,
       ...(request.includeClusterAuthorizedOperations
         ? {
-            clusterAuthorizedOperations: authorizedOperations(
-              context,
-              ResourceType.cluster,
-              clusterResourceName,
-            ),
+            clusterAuthorizedOperations: clusterOperations(context),
           }
         : {}),
     }

@@ -17,14 +17,15 @@ export const describeGroups: Handler = defineHandler({
   encode: encodeDescribeGroupsResponse,
   handle(request, context) {
     return {
-      groups: request.groups.map((groupId) => ({
-        ...describe(groupId, context),
-        ...(request.includeAuthorizedOperations
+      groups: request.groups.map((groupId) => {
+        const described = describe(groupId, context)
+        return request.includeAuthorizedOperations && !described.errorCode
           ? {
+              ...described,
               authorizedOperations: authorizedOperations(context, ResourceType.group, groupId),
             }
-          : {}),
-      })),
+          : described
+      }),
     }
   },
 })

@@ -42,7 +42,10 @@ async function create(
   const { broker } = context
   const { name } = topic
   if (!mayCluster(context, AclOperation.create) && !mayTopic(context, AclOperation.create, name))
-    return refused(name, ErrorCode.topicAuthorizationFailed, 'Authorization failed.')
+    return {
+      ...refused(name, ErrorCode.topicAuthorizationFailed, 'Authorization failed.'),
+      ...configsFor(name, context, {}),
+    }
   try {
     const partitionCount = countPartitions(topic, context)
     const configs: Record<string, string> = {}
@@ -57,16 +60,34 @@ async function create(
       topicId,
       numPartitions: partitionCount,
       replicationFactor: 1,
-      configs: effectiveTopicConfigs(broker.options, configs).map((entry) => ({
-        name: entry.name,
-        value: entry.value,
-        readOnly: entry.readOnly,
-        configSource: entry.configSource,
-        isSensitive: false,
-      })),
+      ...configsFor(name, context, configs),
     }
   } catch (error) {
     return refused(name, wireError(error), wireMessage(error))
+  }
+}
+
+/** The settings of the topic, or that the client may not see them; then partitions are not told either. */
+function configsFor(
+  name: string,
+  context: RequestContext,
+  configs: Readonly<Record<string, string>>,
+): Partial<CreatableTopicResultInput> {
+  if (!mayTopic(context, AclOperation.describeConfigs, name))
+    return {
+      topicConfigErrorCode: ErrorCode.topicAuthorizationFailed,
+      numPartitions: -1,
+      replicationFactor: -1,
+      configs: null,
+    }
+  return {
+    configs: effectiveTopicConfigs(context.broker.options, configs).map((entry) => ({
+      name: entry.name,
+      value: entry.value,
+      readOnly: entry.readOnly,
+      configSource: entry.configSource,
+      isSensitive: false,
+    })),
   }
 }
 

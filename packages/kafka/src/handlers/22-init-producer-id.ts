@@ -10,7 +10,7 @@ import {
 import { KafkaError } from '../errors.ts'
 import { wireError } from '../server/wire-errors.ts'
 import { AclOperation } from '../state/acls.ts'
-import { mayTransact } from './access.ts'
+import { mayBeIdempotent, mayTransact } from './access.ts'
 import { fencedFor, isTransactionCoordinatorReady } from './coordinator.ts'
 import { defineHandler, type Handler, type RequestContext } from './handler.ts'
 
@@ -24,6 +24,8 @@ export const initProducerId: Handler = defineHandler({
       const { transactionalId } = request
       if (transactionalId !== null)
         return await initTransactional({ ...request, transactionalId }, context)
+      if (!mayBeIdempotent(context))
+        return { errorCode: ErrorCode.clusterAuthorizationFailed, producerEpoch: -1 }
       return { producerId: await context.broker.producerIds.next(), producerEpoch: 0 }
     } catch (error) {
       const isAway = error instanceof KafkaError && error.code === 'KAFKA_METADATA_AWAY'

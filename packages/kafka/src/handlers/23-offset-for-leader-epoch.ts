@@ -6,7 +6,7 @@ import {
 } from '@khlong/kafka-protocol/messages/offset-for-leader-epoch'
 import { AclOperation } from '../state/acls.ts'
 import { epochError } from './01-fetch.ts'
-import { mayTopic } from './access.ts'
+import { mayCluster, mayTopic } from './access.ts'
 import { defineHandler, type Handler } from './handler.ts'
 
 export const offsetForLeaderEpoch: Handler = defineHandler({
@@ -14,11 +14,13 @@ export const offsetForLeaderEpoch: Handler = defineHandler({
   decode: decodeOffsetForLeaderEpochRequest,
   encode: encodeOffsetForLeaderEpochResponse,
   handle(request, context) {
+    // Brokers ask for each other's epochs, of any topic.
+    const isBroker = mayCluster(context, AclOperation.clusterAction)
     return {
       topics: request.topics.map(({ topic: name, partitions: wanted }) => ({
         topic: name,
         partitions: wanted.map(({ partition, currentLeaderEpoch, leaderEpoch }) => {
-          if (!mayTopic(context, AclOperation.describe, name))
+          if (!isBroker && !mayTopic(context, AclOperation.describe, name))
             return { partition, errorCode: ErrorCode.topicAuthorizationFailed }
           const partitions = context.broker.topics.get(name)?.partitions
           if (!partitions || partition < 0 || partition >= partitions.length)

@@ -21,7 +21,8 @@ export const txnOffsetCommit: Handler = defineHandler({
   encode: encodeTxnOffsetCommitResponse,
   async handle(request, context) {
     const { broker } = context
-    const refusal = await refusalOf(request, context)
+    const denial = denialOf(request, context)
+    const refusal = denial || (await refusalOf(request, context))
     const offsets: OffsetToCommit[] = []
     const results: { errorCode: number }[] = []
     const topics = request.topics.map(({ name, partitions }) => {
@@ -32,11 +33,11 @@ export const txnOffsetCommit: Handler = defineHandler({
         partitions: partitions.map((partition) => {
           const { partitionIndex } = partition
           const result = { partitionIndex, errorCode: refusal }
-          if (refusal !== ErrorCode.none) return result
+          if (denial !== ErrorCode.none) return result
           if (!isAllowed) result.errorCode = ErrorCode.topicAuthorizationFailed
           else if (!topic || partitionIndex < 0 || partitionIndex >= topic.partitions.length)
             result.errorCode = ErrorCode.unknownTopicOrPartition
-          else {
+          else if (refusal === ErrorCode.none) {
             results.push(result)
             offsets.push({
               topic: name,
@@ -62,15 +63,23 @@ export const txnOffsetCommit: Handler = defineHandler({
   },
 })
 
+function denialOf(
+  { transactionalId, groupId }: TxnOffsetCommitRequest,
+  context: RequestContext,
+): number {
+  if (!mayTransact(context, AclOperation.write, transactionalId))
+    return ErrorCode.transactionalIdAuthorizationFailed
+  return mayGroup(context, AclOperation.read, groupId)
+    ? ErrorCode.none
+    : ErrorCode.groupAuthorizationFailed
+}
+
 async function refusalOf(
   request: TxnOffsetCommitRequest,
   context: RequestContext,
 ): Promise<number> {
   const { broker } = context
   const { transactionalId, groupId } = request
-  if (!mayTransact(context, AclOperation.write, transactionalId))
-    return ErrorCode.transactionalIdAuthorizationFailed
-  if (!mayGroup(context, AclOperation.read, groupId)) return ErrorCode.groupAuthorizationFailed
   if (!(await isCoordinatorReady(context))) return ErrorCode.coordinatorNotAvailable
   try {
     const partition = broker.groups.partitionOf(groupId)

@@ -5,7 +5,7 @@ import {
   encodeCreateAclsResponse,
 } from '@khlong/kafka-protocol/messages/create-acls'
 import { wireError, wireMessage } from '../server/wire-errors.ts'
-import { type Acl, AclOperation } from '../state/acls.ts'
+import { type Acl, AclOperation, clusterResourceName, ResourceType } from '../state/acls.ts'
 import { mayCluster } from './access.ts'
 import { defineHandler, type Handler } from './handler.ts'
 
@@ -48,6 +48,8 @@ function problemOf(acl: Acl): string | undefined {
   if (acl.resourceType < 2 || acl.resourceType > 7) return 'the resource type must be one'
   if (acl.patternType !== 3 && acl.patternType !== 4) return 'the pattern must be one'
   if (acl.resourceName === '') return 'the resource name is empty'
+  if (acl.resourceType === ResourceType.cluster && acl.resourceName !== clusterResourceName)
+    return `The only valid name for the CLUSTER resource is ${clusterResourceName}`
   if (acl.operation < 2) return 'the operation must be one'
   if (acl.permission !== 2 && acl.permission !== 3) return 'the permission must be one'
   if (!/^\w+:.+$/.test(acl.principal)) return 'the principal must be like User:name'

@@ -10,19 +10,23 @@ import { AclOperation } from '../state/acls.ts'
 import { mayCluster } from './access.ts'
 import { defineHandler, type Handler } from './handler.ts'
 
+const refusal = {
+  errorCode: ErrorCode.clusterAuthorizationFailed,
+  errorMessage: 'Cluster authorization failed.',
+} as const
+
 export const describeUserScramCredentials: Handler = defineHandler({
   key: ApiKey.describeUserScramCredentials,
   decode: decodeDescribeUserScramCredentialsRequest,
   encode: encodeDescribeUserScramCredentialsResponse,
   handle(request, context) {
+    const wanted = request.users?.map(({ name }) => name) ?? []
     if (!mayCluster(context, AclOperation.describe))
       return {
-        errorCode: ErrorCode.clusterAuthorizationFailed,
-        errorMessage: 'Cluster authorization failed.',
-        results: [],
+        ...refusal,
+        results: wanted.map(() => ({ user: '', ...refusal, credentialInfos: [] })),
       }
     const { credentials } = context.broker
-    const wanted = request.users?.map(({ name }) => name) ?? []
     const names = wanted.length > 0 ? wanted : credentials.names()
     const describe = (user: string): DescribeUserScramCredentialsResultInput => {
       const refuse = (errorCode: number, errorMessage: string) => ({

@@ -4,8 +4,7 @@ import {
   decodeDescribeClusterRequest,
   encodeDescribeClusterResponse,
 } from '@khlong/kafka-protocol/messages/describe-cluster'
-import { clusterResourceName, ResourceType } from '../state/acls.ts'
-import { authorizedOperations } from './access.ts'
+import { clusterOperations } from './access.ts'
 import { defineHandler, type Handler } from './handler.ts'
 
 export const describeCluster: Handler = defineHandler({
@@ -28,11 +27,7 @@ export const describeCluster: Handler = defineHandler({
       brokers: [{ brokerId, ...context.address }],
       ...(request.includeClusterAuthorizedOperations
         ? {
-            clusterAuthorizedOperations: authorizedOperations(
-              context,
-              ResourceType.cluster,
-              clusterResourceName,
-            ),
+            clusterAuthorizedOperations: clusterOperations(context),
           }
         : {}),
     }

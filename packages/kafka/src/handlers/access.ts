@@ -45,3 +45,9 @@ export function authorizedOperations(
       bits |= 1 << operation
   return bits
 }
+
+/** The same for the cluster, which only those get to know who may describe it. */
+export function clusterOperations(context: RequestContext): number {
+  if (!mayCluster(context, AclOperation.describe)) return 0
+  return authorizedOperations(context, ResourceType.cluster, clusterResourceName)
+}
