@@ -27,6 +27,7 @@ WiFiClient network;
 MQTTClient client(1024);
 String boot;
 String answer;
+String lastCommand;
 unsigned long seq = 0;
 unsigned long sentAt = 0;
 
@@ -46,9 +47,15 @@ String commands() {
   return String("devices/") + NAME + "/commands";
 }
 
+// Do here what the device is told, such as {"id":"1","action":"fan","params":{"seconds":60}}.
+void act(const String &command) {
+  Serial.println("command: " + command);
+}
+
 void onMessage(String &, String &payload) {
-  Serial.println("command: " + payload);
-  // The library must not publish inside this call: loop() sends the answer.
+  if (payload != lastCommand) act(payload);  // it may come twice
+  lastCommand = payload;
+  // The library must not publish inside this call: loop() sends the answer, which is the command itself.
   answer = payload;
 }
 
@@ -114,9 +121,25 @@ def measure():
     }
 
 
+def act(action, params):
+    # Do here what the device is told.
+    print("command:", action, params)
+
+
 def on_message(topic, message):
-    print("command:", message.decode())
-    client.publish(COMMANDS + "/ack", message, qos=1)
+    try:
+        command = json.loads(message)
+        answer = {"id": command["id"]}
+        if command["id"] not in done:  # it may come twice
+            done.append(command["id"])
+            del done[:-20]
+            act(command["action"], command["params"])
+        client.publish(COMMANDS + "/ack", json.dumps(answer), qos=1)
+    except (ValueError, KeyError, TypeError) as error:
+        print("no command:", error)
+
+
+done = []
 
 
 wifi = network.WLAN(network.STA_IF)

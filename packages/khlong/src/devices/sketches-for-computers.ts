@@ -26,16 +26,30 @@ def measure():
     }
 
 
+def act(action, params):
+    # Do here what the device is told.
+    print("command:", action, params, flush=True)
+
+
 def on_connect(client, userdata, flags, reason, properties):
     print("connected:", reason)
     client.subscribe(f"devices/{NAME}/commands", qos=1)
 
 
 def on_message(client, userdata, message):
-    print("command:", message.payload.decode())
-    client.publish(f"devices/{NAME}/commands/ack", message.payload, qos=1)
+    try:
+        command = json.loads(message.payload)
+        answer = {"id": command["id"]}
+        if command["id"] not in done:  # it may come twice
+            done.append(command["id"])
+            del done[:-100]
+            act(command["action"], command["params"])
+        client.publish(f"devices/{NAME}/commands/ack", json.dumps(answer), qos=1)
+    except Exception as error:
+        print("no command:", error)
 
 
+done = []
 client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=NAME, clean_session=False)
 client.username_pw_set(NAME, SECRET)
 client.on_connect = on_connect
@@ -87,14 +101,30 @@ function measure() {
   }
 }
 
+function act(action, params) {
+  // Do here what the device is told.
+  console.log('command:', action, params)
+}
+
+const done = []
 client.on('connect', () => {
   console.log('connected')
   client.subscribe(\`devices/\${name}/commands\`, { qos: 1 })
 })
 client.on('error', (error) => console.error(error.message))
 client.on('message', (topic, payload) => {
-  console.log('command:', payload.toString())
-  client.publish(\`devices/\${name}/commands/ack\`, payload, { qos: 1 })
+  try {
+    const { id, action, params } = JSON.parse(payload)
+    if (!done.includes(id)) {
+      // It may come twice.
+      done.push(id)
+      done.splice(0, done.length - 100)
+      act(action, params)
+    }
+    client.publish(\`\${topic}/ack\`, JSON.stringify({ id }), { qos: 1 })
+  } catch (error) {
+    console.error('no command:', error.message)
+  }
 })
 
 const boot = randomBytes(6).toString('hex')

@@ -43,7 +43,7 @@ test('a printed sketch for Python and for Node works unchanged, and a revoked de
   const greenhouse = runSketch(t, peer('python'), path.join(folder, 'greenhouse-1.py'))
   const roof = runSketch(t, process.execPath, path.join(folder, 'roof.mjs'))
   let said = ''
-  for (const stream of [greenhouse.stderr, roof.stdout, roof.stderr])
+  for (const stream of [greenhouse.stdout, greenhouse.stderr, roof.stdout, roof.stderr])
     stream?.on('data', (chunk: Buffer) => {
       said += chunk.toString()
     })
@@ -68,20 +68,21 @@ test('a printed sketch for Python and for Node works unchanged, and a revoked de
     assert.deepEqual(await states(), ['greenhouse-1 live', 'roof live', 'shy waiting'])
   }, 20_000)
 
-  // Commands come in, and their answers come back.
-  const place = ['-h', '127.0.0.1', '-p', String(pipeline.ports.mqtt), '-q', '1']
-  const listener = spawn(peer('mosquitto_sub'), [...place, '-t', 'devices/+/commands/ack', '-v'])
-  t.after(() => listener.kill())
-  let answers = ''
-  listener.stdout.on('data', (chunk: Buffer) => {
-    answers += chunk.toString()
-  })
-  await eventually(async () => {
-    for (const name of ['greenhouse-1', 'roof'])
-      await run(peer('mosquitto_pub'), [...place, '-t', `devices/${name}/commands`, '-m', 'fan on'])
-    for (const name of ['greenhouse-1', 'roof'])
-      assert.ok(answers.includes(`devices/${name}/commands/ack fan on`), answers)
-  }, 20_000)
+  // They are told something, do it once, and say so.
+  const tell = (name: string): Promise<{ stdout: string }> =>
+    khlong('command', name, 'pump', '--param', 'seconds=3', '--id', `to-${name}`, '--wait')
+  for (const name of ['greenhouse-1', '777'])
+    assert.equal((await tell(name)).stdout, 'acknowledged\n', said)
+  const acted = (): number => said.match(/command: pump/g)?.length ?? 0
+  await eventually(() => assert.equal(acted(), 2, said))
+  await khlong('command', 'roof', 'pump', '--id', 'to-roof-after', '--wait')
+  await tell('777')
+  await eventually(() => assert.equal(acted(), 3, said))
+  const { stdout: listed } = await khlong('commands', 'roof')
+  assert.match(
+    listed,
+    /roof +pump +acknowledged +to-roof-after\n.*roof +pump +acknowledged +to-777/,
+  )
 
   const exited = once(greenhouse, 'exit')
   await khlong('revoke', 'greenhouse-1')
@@ -126,7 +127,7 @@ const wifiStub = `
 struct String {
   String(const char *text = ""); String(float value, unsigned places);
   String(unsigned long value, unsigned char base = 10); String(long value);
-  unsigned length() const; String operator+(const String &) const;
+  unsigned length() const; bool operator!=(const String &) const; String operator+(const String &) const;
   String operator+(const char *) const;
 };
 String operator+(const char *, const String &);

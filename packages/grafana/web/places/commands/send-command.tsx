@@ -1,6 +1,7 @@
 import { useState } from 'react'
 import { useText } from '../../i18n/index.ts'
 import { sendCommand } from '../../lib/commands.ts'
+import { duration } from '../../lib/duration.ts'
 import { FormDialog } from '../../ui/form-dialog.tsx'
 
 /** What the demo's devices know; others know their own. */
@@ -10,13 +11,7 @@ const examples = [
   { action: 'fan', params: '{"seconds": 60}' },
 ] as const
 
-const expiries = [
-  { text: '30 s', ms: 30_000 },
-  { text: '1 min', ms: 60_000 },
-  { text: '10 min', ms: 600_000 },
-  { text: '1 h', ms: 3_600_000 },
-  { text: '1 d', ms: 86_400_000 },
-] as const
+const expiriesMs = [30_000, 60_000, 600_000, 3_600_000, 86_400_000] as const
 
 /** Asks who is to do what, and until when it makes sense. */
 export function SendCommandDialog({
@@ -106,9 +101,9 @@ export function SendCommandDialog({
           value={expiresInMs}
           onChange={(event) => setExpiresInMs(Number(event.target.value))}
         >
-          {expiries.map(({ text: name, ms }) => (
+          {expiriesMs.map((ms) => (
             <option key={ms} value={ms}>
-              {name}
+              {duration(ms)}
             </option>
           ))}
         </select>
