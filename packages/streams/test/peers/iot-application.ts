@@ -17,7 +17,9 @@ const logger = { error: print('error'), warn: print('warn'), info() {}, debug() 
 const apps = new StreamsApps(
   {
     'bootstrap.servers': servers,
-    apps: fileURLToPath(new URL('../../../../pipelines/iot/streams', import.meta.url)),
+    apps: fileURLToPath(
+      new URL('../../../../pipelines/iot/streams/iot-processor.ts', import.meta.url),
+    ),
     data: data!,
     settings: { 'window.size.ms': windowMs },
   },
