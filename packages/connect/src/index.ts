@@ -12,13 +12,16 @@ export {
   type ResolvedConnectOptions,
   resolveConnectOptions,
 } from './options.ts'
-export type {
-  ConnectorPlugin,
-  SinkPlugin,
-  SinkTask,
-  SinkTaskContext,
-  SourcePlugin,
-  SourceTask,
-  SourceTaskContext,
+export {
+  type ConnectorPlugin,
+  defineSink,
+  defineSource,
+  type SinkPlugin,
+  type SinkTask,
+  type SinkTaskContext,
+  type SourcePlugin,
+  type SourceTask,
+  type SourceTaskContext,
+  type SourceTransactions,
 } from './plugin.ts'
 export { type ConnectContext, ConnectWorker } from './worker.ts'

@@ -62,6 +62,8 @@ const schema = z.strictObject({
   'sasl.password': z.string().optional(),
   /** A folder of Kafka Connect JSON files that are applied at start. */
   connectors: z.string().optional(),
+  /** A folder of connectors of the user's own, one TypeScript file each. */
+  plugins: z.string().min(1).optional(),
   /** The variables that `env` shows; default: those of the process. */
   env: z.record(z.string(), z.string()).optional(),
   /** Host names that configurations use → the address that is meant: HOST or HOST:PORT. */
@@ -121,6 +123,7 @@ export interface ResolvedConnectOptions extends AccessSettings {
   readonly 'sasl.username'?: string | undefined
   readonly 'sasl.password'?: string | undefined
   readonly connectors?: string | undefined
+  readonly plugins?: string | undefined
   readonly env?: Readonly<Record<string, string>> | undefined
   readonly hosts: Readonly<Record<string, string>>
 }

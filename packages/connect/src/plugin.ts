@@ -126,3 +126,13 @@ export interface SourcePlugin extends ConnectorPluginBase {
 
 /** A kind of connector. */
 export type ConnectorPlugin = SinkPlugin | SourcePlugin
+
+/** A source, with the types of its parts filled in: `export default defineSource({…})`. */
+export function defineSource(source: Omit<SourcePlugin, 'kind'>): SourcePlugin {
+  return { kind: 'source', ...source }
+}
+
+/** A sink, with the types of its parts filled in: `export default defineSink({…})`. */
+export function defineSink(sink: Omit<SinkPlugin, 'kind'>): SinkPlugin {
+  return { kind: 'sink', ...sink }
+}

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os'
+import path from 'node:path'
 import {
   type Cut,
   CutFolder,
@@ -40,6 +41,7 @@ import { ConfigStore } from './storage/config-store.ts'
 import { OffsetStores } from './storage/connector-offsets.ts'
 import { OffsetStore } from './storage/offset-store.ts'
 import { StatusStore } from './storage/status-store.ts'
+import { loadUserPlugins } from './user-plugins.ts'
 
 /** What a worker is given beside its options and the usual context. */
 export interface ConnectContext extends PartContext {
@@ -65,7 +67,7 @@ export class ConnectWorker extends PartBase {
   readonly name: string = 'connect'
   readonly options: ResolvedConnectOptions
   readonly #context: PartContext
-  readonly #plugins: readonly ConnectorPlugin[]
+  #plugins: readonly ConnectorPlugin[]
   readonly #givenKafka: ConnectKafka | undefined
   readonly #registry = new MetricsRegistry()
   readonly #counters = new CounterTable()
@@ -192,6 +194,7 @@ export class ConnectWorker extends PartBase {
     const workerId = this.#workerId(this.#address)
     const { configs, offsets, statuses } = await this.#openStores(kafka, workerId)
     const exactlyOnce = this.#exactlyOnce(configs, () => herder)
+    const pluginProblems = await this.#loadPlugins()
     const levels = new LogLevels(this.logger, this.clock)
     const environment = {
       kafka,
@@ -234,17 +237,19 @@ export class ConnectWorker extends PartBase {
       clusterId: await kafka.clusterId(),
       version: apiVersion,
     })
+    this.#problems = pluginProblems
     if (options.connectors !== undefined) {
       const target: ConnectorTarget = {
         has: (name) => herder.names().includes(name),
         put: (name, config) => putOnLeader(herder, name, config, options['access.token']),
       }
-      this.#problems = await applyConnectorFiles(
+      const problems = await applyConnectorFiles(
         options.connectors,
         this.#folder.path,
         target,
         this.logger,
       )
+      this.#problems = [...pluginProblems, ...problems]
     }
   }
 
@@ -326,6 +331,17 @@ export class ConnectWorker extends PartBase {
     this.#stores = [configs, offsets, statuses]
     await Promise.all(this.#stores.map((store) => store.open()))
     return { configs, offsets, statuses }
+  }
+
+  /** Adds the connectors of the user's folder; gives what cannot be used of it. */
+  async #loadPlugins(): Promise<FileProblem[]> {
+    const { plugins: folder } = this.options
+    if (folder === undefined) return []
+    const { plugins, problems } = await loadUserPlugins(folder)
+    this.#plugins = [...plugins, ...this.#plugins]
+    for (const { file, problem } of problems)
+      this.logger.error({ file, problem }, 'a connector of the folder cannot be used')
+    return problems.map(({ file, problem }) => ({ file, name: path.basename(file), problem }))
   }
 
   #workerId(address: string): string {

@@ -25,7 +25,7 @@ import { Supervisor } from './host/supervisor.ts'
 import { WorkerThread } from './host/worker-thread.ts'
 import { type FirstUse, makeFirstUse } from './lan/first-use.ts'
 import { deviceAddress } from './lan/lan-addresses.ts'
-import type { ThreadName } from './parts/definition.ts'
+import type { PartDefinition, ThreadName } from './parts/definition.ts'
 import { partDefinitions } from './parts/definitions.ts'
 import { locateSettingsError, wiredSettings } from './parts/part-settings.ts'
 import { BackupRoute } from './status/backup-route.ts'
@@ -114,7 +114,7 @@ export class Platform {
       logger: options.logger,
       makeThread: (name, events) => this.#makeThread(name, events),
       parts: definitions.map((definition) => ({
-        definition,
+        definition: placed(definition, options.pipeline),
         settings: wiredSettings(definition, options.pipeline, book),
       })),
       onReady: (name) => this.#onReady(name),
@@ -329,6 +329,12 @@ async function openData({ data, dataWritten }: Pipeline): Promise<DataFolder> {
     const { code, message, fields, cause } = error
     throw new CodedError(code, `${dataWritten}: ${message}`, { cause, fields })
   }
+}
+
+/** The part in the thread that its settings ask for. */
+function placed(definition: PartDefinition, pipeline: Pipeline): PartDefinition {
+  const thread = definition.threadFor?.(partSettings(pipeline, definition.name) || {})
+  return thread === undefined ? definition : { ...definition, thread }
 }
 
 /** Where devices find the broker: the public listener, or where there is none that for the pipeline. */

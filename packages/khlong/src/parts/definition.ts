@@ -13,6 +13,8 @@ export type ThreadName = (typeof threadNames)[number]
 export interface PartDefinition {
   readonly name: PartName
   readonly thread: ThreadName
+  /** Where the settings decide on the thread. */
+  threadFor?(written: Readonly<Record<string, unknown>>): ThreadName
   /** Parts that must be ready before, where they are embedded. */
   readonly after: readonly PartName[]
   /**

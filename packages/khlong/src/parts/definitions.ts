@@ -73,8 +73,12 @@ export const partDefinitions: readonly PartDefinition[] = [
     name: 'connect',
     thread: 'main',
     after: ['kafka', 'mqtt', 'mongodb'],
-    settings: ({ connectors, ...written }, context) => ({
+    // Connectors of the user's own may loop or throw: they take the worker with them, and no part
+    // that holds what was acknowledged.
+    threadFor: ({ plugins }) => (plugins === undefined ? 'main' : 'user'),
+    settings: ({ connectors, plugins, ...written }, context) => ({
       ...written,
+      ...(plugins === undefined ? {} : { plugins: context.path(plugins, './plugins') }),
       listen: context.listeners.listen,
       data: context.data,
       'bootstrap.servers': context.book.environment.KHLONG_KAFKA_BOOTSTRAP_SERVERS,

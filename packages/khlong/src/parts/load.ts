@@ -47,6 +47,7 @@ const modules: Record<PartName, () => Promise<PartModule>> = {
       connectFormats: formats,
       resolveConnectOptions,
     } = await import('@khlong/connect')
+    provideOwnPackages()
     return {
       check: resolveConnectOptions,
       make: (...given) => new ConnectWorker(...given),
