@@ -1,15 +1,17 @@
-// npm run bench -- NAME [--small]: figures of whole pipelines and of hot structures, kept in
+// npm run bench -- NAME [--small] [--only=GROUP]: figures of whole pipelines and of hot structures, kept in
 // benchmarks/results/NAME.json. `--small` runs on tiny inputs, so that no benchmark can rot.
 
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { availableParallelism, cpus, totalmem } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { kafkaReport, measureKafka, tryKafka } from '../benchmarks/kafka.ts'
 import { measurePipeline } from '../benchmarks/pipeline.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const [name = '', ...flags] = process.argv.slice(2)
 const small = flags.includes('--small')
+const only = flags.find((flag) => flag.startsWith('--only='))?.slice('--only='.length)
 
 const benchmarks: Record<string, { runs: number; run(): Promise<object> }> = {
   pipeline: {
@@ -21,12 +23,32 @@ const benchmarks: Record<string, { runs: number; run(): Promise<object> }> = {
           : { rate: 1_000, latencySeconds: 15, flatOutFrames: 60_000 },
       ),
   },
+  kafka: {
+    runs: 1,
+    run: async () => {
+      const result = small
+        ? await tryKafka()
+        : await measureKafka({
+            rounds: 3,
+            records: 150_000,
+            nodeRecords: 200_000,
+            latencyRecords: 3_000,
+            partitions: 1_000,
+            partitionBytes: 5e9,
+            ...(only === undefined ? {} : { only: new RegExp(only) }),
+          })
+      for (const line of kafkaReport(result)) process.stdout.write(`${line}\n`)
+      return result
+    },
+  },
 }
 
 const benchmark = benchmarks[name]
 if (benchmark) await measure(benchmark)
 else {
-  process.stderr.write(`usage: npm run bench -- ${Object.keys(benchmarks).join('|')} [--small]\n`)
+  process.stderr.write(
+    `usage: npm run bench -- ${Object.keys(benchmarks).join('|')} [--small] [--only=GROUP]\n`,
+  )
   process.exitCode = 2
 }
 
@@ -37,7 +59,7 @@ async function measure({ runs, run }: { runs: number; run(): Promise<object> }):
     results.push(result)
     process.stdout.write(`${name} ${index + 1}/${runs}: ${JSON.stringify(result)}\n`)
   }
-  if (small) return
+  if (small || only !== undefined) return
   const { version } = JSON.parse(
     await readFile(path.join(root, 'packages/khlong/package.json'), 'utf8'),
   )

@@ -9,6 +9,7 @@ import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { franzGo } from '../compat/franz-go/run.ts'
 import { kafkaJava } from '../compat/kafka-java/run.ts'
+import { sarama } from '../compat/sarama/run.ts'
 import {
   compatFolder,
   count,
@@ -21,7 +22,7 @@ import {
 import { type Settings, startKhlong, startReference, type Target } from '../compat/target.ts'
 import { writeCompatTable } from './compat-table.ts'
 
-const suites: readonly Suite[] = [franzGo, kafkaJava]
+const suites: readonly Suite[] = [franzGo, kafkaJava, sarama]
 
 const { values, positionals } = parseArgs({
   options: {

@@ -67,6 +67,13 @@ async function jars(cache: string, name: string, artifacts: readonly string[]): 
   return path.join(folder, '*')
 }
 
+const running = new Set<JavaProcess>()
+
+/** Ends what a failed case has left running. */
+export async function killJavaProcesses(): Promise<void> {
+  await Promise.all([...running].map((program) => program.kill()))
+}
+
 /** A class with a `main` of its own, running; its output is kept by lines. */
 export class JavaProcess extends EventEmitter<{ line: [string] }> {
   readonly lines: string[] = []
@@ -91,7 +98,11 @@ export class JavaProcess extends EventEmitter<{ line: [string] }> {
         }
       })
     }
-    this.#exited = once(this.#child, 'close').then(([code]) => code as number | null)
+    running.add(this)
+    this.#exited = once(this.#child, 'close').then(([code]) => {
+      running.delete(this)
+      return code as number | null
+    })
   }
 
   get hasExited(): boolean {

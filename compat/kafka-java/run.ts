@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks'
 import type { Outcome, Suite, SuiteRun } from '../suite.ts'
 import type { Target } from '../target.ts'
 import { clientCompatibility } from './client-compatibility.ts'
+import { killJavaProcesses } from './java.ts'
 import { streamsEos, streamsSmoke } from './streams.ts'
 import { transactionalCopy } from './transactional-copy.ts'
 import { verifiable } from './verifiable.ts'
@@ -47,6 +48,7 @@ export const kafkaJava: Suite = {
         const detail = error instanceof Error ? (error.stack ?? error.message) : String(error)
         outcome = { name, result: 'failed', detail }
       }
+      await killJavaProcesses()
       await target.stop()
       const seconds = Math.round((performance.now() - startMs) / 1_000)
       run.say(`${outcome.result}: ${name} (${seconds} s)`)

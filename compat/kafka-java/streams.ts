@@ -11,6 +11,10 @@ const smokeTopics = [
   ...['sws-suppressed', 'dif', 'cnt', 'avg', 'wcnt', 'tagg', 'fk'],
 ]
 const eosTopics = ['data', 'echo', 'min', 'max', 'sum', 'cnt', 'repartition']
+/** The program asks for three replicas of its own topics, which no single broker has; so they are there before it. */
+const eosChangelogs = ['03', '07', '14', '18'].map(
+  (node) => `EosTest-KSTREAM-AGGREGATE-STATE-STORE-00000000${node}-changelog`,
+)
 
 /** Starts programs of the Streams tests, each with a state folder of its own. */
 class StreamsPrograms {
@@ -89,7 +93,10 @@ export const streamsEos: readonly JavaCase[] = ['', '-complex'].map((kind) => ({
   name: `StreamsEosTest of 3.9.1, process${kind}, exactly_once_v2`,
   run: async (context) => {
     const { bootstrapServers } = context.target
-    await makeTopics(bootstrapServers, Object.fromEntries(eosTopics.map((name) => [name, 5])))
+    await makeTopics(
+      bootstrapServers,
+      Object.fromEntries([...eosTopics, ...eosChangelogs].map((name) => [name, 5])),
+    )
     const programs = await StreamsPrograms.make(
       context,
       '3.9.1',

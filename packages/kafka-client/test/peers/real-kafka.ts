@@ -131,7 +131,7 @@ export async function startRealKafka(
 }
 
 /** A port that is free together with the next one. */
-async function freePortPair(): Promise<number> {
+export async function freePortPair(): Promise<number> {
   for (;;) {
     const first = createServer()
     await new Promise<void>((resolve) => first.listen(0, '127.0.0.1', resolve))
