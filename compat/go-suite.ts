@@ -125,6 +125,6 @@ function outcomeOf(name: string, lines: readonly string[]): Outcome {
   const result = results[/^--- (\w+)/.exec(lines[at]!)![1] as keyof typeof results]
   if (result === 'passed') return { name, result }
   // What a test says of its failure stands, indented, before that line or after it.
-  const about = [...lines.slice(Math.max(0, at - 30), at), ...lines.slice(at + 1, at + 30)]
+  const about = [...lines.slice(Math.max(0, at - 4), at), ...lines.slice(at + 1, at + 8)]
   return { name, result, detail: about.filter((line) => /^\s+\S/.test(line)).join('\n') }
 }

@@ -80,7 +80,7 @@ export const streamsSmoke: readonly JavaCase[] = ['at_least_once', 'exactly_once
       await instances[1]!.stop()
       const code = await driver.end(600_000)
       for (const instance of instances) await instance.kill()
-      const output = driver.lines.slice(-60).join('\n')
+      const output = driver.lines.slice(-12).join('\n')
       assert.ok(driver.lines.includes('SUCCESS'), output)
       if (guarantee === 'exactly_once_v2') assert.match(output, /ALL-RECORDS-DELIVERED/)
       assert.equal(code, 0, output)
@@ -121,7 +121,7 @@ export const streamsEos: readonly JavaCase[] = ['', '-complex'].map((kind) => ({
     for (const instance of instances) await instance.stop()
     const verifier = await programs.start(`verify${kind}`)
     const code = await verifier.end(300_000)
-    const output = verifier.lines.slice(-60).join('\n')
+    const output = verifier.lines.slice(-12).join('\n')
     assert.match(output, /ALL-RECORDS-DELIVERED/)
     assert.equal(code, 0, output)
   },

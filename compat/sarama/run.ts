@@ -15,9 +15,9 @@ const toxiproxy = 'http://127.0.0.1:8474'
 /** The suite has these addresses of its five brokers built in. */
 const brokerPorts = [29_091, 29_092, 29_093, 29_094, 29_095]
 
-/** Tests that stop one broker of a cluster, or move replicas: no single broker passes them. */
+/** Tests that count the brokers, stop one, move replicas or read the logs of containers: no single broker passes them. */
 const clusterTests =
-  /^(TestConsumerFetchFollowerFailover|TestFuncTxnProduceWithBrokerFailure|TestFuncAdminListConsumerGroupOffsets|TestFuncAdminAlterPartitionReassignments)$/
+  /^(TestConsumerFetchFollowerFailover|TestFuncTxnProduceWithBrokerFailure|TestFuncAdminListConsumerGroupOffsets|TestFuncAdminAlterPartitionReassignments|TestFuncAdminDescribeLogDirs|TestFuncIdempotentBufferedSequence)$/
 
 /**
  * Sarama's functional tests. They are written for five brokers behind toxiproxy; here all five addresses lead to one
