@@ -1,18 +1,22 @@
-// DescribeConfigs v1–4: 1 synonyms · 3 types and documentation · 4 flexible. Documentation is left out.
+// DescribeConfigs v1–4: 1 synonyms · 3 types and documentation · 4 flexible. Documented are the settings of topics and
+// those of the broker that are their defaults.
 import { ApiKey, ErrorCode } from '@khlong/kafka-protocol'
 import {
+  type DescribeConfigsRequest,
   type DescribeConfigsResource,
   type DescribeConfigsResultInput,
   decodeDescribeConfigsRequest,
   encodeDescribeConfigsResponse,
 } from '@khlong/kafka-protocol/messages/describe-configs'
 import { AclOperation } from '../state/acls.ts'
+import { documentationOf } from '../state/config-documentation.ts'
 import { mayCluster, mayTopic } from './access.ts'
 import {
   brokerConfigEntries,
   type ConfigEntry,
   ConfigResource,
   effectiveTopicConfigs,
+  topicNameOfBrokerKey,
 } from './config-entries.ts'
 import { defineHandler, type Handler, type RequestContext } from './handler.ts'
 
@@ -22,16 +26,14 @@ export const describeConfigs: Handler = defineHandler({
   encode: encodeDescribeConfigsResponse,
   handle(request, context) {
     return {
-      results: request.resources.map((resource) =>
-        describe(resource, request.includeSynonyms, context),
-      ),
+      results: request.resources.map((resource) => describe(resource, request, context)),
     }
   },
 })
 
 function describe(
   resource: DescribeConfigsResource,
-  withSynonyms: boolean,
+  { includeSynonyms, includeDocumentation }: DescribeConfigsRequest,
   context: RequestContext,
 ): DescribeConfigsResultInput {
   const { broker } = context
@@ -48,7 +50,11 @@ function describe(
     resourceName,
     configs: entries
       .filter(({ name }) => configurationKeys === null || configurationKeys.includes(name))
-      .map((entry) => ({ ...entry, synonyms: withSynonyms ? entry.synonyms : [] })),
+      .map((entry) => ({
+        ...entry,
+        synonyms: includeSynonyms ? entry.synonyms : [],
+        documentation: includeDocumentation ? documentationOfKey(entry.name) : null,
+      })),
   })
   if (resourceType === ConfigResource.topic) {
     if (!mayTopic(context, AclOperation.describeConfigs, resourceName))
@@ -73,4 +79,8 @@ function describe(
   }
   if (resourceType === ConfigResource.brokerLogger) return give([])
   return refuse(ErrorCode.invalidRequest, `resource type ${resourceType} is not supported yet`)
+}
+
+function documentationOfKey(name: string): string | null {
+  return documentationOf(name) ?? documentationOf(topicNameOfBrokerKey(name) ?? '') ?? null
 }
