@@ -12,6 +12,8 @@ export interface LoadOptions {
   seed: number
   /** Frames a second; without it as fast as they are acknowledged. */
   framesPerSecond?: number
+  /** Called with the time from the sending of a frame to its acknowledgement. */
+  onAcknowledged?(latencyMs: number): void
 }
 
 /** Sensors that send at a rate or as fast as they are acknowledged, and send again what was not. */
@@ -25,6 +27,7 @@ export class LoadSensors {
   readonly #url: string
   readonly #boot: string
   readonly #framesPerSecond: number | undefined
+  readonly #onAcknowledged: ((latencyMs: number) => void) | undefined
   #timer: NodeJS.Timeout | undefined
   #budget = 0
   readonly #waiting = new Map<string, string>()
@@ -32,10 +35,11 @@ export class LoadSensors {
   #seq = 0
   #running = false
 
-  constructor({ url, seed, framesPerSecond }: LoadOptions) {
+  constructor({ url, seed, framesPerSecond, onAcknowledged }: LoadOptions) {
     this.#url = url
     this.#boot = `boot-${seed}`
     this.#framesPerSecond = framesPerSecond
+    this.#onAcknowledged = onAcknowledged
   }
 
   /** Frames that are sent and not acknowledged. */
@@ -128,10 +132,12 @@ export class LoadSensors {
   }
 
   #publish(client: MqttClient, frame: string, payload: string): void {
+    const sentMs = performance.now()
     client.publish('iot-frames', payload, { qos: 1 }, (error) => {
       if (error || this.#client !== client) return
       this.#waiting.delete(frame)
       if (!this.acknowledged.has(frame)) this.acknowledgedMs.push(Date.now())
+      this.#onAcknowledged?.(performance.now() - sentMs)
       this.acknowledged.add(frame)
       this.#fill(client)
     })

@@ -42,13 +42,15 @@ export interface PipelineProcessOptions {
   pipeline?: string
   demo?: boolean
   set?: readonly string[]
+  /** Words before the command, such as those that set limits. */
+  prefix?: readonly string[]
 }
 
 /** `khlong up` on a copy of a pipeline folder, as a process that can be killed and started again. */
 export class PipelineProcess {
   readonly folder: string
   readonly ports: PipelinePorts
-  readonly #arguments: readonly string[]
+  readonly #command: readonly string[]
   #child: ChildProcess | undefined
   #output = ''
 
@@ -80,7 +82,10 @@ export class PipelineProcess {
     this.folder = folder
     this.ports = ports
     const names = Object.keys(portSettings) as (keyof PipelinePorts)[]
-    this.#arguments = [
+    this.#command = [
+      ...(options.prefix ?? []),
+      process.execPath,
+      '--max-semi-space-size=4',
       main,
       'up',
       folder,
@@ -102,7 +107,8 @@ export class PipelineProcess {
   /** Starts it and resolves, with the milliseconds that it took, when it says that it is ready. */
   async start(deadlineMs = 60_000): Promise<number> {
     const startMs = performance.now()
-    const child = spawn(process.execPath, ['--max-semi-space-size=4', ...this.#arguments], {
+    const [program, ...words] = this.#command
+    const child = spawn(program!, words, {
       cwd: path.dirname(this.folder),
       stdio: ['ignore', 'pipe', 'pipe'],
     })

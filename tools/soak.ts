@@ -1,6 +1,7 @@
 // npm run soak -- NAME: the long runs, each ending with one line of figures. docs/soak.md keeps them.
 
 import { type BackupResult, measureBackup } from './backup.ts'
+import { type BoardResult, measureBoard } from './board.ts'
 import { type DeliveryResult, measureDelivery } from './delivery.ts'
 import { soakConnect } from './soak-connect.ts'
 
@@ -39,6 +40,26 @@ const soaks: Record<string, () => Promise<boolean>> = {
     process.stdout.write(`backup: ${backupLine(result)}\n`)
     return result.missing.length === 0 && result.unexplained === 0
   },
+  board: async () => {
+    const result = await measureBoard({
+      minutes: Number(process.env.KHLONG_MINUTES ?? 30),
+      framesPerSecond: 200,
+      seed: Number(process.env.KHLONG_SEED ?? Date.now() % 1_000_000),
+      say: (text) => process.stdout.write(`${text}\n`),
+    })
+    process.stdout.write(`board: ${boardLine(result)}\n`)
+    const { third, end } = result.anonymousMiB
+    return result.documentMs.p99 < 250 && end < third * 1.1
+  },
+}
+
+function boardLine(result: BoardResult): string {
+  const { minutes, sent, acknowledged, acknowledgementMs, documentMs, anonymousMiB } = result
+  return (
+    `1 core and 512 MiB for ${minutes} minutes: ${sent} frames sent, ${acknowledged} acknowledged, p50 ${acknowledgementMs.p50} ms, p99 ${acknowledgementMs.p99} ms; ` +
+    `${result.lookedFor} looked for as documents, p50 ${documentMs.p50} ms, p99 ${documentMs.p99} ms, at most ${documentMs.max} ms; ` +
+    `memory ${anonymousMiB.third.toFixed(0)} MiB after a third, ${anonymousMiB.end.toFixed(0)} MiB at the end; ${result.coresUsed.toFixed(2)} cores used`
+  )
 }
 
 function backupLine(result: BackupResult): string {
