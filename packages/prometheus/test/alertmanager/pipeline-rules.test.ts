@@ -104,6 +104,10 @@ test('heat of a sensor and of a place is told in words, and a calm pipeline tell
     'khlong_streams_dead_letters_total{application_id="iot"}': 3,
     'node_filesystem_avail_bytes{mountpoint="/data"}': 50,
     'node_filesystem_size_bytes{mountpoint="/data"}': 100,
+    'khlong_disk_used_bytes{folder="kafka"}': 50,
+    'khlong_disk_used_bytes{folder="mongodb"}': 39,
+    khlong_disk_limit_bytes: 100,
+    khlong_sources_held: 0,
     'up{job="khlong",instance="mqtt"}': 1,
   }
   assert.deepEqual(await firing(t, 12, () => calm), [])
@@ -137,6 +141,10 @@ test('dead letters, lag, a full disk and a target that is down are told', async 
     'kafka_consumergroup_lag_sum{consumergroup="c",topic="t"}': minute < 1 ? 0 : 4_000,
     'node_filesystem_avail_bytes{mountpoint="/data"}': minute < 1 ? 50 : 2.5,
     'node_filesystem_size_bytes{mountpoint="/data"}': 100,
+    'khlong_disk_used_bytes{folder="kafka"}': 50,
+    'khlong_disk_used_bytes{folder="mongodb"}': minute < 1 ? 39 : 51,
+    khlong_disk_limit_bytes: 100,
+    khlong_sources_held: minute < 1 ? 0 : 1,
     'up{job="khlong",instance="mqtt"}': minute < 1 ? 1 : 0,
   }))
   assert.deepEqual(
@@ -144,10 +152,11 @@ test('dead letters, lag, a full disk and a target that is down are told', async 
     [
       'mqtt could not use N records in the last 5 minutes',
       'iot could not use N frames in the last 5 minutes',
+      'Sources wait: there is no room for what they send',
       'The disk with /data is full: 2.5 % left',
       'mqtt of khlong does not answer',
       'c is 4k records behind in t',
-      'The disk with /data has only 2.5 % left',
+      'The data take 101 % of what they may',
     ],
   )
 })
