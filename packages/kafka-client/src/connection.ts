@@ -1,5 +1,4 @@
-import { connect as connectTcp, isIP, type Socket } from 'node:net'
-import { connect as connectTls } from 'node:tls'
+import type { Socket } from 'node:net'
 import { Reader, Writer } from '@khlong/core/bytes'
 import {
   ApiKey,
@@ -12,8 +11,9 @@ import {
 } from '@khlong/kafka-protocol'
 import type { BrokerAddress } from './address.ts'
 import type { Api } from './api.ts'
+import { openSocket } from './broker-socket.ts'
 import { apiVersionsApi } from './core-apis.ts'
-import { brokerError, clientError, type KafkaClientError } from './errors.ts'
+import { asClientError, brokerError, clientError, type KafkaClientError } from './errors.ts'
 import type { ResolvedClientOptions } from './options.ts'
 import { authenticate } from './sasl.ts'
 
@@ -34,6 +34,12 @@ export interface RequestOptions {
   readonly maxVersion?: number
 }
 
+/** When a login is renewed: within these shares of its time, as in Java's client. */
+const renewalShareMin = 0.85
+const renewalShareMax = 0.95
+/** The longest that a timer runs. */
+const timerMsMax = 0x7fff_ffff
+
 const softwareVersion = '0.1.0'
 
 /**
@@ -53,6 +59,9 @@ export class BrokerConnection {
   #isFlushScheduled = false
   #closedBy: KafkaClientError | undefined
   #timer: NodeJS.Timeout | undefined
+  #renewal: NodeJS.Timeout | undefined
+  /** What waits until a login is renewed: a broker takes nothing else in between. */
+  #held: (() => void)[] | undefined
   readonly #onClose: (() => void)[] = []
 
   private constructor(address: BrokerAddress, options: ResolvedClientOptions, socket: Socket) {
@@ -75,7 +84,7 @@ export class BrokerConnection {
     const connection = new BrokerConnection(address, options, socket)
     try {
       await connection.#learnVersions()
-      if (options['security.protocol'].startsWith('SASL')) await authenticate(connection, options)
+      if (options['security.protocol'].startsWith('SASL')) await connection.#login()
       return connection
     } catch (error) {
       connection.close()
@@ -124,6 +133,19 @@ export class BrokerConnection {
     value: Request,
     options: RequestOptions = {},
   ): Promise<Response> {
+    const held = this.#held
+    if (held)
+      return new Promise((resolve, reject) => {
+        held.push(() => this.request(api, value, options).then(resolve, reject))
+      })
+    return this.#request(api, value, options)
+  }
+
+  #request<Request, Response>(
+    api: Api<Request, Response>,
+    value: Request,
+    options: RequestOptions = {},
+  ): Promise<Response> {
     return new Promise((resolve, reject) => {
       const version = this.#append(api, value, options)
       this.#pending.push({
@@ -140,6 +162,12 @@ export class BrokerConnection {
 
   /** Sends a request that has no response. */
   send<Request>(api: Api<Request, unknown>, value: Request): void {
+    if (this.#held) {
+      this.#held.push(() => {
+        if (this.isOpen) this.send(api, value)
+      })
+      return
+    }
     this.#append(api, value, {})
     this.#nextCorrelationId++
   }
@@ -176,6 +204,34 @@ export class BrokerConnection {
       throw brokerError(response.errorCode, `negotiating versions with ${this.#where}`)
     for (const { apiKey, minVersion, maxVersion } of response.apiKeys)
       this.#versions.set(apiKey, [minVersion, maxVersion])
+  }
+
+  /** Logs in, and does so again before the time is over that the broker gives (KIP-368). */
+  async #login(): Promise<void> {
+    const lifetimeMs = await authenticate(
+      { request: (api, value, options) => this.#request(api, value, options) },
+      this.#options,
+    )
+    if (lifetimeMs <= 0) return
+    const share = renewalShareMin + Math.random() * (renewalShareMax - renewalShareMin)
+    const waitMs = Math.min(lifetimeMs * share, timerMsMax)
+    this.#renewal = setTimeout(() => this.#renew(), waitMs).unref()
+  }
+
+  async #renew(): Promise<void> {
+    this.#held = []
+    try {
+      await this.#login()
+      this.#release()
+    } catch (error) {
+      this.#closeWith(asClientError(error))
+    }
+  }
+
+  #release(): void {
+    const held = this.#held ?? []
+    this.#held = undefined
+    for (const resume of held) resume()
   }
 
   #append<Request>(api: Api<Request, unknown>, value: Request, options: RequestOptions): number {
@@ -273,43 +329,13 @@ export class BrokerConnection {
     if (this.#closedBy) return
     this.#closedBy = error
     clearTimeout(this.#timer)
+    clearTimeout(this.#renewal)
     this.#socket.destroy()
+    this.#release()
     const pending = this.#pending.slice(this.#pendingHead)
     this.#pending = []
     this.#pendingHead = 0
     for (const request of pending) request.reject(error)
     for (const listener of this.#onClose) listener()
   }
-}
-
-function openSocket(address: BrokerAddress, options: ResolvedClientOptions): Promise<Socket> {
-  const timeoutMs = options['socket.connection.setup.timeout.ms']
-  const where = `${address.host}:${address.port}`
-  const isTls = options['security.protocol'].endsWith('SSL')
-  return new Promise((resolve, reject) => {
-    const socket = isTls
-      ? connectTls({
-          ...options.tls,
-          ...address,
-          ...(isIP(address.host) === 0 ? { servername: address.host } : {}),
-        })
-      : connectTcp(address)
-    const fail = (cause?: Error): void => {
-      socket.destroy()
-      reject(
-        clientError('KAFKA_CLIENT_DISCONNECTED', `cannot connect to ${where}`, {
-          cause,
-          retriable: true,
-        }),
-      )
-    }
-    const timer = setTimeout(() => fail(new Error(`not within ${timeoutMs} ms`)), timeoutMs)
-    socket.once('error', fail)
-    socket.once(isTls ? 'secureConnect' : 'connect', () => {
-      clearTimeout(timer)
-      socket.off('error', fail)
-      resolve(socket)
-    })
-    socket.once('close', () => clearTimeout(timer))
-  })
 }

@@ -74,5 +74,12 @@ export {
   type RecordMetadata,
   type TopicPartition,
 } from './record.ts'
+export {
+  type ClientSecurityOptions,
+  clientFileKeys,
+  clientSecurityKeys,
+  clientSecurityOf,
+  clientSecurityShape,
+} from './security-settings.ts'
 export type { RebalanceListener } from './subscription-member.ts'
 export type { GroupMetadata, OffsetToCommit } from './transactions.ts'

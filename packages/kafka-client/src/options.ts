@@ -1,6 +1,7 @@
 import type { ConnectionOptions } from 'node:tls'
 import { checkSettings, type Logger, type SettingsSource, silentLogger } from '@khlong/core'
 import type { CompressionName } from '@khlong/kafka-protocol/records'
+import type { ClientSecurityOptions, SaslMechanism } from './security-settings.ts'
 import {
   clientKeys,
   clientSchema,
@@ -12,10 +13,8 @@ import {
   producerSchema,
 } from './settings-schema.ts'
 
-export type SaslMechanism = 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512'
-
 /** Settings with their defaults filled in: what every client has. */
-export interface ResolvedClientOptions {
+export interface ResolvedClientOptions extends ClientSecurityOptions {
   readonly 'bootstrap.servers': readonly string[]
   readonly 'client.id': string
   readonly hosts: Readonly<Record<string, string>>
@@ -29,8 +28,6 @@ export interface ResolvedClientOptions {
   readonly 'metadata.max.age.ms': number
   readonly 'security.protocol': 'PLAINTEXT' | 'SSL' | 'SASL_PLAINTEXT' | 'SASL_SSL'
   readonly 'sasl.mechanism': SaslMechanism
-  readonly 'sasl.username'?: string | undefined
-  readonly 'sasl.password'?: string | undefined
   readonly tls?: ConnectionOptions | undefined
   readonly 'receive.message.max.bytes': number
 }

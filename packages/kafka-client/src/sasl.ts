@@ -1,82 +1,81 @@
-import { createHash, createHmac, pbkdf2, randomBytes, timingSafeEqual } from 'node:crypto'
-import { promisify } from 'node:util'
+import { randomBytes } from 'node:crypto'
+import { isScramMechanism, parseJaas, ScramClient } from '@khlong/kafka-protocol/security'
 import type { BrokerConnection } from './connection.ts'
 import { saslAuthenticateApi, saslHandshakeApi } from './core-apis.ts'
 import { clientError } from './errors.ts'
 import type { ResolvedClientOptions } from './options.ts'
 
-const derive = promisify(pbkdf2)
-
 /**
- * Authenticates a fresh connection by SASL PLAIN (RFC 4616) or SCRAM (RFC 5802).
+ * Authenticates a connection by SASL PLAIN (RFC 4616) or SCRAM (RFC 5802). Gives the time in milliseconds for
+ * which the broker takes it; 0 stands for as long as the connection lasts (KIP-368).
  *
  * @throws KafkaClientError `KAFKA_CLIENT_AUTHENTICATION_FAILED`
  */
 export async function authenticate(
-  connection: BrokerConnection,
+  connection: Pick<BrokerConnection, 'request'>,
   options: ResolvedClientOptions,
-): Promise<void> {
+): Promise<number> {
   const mechanism = options['sasl.mechanism']
-  const username = options['sasl.username']
-  const password = options['sasl.password']
-  if (username === undefined || password === undefined)
-    throw failed(`${mechanism} needs sasl.username and sasl.password`)
+  const { username, password } = credentialsOf(options)
   const handshake = await connection.request(saslHandshakeApi, { mechanism })
   if (handshake.errorCode !== 0)
     throw failed(`the broker offers ${handshake.mechanisms.join(', ')}, not ${mechanism}`)
+  let lifetimeMs = 0
   const exchange = async (authBytes: Buffer): Promise<Buffer> => {
     const response = await connection.request(saslAuthenticateApi, { authBytes })
     if (response.errorCode !== 0) throw failed(response.errorMessage ?? 'the broker refused')
+    lifetimeMs = response.sessionLifetimeMs
     return response.authBytes
   }
-  if (mechanism === 'PLAIN') await exchange(Buffer.from(`\0${username}\0${password}`))
-  else
-    await scram(mechanism === 'SCRAM-SHA-512' ? 'sha512' : 'sha256', username, password, exchange)
-}
-
-async function scram(
-  digest: 'sha256' | 'sha512',
-  username: string,
-  password: string,
-  exchange: (bytes: Buffer) => Promise<Buffer>,
-): Promise<void> {
+  if (!isScramMechanism(mechanism)) {
+    await exchange(Buffer.from(`\0${username}\0${password}`))
+    return lifetimeMs
+  }
   const nonce = randomBytes(24).toString('base64')
-  const name = username.replaceAll('=', '=3D').replaceAll(',', '=2C')
-  const firstBare = `n=${name},r=${nonce}`
-  const serverFirst = (await exchange(Buffer.from(`n,,${firstBare}`))).toString('utf8')
-  const { r: serverNonce, s: salt, i: iterationText } = attributes(serverFirst)
-  const iterations = Number(iterationText)
-  if (!serverNonce?.startsWith(nonce) || salt === undefined || !(iterations >= 4096))
-    throw failed('the broker answered with a SCRAM challenge that is not valid')
-  const length = digest === 'sha512' ? 64 : 32
-  const salted = await derive(
-    password.normalize('NFKC'),
-    Buffer.from(salt, 'base64'),
-    iterations,
-    length,
-    digest,
-  )
-  const hmac = (key: Buffer, text: string): Buffer => createHmac(digest, key).update(text).digest()
-  const clientKey = hmac(salted, 'Client Key')
-  const storedKey = createHash(digest).update(clientKey).digest()
-  const finalWithoutProof = `c=biws,r=${serverNonce}`
-  const authMessage = `${firstBare},${serverFirst},${finalWithoutProof}`
-  const proof = hmac(storedKey, authMessage)
-  for (let index = 0; index < proof.byteLength; index++) proof[index]! ^= clientKey[index]!
-  const serverFinal = await exchange(
-    Buffer.from(`${finalWithoutProof},p=${proof.toString('base64')}`),
-  )
-  const signature = Buffer.from(attributes(serverFinal.toString('utf8')).v ?? '', 'base64')
-  const expected = hmac(hmac(salted, 'Server Key'), authMessage)
-  if (signature.byteLength !== expected.byteLength || !timingSafeEqual(signature, expected))
+  const scram = new ScramClient({ mechanism, username, password, nonce })
+  const challenge = await exchange(scram.firstMessage)
+  const serverFinal = await exchange(proofOf(scram, challenge))
+  if (!scram.accepts(serverFinal))
     throw failed('the broker does not know the password: its signature is wrong')
+  return lifetimeMs
 }
 
-function attributes(text: string): Record<string, string | undefined> {
-  const values: Record<string, string | undefined> = {}
-  for (const part of text.split(',')) values[part[0] ?? ''] = part.slice(2)
-  return values
+function proofOf(scram: ScramClient, challenge: Buffer): Buffer {
+  try {
+    return scram.finalMessage(challenge)
+  } catch (cause) {
+    throw failed('the broker answered with a SCRAM challenge that is not valid', cause)
+  }
 }
 
-const failed = (message: string): Error =>
-  clientError('KAFKA_CLIENT_AUTHENTICATION_FAILED', message)
+const loginModule = /^org\.apache\.kafka\.common\.security\.(plain\.Plain|scram\.Scram)LoginModule$/
+
+function credentialsOf(options: ResolvedClientOptions): { username: string; password: string } {
+  const mechanism = options['sasl.mechanism']
+  const jaas = options['sasl.jaas.config']
+  let username = options['sasl.username']
+  let password = options['sasl.password']
+  if (jaas !== undefined) {
+    if (username !== undefined || password !== undefined)
+      throw failed('sasl.jaas.config cannot stand beside sasl.username and sasl.password')
+    const entry = readJaas(jaas)
+    if (!loginModule.test(entry.loginModule))
+      throw failed(`sasl.jaas.config: the login module ${entry.loginModule} is not known here`)
+    username = entry.options.get('username')
+    password = entry.options.get('password')
+  }
+  if (username === undefined || password === undefined)
+    throw failed(`${mechanism} needs sasl.jaas.config, or sasl.username and sasl.password`)
+  return { username, password }
+}
+
+function readJaas(text: string): ReturnType<typeof parseJaas> {
+  try {
+    return parseJaas(text)
+  } catch (cause) {
+    throw failed(`sasl.jaas.config: ${(cause as Error).message}`, cause)
+  }
+}
+
+const failed = (message: string, cause?: unknown): Error =>
+  clientError('KAFKA_CLIENT_AUTHENTICATION_FAILED', message, { cause })

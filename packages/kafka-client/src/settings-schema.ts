@@ -7,6 +7,7 @@ import type {
   ResolvedGroupOptions,
   ResolvedProducerOptions,
 } from './options.ts'
+import { clientSecurityShape, saslMechanisms } from './security-settings.ts'
 
 // Names, meanings and defaults are those of Kafka's own clients. Values may come as text, since
 // Connect and property files give them so.
@@ -17,6 +18,7 @@ const flag = z.union([z.boolean(), z.stringbool()])
 const tlsOptions = z.custom<ConnectionOptions>((value) => typeof value === 'object')
 
 const clientShape = {
+  ...clientSecurityShape,
   /** Where to begin: `host:port`, comma-separated or a list. */
   'bootstrap.servers': z
     .union([z.string(), z.array(z.string())])
@@ -40,10 +42,8 @@ const clientShape = {
   'security.protocol': z
     .enum(['PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL'])
     .default('PLAINTEXT'),
-  'sasl.mechanism': z.enum(['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512']).default('PLAIN'),
-  'sasl.username': z.string().optional(),
-  'sasl.password': z.string().optional(),
-  /** Options of Node's TLS sockets; `ca`, `cert` and `key` as there. */
+  'sasl.mechanism': z.enum(saslMechanisms).default('PLAIN'),
+  /** Options of Node's TLS sockets, over what the `ssl.*` settings say; `ca`, `cert` and `key` as there. */
   tls: tlsOptions.optional(),
   /** The largest response that is taken. It has to be above `fetch.max.bytes`. */
   'receive.message.max.bytes': bytes.default(100 * 1024 * 1024),

@@ -1,0 +1,3 @@
+import { runSecuritySuite } from './security-suite.ts'
+
+runSecuritySuite('kraft')
