@@ -1,3 +1,5 @@
+import type { Server } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Logger } from '@khlong/core'
 import { AccessError, type AccessErrorCode, type Role, withoutSchemas } from '@khlong/core/access'
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
@@ -15,6 +17,12 @@ declare module 'fastify' {
 }
 
 const bodyBytesMax = 4_000_000
+/** What somebody may send who has not said who they are: a name and a password. */
+const strangerBodyBytesMax = 16_384
+// Strangers that hold connections open must not use up the files that the other parts need.
+const connectionsMax = 1_000
+const headersWithinMs = 10_000
+const requestWithinMs = 60_000
 
 const statusOfAccess: Record<AccessErrorCode, number> = {
   ACCESS_BUSY: 503,
@@ -59,7 +67,14 @@ export function guardedApp(
     schemaController: withoutSchemas,
     bodyLimit: bodyBytesMax,
     forceCloseConnections: 'idle',
+    requestTimeout: requestWithinMs,
+    http: { headersTimeout: headersWithinMs, connectionsCheckingInterval: 5_000 },
     routerOptions: { maxParamLength: 2_000 },
+  })
+  app.server.maxConnections = connectionsMax
+  endSilentConnections(app.server)
+  app.addHook('onRoute', (route) => {
+    if (route.config?.role === 'public') route.bodyLimit = strangerBodyBytesMax
   })
   app.addContentTypeParser(
     'application/x-www-form-urlencoded',
@@ -71,6 +86,8 @@ export function guardedApp(
     access.requests.add(request.raw, reply.raw)
     // On the raw response: a live stream writes its head by itself.
     for (const [name, value] of Object.entries(securityHeaders)) reply.raw.setHeader(name, value)
+    // Else its body would be read first, whoever sends it.
+    if (request.is404 && !isReadOnly(request)) return reply.code(404).send({ message: 'Not found' })
     const refusal = await refusalOf(request, access)
     if (!refusal) return undefined
     const { status, message, headers } = refusal
@@ -83,6 +100,17 @@ export function guardedApp(
   })
   app.setErrorHandler((error, request, reply) => answerError(error, request, reply, options.logger))
   return app
+}
+
+/** Node gives a connection time for the rest of a head, and all the time in the world for its first byte. */
+function endSilentConnections(server: Server): void {
+  const timers = new WeakMap<Socket, NodeJS.Timeout>()
+  server.on('connection', (socket) => {
+    const timer = setTimeout(() => socket.destroy(), headersWithinMs).unref()
+    timers.set(socket, timer)
+    socket.once('close', () => clearTimeout(timer))
+  })
+  server.on('request', ({ socket }) => clearTimeout(timers.get(socket)))
 }
 
 async function refusalOf(request: FastifyRequest, access: ConsoleAccess) {
