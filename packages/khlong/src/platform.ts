@@ -180,6 +180,19 @@ export class Platform {
     await this.#data.release()
   }
 
+  /**
+   * Has users, access rules and certificates of MQTT and the files of Prometheus and Alertmanager read
+   * again, as their real systems do at SIGHUP. Where a file is broken, what it said before stays.
+   */
+  async reload(): Promise<void> {
+    const { logger } = this.#options
+    for (const name of ['mqtt', 'prometheus'] as const)
+      if (this.#running.includes(name))
+        await this.#supervisor.call(name, 'reload').catch((error: unknown) => {
+          logger.error({ part: name, err: error }, 'its files could not be read again')
+        })
+  }
+
   /** Something in the main thread threw where nobody caught it: its parts are started again. */
   mainThreadFailed(error: unknown): void {
     this.#supervisor.threadFailed('main', error)

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import path from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -46,6 +47,31 @@ test('a password file is made and changed on the command line, as mosquitto_pass
   ] as const)
     await assert.rejects(passwd(...args), { code: 'KHLONG_USAGE', message })
   assert.deepEqual(await users(), ['bob'])
+})
+
+test('SIGHUP has a broker without a terminal read its files again, and does not end it', {
+  skip: process.platform === 'win32' && 'Windows has no such signal',
+}, async (t) => {
+  const folder = await temporaryFolder(t)
+  const file = path.join(folder, 'passwd')
+  await quietly('mqtt', 'passwd', '-c', '-b', file, 'alice', 'secret')
+  const child = spawn(
+    process.execPath,
+    [main, 'mqtt', '--listen', '0', '--data', folder, '--set', `password_file=${file}`],
+    { stdio: ['ignore', 'pipe', 'pipe'] },
+  )
+  t.after(() => child.kill('SIGKILL'))
+  const exited = once(child, 'exit')
+  await once(child.stdout, 'data')
+  child.kill('SIGHUP')
+  let said = ''
+  for await (const chunk of child.stderr) {
+    said += String(chunk)
+    if (said.includes('access control read again')) break
+  }
+  assert.match(said, /access control read again/)
+  child.kill('SIGTERM')
+  assert.deepEqual(await exited, [0, null])
 })
 
 test('a server’s certificate is made on the command line, ready for a mosquitto.conf', async (t) => {

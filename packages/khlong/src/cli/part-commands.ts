@@ -4,7 +4,7 @@ import { type PartName, partNames } from '../config/part-names.ts'
 import { makePart } from '../parts/load.ts'
 import { makeLogger } from './plain-logger.ts'
 import { standaloneSettings } from './standalone-settings.ts'
-import { stopRequested } from './stop-request.ts'
+import { onReloadRequest, stopRequested } from './stop-request.ts'
 
 const descriptions: Record<PartName, string> = {
   sensors: 'run a fleet of sensors against any MQTT broker',
@@ -51,6 +51,11 @@ export function addPartCommands(program: Command): Record<PartName, Command> {
   return commands
 }
 
+/** Whether it reads its files again when it is told to. */
+function canReload(part: object): part is { reload(): Promise<void> } {
+  return 'reload' in part && typeof part.reload === 'function'
+}
+
 async function runPart(name: PartName, flags: PartFlags): Promise<void> {
   if (flags.listen !== undefined) parseListen(flags.listen)
   const logger = makeLogger((line) => process.stderr.write(line))
@@ -65,6 +70,7 @@ async function runPart(name: PartName, flags: PartFlags): Promise<void> {
   await part.start()
   // Before the addresses are said: whoever reads them may ask to stop at once.
   const stopped = stopRequested()
+  if (canReload(part)) onReloadRequest(() => part.reload())
   for (const [listener, address] of Object.entries(part.addresses))
     process.stdout.write(`${name} ${listener} ${address}\n`)
   // A part that only connects may hold nothing open while it waits to try again.

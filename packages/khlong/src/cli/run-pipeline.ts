@@ -8,7 +8,7 @@ import { LiveTable, tableLines } from '../terminal/live-table.ts'
 import { openBrowser } from '../terminal/open-browser.ts'
 import { version } from '../version.ts'
 import { makeLogger } from './plain-logger.ts'
-import { stopRequested } from './stop-request.ts'
+import { onReloadRequest, stopRequested } from './stop-request.ts'
 
 export interface RunPipelineOptions {
   folder: string
@@ -58,6 +58,7 @@ export async function runPipeline(options: RunPipelineOptions): Promise<number> 
     platform.mainThreadFailed(error)
   }
   process.on('uncaughtException', uncaught)
+  onReloadRequest(() => platform.reload())
   for (const { part, listener, from, to } of platform.book.moved)
     say(`port ${from} is taken: ${part}${listener === 'listen' ? '' : ` ${listener}`} is on ${to}`)
   const consoleUrl = consoleAddress(platform)
