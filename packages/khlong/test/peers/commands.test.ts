@@ -1,9 +1,15 @@
 import assert from 'node:assert/strict'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
+import net from 'node:net'
 import path from 'node:path'
 import test, { type TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { eventually, temporaryFolder } from '@khlong/core/testing'
 import mqtt from 'mqtt'
+import { peer } from '../../../../tools/peers.ts'
 import { PipelineProcess } from '../../../../tools/pipeline-process.ts'
 import { faultsOf, launchBrowser, openPage } from '../../../grafana/test/peers/browser.ts'
 import { startSmtp, startWebhook } from '../../../prometheus/test/alertmanager/helpers.ts'
@@ -11,6 +17,8 @@ import { startSmtp, startWebhook } from '../../../prometheus/test/alertmanager/h
 // The way there and back: a sensor is heated in the console, people are told, the fan of its place
 // is told, and it is cool again; also where all of Khlong is killed in between.
 
+const run = promisify(execFile)
+const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 const sensorId = '12434345'
 const fan = 'fan-32347983'
 const slowMs = 60_000
@@ -126,27 +134,8 @@ test('a sensor that is heated in the console is told of, cooled by its fan, and 
   const ids = (await commands(sensorId)).map(({ action, state }) => `${action} ${state}`)
   assert.deepEqual(ids, ['heat acknowledged', 'heat acknowledged'])
 
-  await deviceThatWasAway(pipeline, { consoleUrl, commands })
-  assert.equal(await pipeline.stop(), 0, pipeline.output)
-})
-
-/** A device of the network's own gets what has not expired when it comes back, and once. */
-async function deviceThatWasAway(
-  pipeline: PipelineProcess,
-  {
-    consoleUrl,
-    commands,
-  }: {
-    consoleUrl: string
-    commands(device: string): Promise<readonly CommandNow[]>
-  },
-): Promise<void> {
-  const url = `mqtt://127.0.0.1:${pipeline.ports.mqtt}`
-  const options = { clientId: 'pump', clean: false, reconnectPeriod: 0 } as const
-  const first = await mqtt.connectAsync(url, options)
-  await first.subscribeAsync('devices/pump/commands', { qos: 1 })
-  await first.endAsync()
-  const give = async (id: string, expiresInMs: number): Promise<void> => {
+  const give = async (id: string, expires: string): Promise<void> => {
+    const expiresInMs = expires === '1s' ? 1_000 : 600_000
     const response = await fetch(`${consoleUrl}/-/commands`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
@@ -154,12 +143,86 @@ async function deviceThatWasAway(
     })
     assert.equal(response.status, 201)
   }
+  const url = `mqtt://127.0.0.1:${pipeline.ports.mqtt}`
+  await deviceThatWasAway({ url, give, commands })
+  assert.equal(await pipeline.stop(), 0, pipeline.output)
+})
+
+test('a real Mosquitto in the place of our broker changes nothing for commands', async (t) => {
+  const url = await startMosquitto(t)
+  const pipeline = await PipelineProcess.create({
+    folder: await temporaryFolder(t),
+    demo: true,
+    set: [`mqtt.url=${url}`],
+  })
+  t.after(() => pipeline.kill())
+  await pipeline.start()
+  const khlong = async (...args: string[]): Promise<string> => {
+    const words = [main, 'device', ...args, '--pipeline', pipeline.folder]
+    const { stdout } = await run(process.execPath, words, { timeout: slowMs })
+    return stdout
+  }
+  const list = async (device: string): Promise<readonly CommandNow[]> =>
+    JSON.parse(await khlong('commands', device, '--json'))
+  await eventually(async () => {
+    const heat = ['heat', '--param', 'celsius=80', '--expires', '5s', '--wait']
+    assert.equal(await khlong('command', sensorId, ...heat), 'acknowledged\n')
+  }, slowMs)
+  // Exit code 1 where it was not done, and where nobody answers.
+  const dance = khlong('command', sensorId, 'dance', '--wait')
+  await assert.rejects(dance, { code: 1, stdout: /^acknowledged {2}not done: / })
+  const nobody = khlong('command', 'nobody', 'fan', '--expires', '1s', '--wait')
+  await assert.rejects(nobody, { code: 1, stdout: 'expired\n' })
+  assert.deepEqual((await list(sensorId)).map(({ action }) => action).slice(0, 1), ['dance'])
+  await deviceThatWasAway({
+    url,
+    give: async (id, expires) => {
+      await khlong('command', 'pump', 'pump', '--id', id, '--expires', expires)
+    },
+    commands: list,
+  })
+  assert.equal(await pipeline.stop(), 0, pipeline.output)
+})
+
+async function startMosquitto(t: TestContext): Promise<string> {
+  const server = net.createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as net.AddressInfo
+  server.close()
+  await once(server, 'close')
+  const child = spawn(peer('mosquitto'), ['-p', String(port)], { stdio: 'ignore' })
+  const ended = once(child, 'exit')
+  t.after(async () => {
+    child.kill('SIGKILL')
+    await ended
+  })
+  await eventually(async () => {
+    const socket = net.connect(port, '127.0.0.1')
+    await once(socket, 'connect').finally(() => socket.destroy())
+  })
+  return `mqtt://127.0.0.1:${port}`
+}
+
+/** A device gets what has not expired when it comes back, and does it once. */
+async function deviceThatWasAway({
+  url,
+  give,
+  commands,
+}: {
+  url: string
+  give(id: string, expires: string): Promise<void>
+  commands(device: string): Promise<readonly CommandNow[]>
+}): Promise<void> {
+  const options = { clientId: 'pump', clean: false, reconnectPeriod: 0 } as const
+  const first = await mqtt.connectAsync(url, options)
+  await first.subscribeAsync('devices/pump/commands', { qos: 1 })
+  await first.endAsync()
   const states = async (): Promise<string[]> =>
     (await commands('pump')).map(({ id, state }) => `${id} ${state}`).sort()
-  await give('brief', 1_000)
-  await give('long', 600_000)
+  await give('brief', '1s')
+  await give('long', '10m')
   // Given again by somebody who did not hear the answer.
-  await give('long', 600_000)
+  await give('long', '10m')
   await eventually(
     async () => assert.deepEqual(await states(), ['brief expired', 'long sent']),
     slowMs,
