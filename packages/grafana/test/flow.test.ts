@@ -42,6 +42,41 @@ test('the canal is drawn from the snapshot: nodes, edges as wide as their rate, 
   )
 })
 
+test('commands go back to MQTT, and their answers are no frames', async (t) => {
+  const platform = await startFakePlatform({ tickMs: 0, framesPerSecond: 100 })
+  t.after(() => platform[Symbol.asyncDispose]())
+  const withCommands = () => {
+    const snapshot = platform.snapshot()
+    const parts = snapshot.parts.map((part) => {
+      if (part.name !== 'connect' || !part.vitals) return part
+      const common = { kind: 'connector', state: 'running', recordsIn: 0, recordsOut: 0 } as const
+      const items = [
+        {
+          ...common,
+          name: 'acks',
+          from: ['mqtt:devices/+/commands/ack'],
+          to: ['iot-command-acks'],
+        },
+        { ...common, name: 'commands', from: ['iot-commands'], to: ['mqtt:devices'] },
+        ...part.vitals.items,
+      ]
+      return { ...part, vitals: { ...part.vitals, items } }
+    })
+    return { ...snapshot, parts }
+  }
+  const rates = new FlowRates()
+  rates.apply(withCommands(), 0)
+  platform.advance(1_000)
+  rates.apply(withCommands(), 1_000)
+  const { edges } = flowOf(withCommands(), rates)
+  assert.equal(new Set(edges.map(({ id }) => id)).size, edges.length)
+  const rate = (from: string, to: string): number | undefined =>
+    edges.find((edge) => edge.from === from && edge.to === to)?.perSecond
+  assert.equal(rate('mqtt', 'mqttSource'), 100)
+  assert.equal(rate('mqttSink', 'mqtt'), 0)
+  assert.equal(accountOf(withCommands(), rates)?.acknowledged, 280)
+})
+
 test('every frame is accounted for, and what waits is on the way', async (t) => {
   const platform = await startFakePlatform({
     tickMs: 0,

@@ -158,7 +158,6 @@ export function flowOf(snapshot: PlatformSnapshot, rates: FlowRates): Flow {
       const rate = rates.of(itemKey('connect', item))
       const behind = (item.lag ?? 0) > lagWarning
       if (kind === 'mqttSource') {
-        edge({ from: 'mqtt', to: kind, perSecond: rate.inPerSecond, kind: 'water' })
         for (const topic of item.to ?? [])
           edge({ from: kind, to: 'kafka', topic, perSecond: rate.outPerSecond, kind: 'water' })
         continue
@@ -175,6 +174,8 @@ export function flowOf(snapshot: PlatformSnapshot, rates: FlowRates): Flow {
     }
     const rate = sum(items.map((item) => rates.of(itemKey('connect', item))))
     const behind = items.some((item) => (item.lag ?? 0) > lagWarning)
+    if (kind === 'mqttSource')
+      edge({ from: 'mqtt', to: kind, perSecond: rate.inPerSecond, kind: 'water' })
     const store =
       kind === 'mongodbSink' ? 'mongodb' : kind === 'prometheusSink' ? 'prometheus' : undefined
     if (store)
@@ -309,7 +310,10 @@ export function accountOf(
     snapshot.parts.find((each) => each.name === name)
   const item = (name: string, wanted: (item: VitalItem) => boolean): VitalItem | undefined =>
     part(name)?.vitals?.items.find(wanted)
-  const source = item('connect', (each) => connectorKind(each) === 'mqttSource')
+  const source = item(
+    'connect',
+    (each) => connectorKind(each) === 'mqttSource' && (each.to?.includes(topic) ?? false),
+  )
   const kafka = item('kafka', (each) => each.kind === 'topic' && each.name === topic)
   const stored = item(
     'mongodb',
