@@ -79,7 +79,13 @@ const iotCommands: StreamsDefinition = defineStreams(
       })
       .merge(given)
       // All that is said of one command meets in one place, whoever produced it by whatever key.
-      .repartition({ name: 'command-events', keySerde: serdes.string, valueSerde: commandEvents })
+      // Commands are few: one partition, and one store, is enough for thousands a second.
+      .repartition({
+        name: 'command-events',
+        numberOfPartitions: 1,
+        keySerde: serdes.string,
+        valueSerde: commandEvents,
+      })
       .process(followCommands(keepMs), { stores: [stateStore] })
   },
 )
