@@ -44,6 +44,8 @@ export interface PipelineProcessOptions {
   set?: readonly string[]
   /** Words before the command, such as those that set limits. */
   prefix?: readonly string[]
+  /** More flags of `khlong up`. A part that a flag puts elsewhere gets no port. */
+  flags?: readonly string[]
 }
 
 /** `khlong up` on a copy of a pipeline folder, as a process that can be killed and started again. */
@@ -91,7 +93,11 @@ export class PipelineProcess {
       folder,
       '--no-open',
       ...(options.demo ? ['--demo'] : []),
-      ...names.flatMap((name) => ['--set', `${portSettings[name]}=${ports[name]}`]),
+      ...names
+        .filter((name) => !options.flags?.includes(`--${portSettings[name].split('.')[0]}`))
+        .filter((name) => name !== 'zookeeper' || !options.flags?.includes('--kafka'))
+        .flatMap((name) => ['--set', `${portSettings[name]}=${ports[name]}`]),
+      ...(options.flags ?? []),
       ...(options.set ?? []).flatMap((setting) => ['--set', setting]),
     ]
   }

@@ -9,7 +9,7 @@ import { KafkaBroker } from '@khlong/kafka'
 import { MongodbServer } from '@khlong/mongodb'
 import { runKillScenario } from '../packages/connect/test/helpers/kill-scenario.ts'
 import { Stops } from '../packages/connect/test/helpers/stops.ts'
-import { startKafka, startMongo } from '../packages/connect/test/peers/engines.ts'
+import { startKafka, startMongo } from './real-engines.ts'
 
 export interface ConnectSoak {
   readonly minutes: number

@@ -140,7 +140,7 @@ describe('the webhook source', () => {
     worker: TestWorker,
     config: Record<string, string> = {},
   ): Promise<string> => {
-    const { freePort } = await import('./peers/engines.ts')
+    const { freePort } = await import('../../../tools/real-engines.ts')
     const listen = `127.0.0.1:${await freePort()}`
     await worker.create('w', {
       'connector.class': 'WebhookSource',

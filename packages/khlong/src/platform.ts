@@ -25,6 +25,7 @@ import { Supervisor } from './host/supervisor.ts'
 import { WorkerThread } from './host/worker-thread.ts'
 import { type FirstUse, makeFirstUse } from './lan/first-use.ts'
 import { deviceAddress } from './lan/lan-addresses.ts'
+import { equipOutside } from './outside/outside.ts'
 import type { PartDefinition, ThreadName } from './parts/definition.ts'
 import { partDefinitions } from './parts/definitions.ts'
 import { locateSettingsError, wiredSettings } from './parts/part-settings.ts'
@@ -167,17 +168,21 @@ export class Platform {
     return this.#latest
   }
 
-  /** Stops all parts in reverse order and gives the data folder back. */
-  async stop(): Promise<void> {
+  /**
+   * Stops all parts in reverse order and gives the data folder back. Gives the parts that were cut off
+   * because they waited for something that does not answer.
+   */
+  async stop(): Promise<readonly PartName[]> {
     clearInterval(this.#timer)
     // While Kafka is still there to say goodbye to.
     await this.#commands?.close()
     clearTimeout(this.#diskTimer)
     this.#stopped.abort()
-    await this.#supervisor.stop()
+    const cut = await this.#supervisor.stop()
     await this.#status.stop()
     await removeControlFile(this.#data.path)
     await this.#data.release()
+    return cut
   }
 
   /**
@@ -201,6 +206,10 @@ export class Platform {
   async #start(): Promise<void> {
     await this.#prepareAccess()
     await writeDiscovery(path.join(this.#data.path, 'discovery'), this.book, this.#running)
+    await equipOutside(this.#options.pipeline, this.book, {
+      logger: this.#options.logger,
+      signal: this.#stopped.signal,
+    })
     await this.#status.start()
     await writeControlFile(this.#data.path, {
       address: this.book.platform,
@@ -308,28 +317,35 @@ export class Platform {
   }
 
   /**
-   * The public MQTT listener opens when the pipeline's own subscriptions exist, so that no frame is
-   * acknowledged which nobody keeps (design: the delivery contract, 2).
+   * A pipeline is ready when its source connectors have subscribed: what a broker elsewhere acknowledges
+   * before that would be kept by nobody. For the same reason our own public MQTT listener opens only then
+   * (ARCHITECTURE.md, delivery contract, 2).
    */
   async #onReady(name: PartName): Promise<void> {
-    if (!this.#running.includes('mqtt') || (name !== 'mqtt' && name !== 'connect')) return
+    if (name !== 'mqtt' && name !== 'connect') return
     if (name === 'mqtt') await this.#holdSources()
+    const states = this.#supervisor.states()
+    const isReady = (part: PartName): boolean =>
+      states.find((state) => state.name === part)?.status === 'ready'
     if (this.#running.includes('connect')) {
-      const connect = this.#supervisor.states().find((state) => state.name === 'connect')
-      if (connect?.status !== 'ready') return
-      const settled = await Promise.race([
-        this.#supervisor.call('connect', 'settled').then(() => true),
-        new Promise<boolean>((resolve) => {
-          setTimeout(resolve, subscriptionsWaitMs, false).unref()
-        }),
-      ])
-      if (!settled)
-        this.#options.logger.warn(
-          { waitedMs: subscriptionsWaitMs },
-          'MQTT opens although not every source connector has subscribed; see the connectors for the reason',
-        )
+      if (!isReady('connect')) return
+      await this.#sourcesSubscribed()
     }
-    await this.#supervisor.call('mqtt', 'openPublicListeners')
+    if (this.#running.includes('mqtt')) await this.#supervisor.call('mqtt', 'openPublicListeners')
+  }
+
+  async #sourcesSubscribed(): Promise<void> {
+    const isSettled = await Promise.race([
+      this.#supervisor.call('connect', 'settled').then(() => true),
+      new Promise<boolean>((resolve) => {
+        setTimeout(resolve, subscriptionsWaitMs, false).unref()
+      }),
+    ])
+    if (!isSettled)
+      this.#options.logger.warn(
+        { waitedMs: subscriptionsWaitMs },
+        'not every source connector has subscribed, and the pipeline goes on; see the connectors for the reason',
+      )
   }
 }
 

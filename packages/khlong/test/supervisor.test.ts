@@ -12,6 +12,8 @@ class ScriptedThread implements PartThread {
   readonly calls: string[]
   readonly events: ThreadEvents
   readonly failing: Set<PartName>
+  /** Parts that never stop. */
+  readonly waiting = new Set<PartName>()
   constructor(calls: string[], events: ThreadEvents, failing: Set<PartName>) {
     this.calls = calls
     this.events = events
@@ -25,6 +27,7 @@ class ScriptedThread implements PartThread {
   }
   async stop(name: PartName): Promise<void> {
     this.calls.push(`stop ${name}`)
+    if (this.waiting.has(name)) await new Promise(() => {})
   }
   async call(): Promise<unknown> {
     return undefined
@@ -100,6 +103,19 @@ test('a lost thread takes down its own parts only, and they come back on a new o
   await settle()
   assert.ok(supervisor.states().every(({ status }) => status === 'ready'))
   assert.equal(threads.length, 3)
+})
+
+test('a part that waits for what does not answer is cut off, and the others stop', async () => {
+  const { supervisor, calls, threads, clock } = supervise(['zookeeper', 'kafka', 'streams'])
+  await supervisor.start()
+  calls.length = 0
+  for (const { waiting } of threads) waiting.add('streams')
+  const stopping = supervisor.stop(5_000)
+  await settle()
+  assert.deepEqual(calls, ['stop streams'])
+  clock.advance(15_000)
+  assert.deepEqual(await stopping, ['streams'])
+  assert.deepEqual(calls, ['stop streams', 'stop kafka', 'stop zookeeper'])
 })
 
 test('a part that cannot start at first stops the others and says why', async () => {

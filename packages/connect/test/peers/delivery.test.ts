@@ -4,8 +4,9 @@ import { fileURLToPath } from 'node:url'
 import { eventually, temporaryFolder } from '@khlong/core/testing'
 import { MongoClient } from 'mongodb'
 import mqtt from 'mqtt'
+import { startKafka, startMongo, startMosquitto } from '../../../../tools/real-engines.ts'
 import { stopsOf } from '../helpers/stops.ts'
-import { spawnWorker, startKafka, startMongo, startMosquitto } from './engines.ts'
+import { spawnWorker } from './engines.ts'
 
 const connectors = fileURLToPath(new URL('../../../../pipelines/iot/connectors', import.meta.url))
 const frameCount = 3_000

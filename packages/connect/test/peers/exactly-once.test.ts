@@ -1,8 +1,8 @@
 import { test } from 'node:test'
 import { SeededRandom, temporaryFolder } from '@khlong/core/testing'
+import { startKafka, startMongo } from '../../../../tools/real-engines.ts'
 import { runKillScenario } from '../helpers/kill-scenario.ts'
 import { stopsOf } from '../helpers/stops.ts'
-import { startKafka, startMongo } from './engines.ts'
 
 for (const mode of ['kraft', 'zookeeper'] as const)
   test(`a real Kafka (${mode}): workers are killed at random; the source loses and doubles nothing, sinks lose nothing`, {

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { eventually, temporaryFolder } from '@khlong/core/testing'
+import { startKafka } from '../../../../tools/real-engines.ts'
 import { ConnectWorker } from '../../src/index.ts'
 import { stopsOf } from '../helpers/stops.ts'
-import { startJavaWorker, startKafka } from './engines.ts'
+import { startJavaWorker } from './engines.ts'
 
 const sink = 'org.apache.kafka.connect.file.FileStreamSinkConnector'
 const source = 'org.apache.kafka.connect.file.FileStreamSourceConnector'

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, type TestContext, test } from 'node:test'
 import { eventually } from '@khlong/core/testing'
+import { type Postgres, startPostgres } from '../../../../tools/real-engines.ts'
 import { Stops, stopsOf } from '../helpers/stops.ts'
 import { startWorker } from '../helpers/worker.ts'
-import { type Postgres, startPostgres } from './engines.ts'
 
 const sinkClass = 'io.aiven.connect.jdbc.JdbcSinkConnector'
 const sourceClass = 'io.confluent.connect.jdbc.JdbcSourceConnector'

@@ -5,9 +5,9 @@ import { writeFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { eventually } from '@khlong/core/testing'
 import { peer } from '../../../../tools/peers.ts'
+import { freePort } from '../../../../tools/real-engines.ts'
 import { stopsOf } from '../helpers/stops.ts'
 import { startWorker } from '../helpers/worker.ts'
-import { freePort } from './engines.ts'
 
 test('a real Prometheus takes what the remote write sink sends, and tells it by PromQL', async (t) => {
   const stops = stopsOf(t)

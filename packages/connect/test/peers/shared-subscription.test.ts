@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { temporaryFolder } from '@khlong/core/testing'
 import mqtt from 'mqtt'
+import { startMosquitto } from '../../../../tools/real-engines.ts'
 import { MemoryKafka } from '../helpers/memory-kafka.ts'
 import { stopsOf } from '../helpers/stops.ts'
 import { startWorker } from '../helpers/worker.ts'
-import { startMosquitto } from './engines.ts'
 
 test('real Mosquitto: tasks of two workers share what one subscription brings', async (t) => {
   const stops = stopsOf(t)

@@ -1,8 +1,8 @@
 import { test } from 'node:test'
 import { temporaryFolder } from '@khlong/core/testing'
+import { startKafka } from '../../../../tools/real-engines.ts'
 import { stopsOf } from '../helpers/stops.ts'
 import { runWorkersScenario } from '../helpers/workers-scenario.ts'
-import { startKafka } from './engines.ts'
 
 for (const mode of ['kraft', 'zookeeper'] as const)
   test(`a real Kafka (${mode}): two workers share connectors and tasks, and survive the death of one`, {

@@ -18,6 +18,32 @@ interface PipelineFlags {
   open: boolean
 }
 
+/** Real systems that a flag puts in place of embedded parts. */
+const engines = {
+  mqtt: { value: 'url', key: 'url' },
+  zookeeper: { value: 'servers', key: 'url' },
+  kafka: { value: 'servers', key: 'bootstrap.servers' },
+  mongodb: { value: 'url', key: 'url' },
+  prometheus: { value: 'url', key: 'url' },
+  grafana: { value: 'url', key: 'url' },
+} as const
+
+type EngineFlags = { readonly [Part in keyof typeof engines]?: string }
+
+/** `--kafka k1:9092` is `--set kafka.bootstrap.servers=k1:9092`. */
+function withEngines(flags: EngineFlags & { set: readonly string[] }): string[] {
+  const parts = Object.keys(engines) as (keyof typeof engines)[]
+  return [
+    ...flags.set,
+    ...parts.flatMap((part) => {
+      const address = flags[part]
+      return address === undefined
+        ? []
+        : [`${part}.${engines[part].key}=${JSON.stringify(address)}`]
+    }),
+  ]
+}
+
 /** `up`, `check`, `doctor`, `ready`, `init`, `import`. */
 export function addPipelineCommands(program: Command): void {
   const setOption = (): Option =>
@@ -25,7 +51,7 @@ export function addPipelineCommands(program: Command): void {
       .default([], 'none')
       .argParser((value: string, previous: string[]) => [...previous, value])
 
-  program
+  const up = program
     .command('up')
     .description('run the pipeline of a folder')
     .argument('[dir]', 'folder with khlong.yml', '.')
@@ -34,11 +60,11 @@ export function addPipelineCommands(program: Command): void {
     .option('--lan', 'open MQTT and the console to the local network, with logins')
     .option('--no-open', 'do not open the console in a browser')
     .addOption(setOption())
-    .action(async (folder: string, flags: PipelineFlags) => {
-      process.exitCode = await runPipeline({ folder, ...flags })
+    .action(async (folder: string, flags: PipelineFlags & EngineFlags) => {
+      process.exitCode = await runPipeline({ folder, ...flags, set: withEngines(flags) })
     })
 
-  program
+  const check = program
     .command('check')
     .description('check a pipeline folder; starts nothing')
     .argument('[dir]', 'folder with khlong.yml', '.')
@@ -46,8 +72,8 @@ export function addPipelineCommands(program: Command): void {
     .option('--demo', 'lay khlong.demo.yml over khlong.yml')
     .option('--lan', 'as khlong up --lan would')
     .addOption(setOption())
-    .action(async (folder: string, flags: PipelineFlags) => {
-      const pipeline = await readPipeline({ folder, ...flags })
+    .action(async (folder: string, flags: PipelineFlags & EngineFlags) => {
+      const pipeline = await readPipeline({ folder, ...flags, set: withEngines(flags) })
       const book = await resolveAddressBook(pipeline)
       await checkPartSettings(pipeline, book)
       for (const name of partNames) {
@@ -62,6 +88,10 @@ export function addPipelineCommands(program: Command): void {
       }
       process.stdout.write(`data        ${pipeline.data}\n`)
     })
+
+  for (const command of [up, check])
+    for (const [part, { value, key }] of Object.entries(engines))
+      command.option(`--${part} <${value}>`, `use a real one there: --set ${part}.${key}=…`)
 
   program
     .command('doctor')

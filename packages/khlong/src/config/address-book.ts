@@ -102,7 +102,11 @@ export async function resolveAddressBook(
     const settings = partSettings(pipeline, part)
     const { listeners, externalKey } = wiring[part]
     // A fleet is for demonstrations: it runs only where it is asked for.
-    if (settings === false || (part === 'sensors' && settings === undefined)) {
+    if (
+      settings === false ||
+      (part === 'sensors' && settings === undefined) ||
+      (part === 'zookeeper' && isNeedless(pipeline, settings))
+    ) {
       parts[part] = { kind: 'off' }
       continue
     }
@@ -131,6 +135,13 @@ export async function resolveAddressBook(
   const environment = environmentOf(parts, mqttLogin)
   const hosts = resolveHosts(pipeline, { parts, platform, mqttLogin })
   return { parts, platform, moved, token: newToken(), mqttLogin, environment, hosts }
+}
+
+/** ZooKeeper is there for our broker; a real Kafka has its own, or none. Who writes an address wants it. */
+function isNeedless(pipeline: Pipeline, settings: Record<string, unknown> | undefined): boolean {
+  const kafka = partSettings(pipeline, 'kafka')
+  const isRealKafka = kafka !== false && kafka?.[wiring.kafka.externalKey!] !== undefined
+  return isRealKafka && settings?.listen === undefined && settings?.url === undefined
 }
 
 interface Ports {

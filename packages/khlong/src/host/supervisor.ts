@@ -50,6 +50,8 @@ const restartMsMin = 500
 const restartMsMax = 30_000
 /** A part that ran this long before it failed is taken for healthy: its back-off starts anew. */
 const healthyAfterMs = 60_000
+/** How long beyond its deadline a part may take to stop. */
+const stopGraceMs = 10_000
 
 /**
  * Starts parts in dependency order, starts again what fails, with back-off, and stops all in
@@ -62,6 +64,7 @@ export class Supervisor {
   readonly #options: SupervisorOptions
   readonly #clock: Clock
   #stopping = false
+  readonly #cut: PartName[] = []
 
   constructor(options: SupervisorOptions) {
     this.#options = options
@@ -116,8 +119,11 @@ export class Supervisor {
     }
   }
 
-  /** Stops the parts in reverse order of their start, and ends the threads. */
-  async stop(deadlineMs = 5_000): Promise<void> {
+  /**
+   * Stops the parts in reverse order of their start, and ends the threads. Gives the parts that did not
+   * stop in time; those of the main thread may still wait for something.
+   */
+  async stop(deadlineMs = 5_000): Promise<readonly PartName[]> {
     this.#stopping = true
     for (const entry of this.#entries) if (entry.timer) this.#clock.clearTimer(entry.timer)
     const stopped = new Map<PartName, Promise<void>>()
@@ -134,6 +140,7 @@ export class Supervisor {
     await Promise.allSettled(this.#entries.map(stopOne))
     await Promise.allSettled([...this.#threads.values()].map((thread) => thread.end()))
     this.#threads.clear()
+    return this.#cut
   }
 
   /** Calls a method of a running part; what it takes and gives survives a structured clone. */
@@ -215,11 +222,27 @@ export class Supervisor {
     const { name, thread } = entry.part.definition
     entry.status = 'stopping'
     try {
-      await this.#threads.get(thread)?.stop(name, deadlineMs)
+      const stopping = this.#threads.get(thread)?.stop(name, deadlineMs)
+      if (!(await this.#isInTime(stopping, deadlineMs + stopGraceMs))) {
+        this.#cut.push(name)
+        this.#options.logger.warn(
+          { part: name },
+          'part waits for something that does not answer and is cut off; what it acknowledged is kept',
+        )
+      }
     } catch (error) {
       this.#options.logger.warn({ part: name, err: error }, 'part did not stop cleanly')
     }
     entry.status = 'stopped'
+  }
+
+  #isInTime(work: Promise<void> | undefined, withinMs: number): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      const timer = this.#clock.setTimer(() => resolve(false), withinMs)
+      Promise.resolve(work)
+        .then(() => resolve(true), reject)
+        .finally(() => this.#clock.clearTimer(timer))
+    })
   }
 
   #partFailed(entry: Entry, error: unknown): void {

@@ -18,12 +18,12 @@ export async function writeDiscovery(
     targets: [book.platform],
     labels: { __metrics_path__: `/metrics/${part}`, instance: part, part },
   }))
-  await writeWhole(path.join(folder, 'khlong.json'), parts)
+  await writeWhole(path.join(folder, 'khlong.json'), json(parts))
   const { connect } = book.parts
   const series = connect.kind === 'embedded' ? connect.listeners['series.listen'] : undefined
   await writeWhole(
     path.join(folder, 'iot-metrics-time-series.json'),
-    series === undefined ? [] : [{ targets: [clientAddress(series)], labels: {} }],
+    json(series === undefined ? [] : [{ targets: [clientAddress(series)], labels: {} }]),
   )
 }
 
@@ -38,7 +38,12 @@ export async function platformAddress(folder: string): Promise<string | undefine
   }
 }
 
-async function writeWhole(file: string, value: unknown): Promise<void> {
-  await writeFile(`${file}.new`, `${JSON.stringify(value, null, 2)}\n`)
+/** Writes a file so that whoever reads it meanwhile sees the old or the new one. */
+export async function writeWhole(file: string, text: string): Promise<void> {
+  await writeFile(`${file}.new`, text)
   await rename(`${file}.new`, file)
+}
+
+function json(value: unknown): string {
+  return `${JSON.stringify(value, null, 2)}\n`
 }
