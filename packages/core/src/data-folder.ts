@@ -105,6 +105,8 @@ async function takeLock(root: string, lockFile: string): Promise<void> {
 /** The process that has the folder; undefined where it is gone. */
 async function runningOwner(lockFile: string): Promise<number | undefined> {
   const owner = parseOwner(await readFile(lockFile, 'utf8').catch(() => ''))
+  // This very process: the folder was a thread's that is gone, for those of this one are in `heldHere`.
+  if (formatOwner(owner) === formatOwner(ownMark())) return undefined
   const written = await modifiedMs(lockFile)
   const state = stateOf(owner, written, Date.now())
   if (state !== 'elsewhere') return state === 'running' ? owner.processId : undefined

@@ -5,6 +5,7 @@ import { utimesSync } from 'node:fs'
 import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import test from 'node:test'
+import { Worker } from 'node:worker_threads'
 import { type CodedError, makeFolder, openDataFolder } from '@khlong/core'
 import { temporaryFolder } from '@khlong/core/testing'
 import { formatOwner, ownMark } from '../src/folder-owner.ts'
@@ -131,4 +132,17 @@ test('a folder that this user may not write to is said', async (t) => {
   } finally {
     if (isRoot) process.seteuid?.(0)
   }
+})
+
+test('the folder of a thread that was lost is free for the one that takes its place', async (t) => {
+  const folder = await temporaryFolder(t)
+  const code = `import { parentPort } from 'node:worker_threads'
+import { openDataFolder } from ${JSON.stringify(import.meta.resolve('@khlong/core'))}
+await openDataFolder(${JSON.stringify(folder)})
+parentPort.postMessage('taken')`
+  const url = new URL(`data:text/javascript,${encodeURIComponent(code)}`)
+  const lost = new Worker(url)
+  await once(lost, 'message')
+  await lost.terminate()
+  await (await openDataFolder(folder)).release()
 })

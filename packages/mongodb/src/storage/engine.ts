@@ -193,13 +193,15 @@ export class StorageEngine {
       }
     } catch (error) {
       this.#isRunning = false
-      for (const { job } of done) job.reject(error)
+      // A client may write again what a disk without room refused.
+      for (const { job } of done) job.reject(hasRun ? unavailable() : error)
       // A job of ours threw: the transaction is gone and so must be what it changed in memory.
       if (!hasRun) {
         for (const name of this.#openedNow) this.#tables.delete(name)
         this.#onAbort()
       } else {
-        // The disk refused the commit: nothing that runs on can be trusted to be stored.
+        // The disk refused the commit: nothing that runs on can be trusted to be stored. LMDB's own promise
+        // of it has no handler, so the thread ends too, and a new one opens the environment afresh.
         this.#failure = error
         for (const { reject } of this.#queue.splice(0)) reject(unavailable())
         this.#onFailure(error)
@@ -222,5 +224,9 @@ export interface EngineHooks {
 }
 
 function unavailable(): MongoError {
-  return codeError('InternalError', 'the disk refused a commit; the server restarts its storage')
+  // A code that drivers and connectors take for passing.
+  return codeError(
+    'ShutdownInProgress',
+    'the disk refused a commit; the server starts its storage again',
+  )
 }
