@@ -57,9 +57,13 @@ export async function startReference(settings: Settings): Promise<Target> {
     Object.entries(settings).map(([key, value]) => [key, String(value)]),
   )
   const kafka = await startRealKafka('kraft', () => ({ 'num.partitions': '1', ...lines }))
+  let stopped: Promise<void> | undefined
   return {
     name: 'Kafka 4.3.1, one node',
     bootstrapServers: kafka.bootstrapServers,
-    stop: () => kafka.stop(),
+    stop: () => {
+      stopped ??= kafka.stop()
+      return stopped
+    },
   }
 }
