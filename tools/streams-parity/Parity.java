@@ -14,6 +14,7 @@ import org.apache.kafka.common.header.internals.RecordHeaders;
 import org.apache.kafka.common.serialization.*;
 import org.apache.kafka.common.utils.Bytes;
 import org.apache.kafka.streams.*;
+import org.apache.kafka.streams.errors.TopologyException;
 import org.apache.kafka.streams.kstream.*;
 import org.apache.kafka.streams.processor.api.ContextualFixedKeyProcessor;
 import org.apache.kafka.streams.processor.api.ContextualProcessor;
@@ -35,9 +36,15 @@ public class Parity {
   static ObjectNode run(JsonNode one) throws Exception {
     ObjectNode result = json.createObjectNode();
     result.put("name", one.get("name").asText());
-    StreamsBuilder builder = new StreamsBuilder();
-    new Parity(builder).build(one.get("steps"));
-    Topology topology = builder.build();
+    Topology topology;
+    try {
+      StreamsBuilder builder = new StreamsBuilder();
+      new Parity(builder).build(one.get("steps"));
+      topology = builder.build();
+    } catch (TopologyException error) {
+      result.put("describe", "").put("error", error.getMessage()).putArray("outputs");
+      return result;
+    }
     result.put("describe", topology.describe().toString());
     Properties config = new Properties();
     config.put("application.id", "app");
@@ -347,7 +354,7 @@ public class Parity {
       case "keep" -> KeyValue.pair(k, v);
       case "swap" -> KeyValue.pair(v, k);
       case "by-value" -> KeyValue.pair(v, v);
-      case "by-letter" -> KeyValue.pair(v == null ? null : String.valueOf(v).substring(0, 1), v);
+      case "by-letter" -> KeyValue.pair(v == null ? null : String.valueOf(v).isEmpty() ? "" : String.valueOf(v).substring(0, 1), v);
       case "start" -> KeyValue.pair(((Windowed) k).key() + "@" + ((Windowed) k).window().start() + "/" + ((Windowed) k).window().end(), v);
       default -> throw new IllegalArgumentException(fn);
     };

@@ -190,9 +190,16 @@ describe('what Java keeps', () => {
   })
 
   it('is the time of a partition beside its offset', () => {
-    const metadata = encodePartitionTime(1_769_846_400_000)
-    assert.equal(Buffer.from(metadata, 'base64').toString('hex'), '010000019c1310e400')
-    assert.equal(decodePartitionTime(metadata), 1_769_846_400_000)
-    assert.equal(decodePartitionTime(''), -1)
+    const time = { timeMs: 1_769_846_400_000, processorTimes: new Map([['windows', 5]]) }
+    const metadata = encodePartitionTime(time)
+    assert.equal(
+      Buffer.from(metadata, 'base64').toString('hex'),
+      '020000019c1310e400000000010000000777696e646f77730000000000000005',
+    )
+    assert.deepEqual(decodePartitionTime(metadata), time)
+    const version1 = Buffer.from('010000019c1310e400', 'hex').toString('base64')
+    assert.deepEqual(decodePartitionTime(version1), { ...time, processorTimes: new Map() })
+    assert.equal(decodePartitionTime('').timeMs, -1)
+    assert.equal(decodePartitionTime(metadata.slice(0, 20)).timeMs, -1)
   })
 })

@@ -201,11 +201,13 @@ export class KTable<K, V> {
       untilWindowCloses,
       waitMs: untilWindowCloses ? this.#parts.graceMs! : suppressed.waitMs,
       maxRecords: suppressed.maxRecords ?? Number.POSITIVE_INFINITY,
+      maxBytes: suppressed.maxBytes ?? Number.POSITIVE_INFINITY,
       whenFull: suppressed.whenFull,
     })
     graph.topology.addNode(node, work, [this.#parts.node]).addStore(
       suppressBuffer({
         name: storeName,
+        isMeasured: suppressed.maxBytes !== undefined,
         keySerde: this.#parts.keySerde,
         valueSerde: this.#parts.valueSerde,
       }),
@@ -324,7 +326,7 @@ export class KTable<K, V> {
         node,
       )
     // A filter that knows old values need not say that what was absent is absent.
-    if (isFilter) enableOldValues(false)
+    if (isFilter && parent.enableOldValues(false)) state.sendOldValues = true
     return new KTable<K, VR>({
       graph,
       node,

@@ -81,9 +81,11 @@ export const saysHow = <K, V>(materialized: Materialized<K, V>): boolean => {
   return [keySerde, valueSerde, store, retentionMs, logging].some((said) => said !== undefined)
 }
 
-/** What bounds a suppress buffer by count; without it the buffer takes what comes. */
+/** What bounds a suppress buffer; without it the buffer takes what comes. */
 export interface BufferBounds extends Named {
   readonly maxRecords?: number | undefined
+  /** Bytes of keys, values and what is known of their records, counted as Java counts them. */
+  readonly maxBytes?: number | undefined
 }
 
 /** When results leave a {@link KTable.suppress}. */
@@ -95,7 +97,7 @@ export interface Suppression extends BufferBounds {
 
 /** The two ways to hold back a table's changes. */
 export const Suppressed = {
-  /** One final result per window, when its end and grace have passed. `maxRecords` ends the application when exceeded. */
+  /** One final result per window, when its end and grace have passed. A bound that is exceeded ends the application. */
   untilWindowCloses(bounds: BufferBounds = {}): Suppression {
     return { ...bounds, kind: 'window-close', waitMs: 0, whenFull: 'shut-down' }
   },

@@ -58,6 +58,7 @@ export function timeWindowing(
         persistent: isPersistent(graph, materialized),
         logging: materialized.logging,
         isForFinalResults: emit === 'on-window-close',
+        isHeld: emit === 'on-window-close' && !isSliding,
       }),
     viewOf: windowView,
     workOf: (storeName, aggregation, flags) =>

@@ -54,6 +54,7 @@ export class FinalResults {
   ): void {
     for (const { windowed, value, timestampMs } of store.fetchAll(fromMs, toMs))
       this.#context.forward(windowed, new Change(value, null), timestampMs)
+    store.drop(toMs)
     this.closed(closeTimeMs)
   }
 

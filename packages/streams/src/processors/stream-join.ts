@@ -16,7 +16,7 @@ export const joinWindowProcessor =
       process(key, value, timestampMs) {
         // First the join, then the store: a stream that is joined with itself meets itself once.
         context.forward(key, value, timestampMs)
-        if (key !== null) store.put(key, value, timestampMs)
+        if (key !== null) store.put(key, value, timestampMs, context.record.carriedHeaders)
       },
     }
   }

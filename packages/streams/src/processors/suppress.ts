@@ -13,6 +13,7 @@ export interface SuppressPlan {
   /** Whether a result's time is its window's end, and results are final. */
   readonly untilWindowCloses: boolean
   readonly maxRecords: number
+  readonly maxBytes: number
   readonly whenFull: 'emit-early' | 'shut-down'
 }
 
@@ -85,13 +86,21 @@ class SuppressProcessor implements NodeProcessor {
 
   #release(): void {
     this.#buffer.evictWhile(this.#isDue, this.#emit)
-    if (this.#buffer.size <= this.#plan.maxRecords) return
-    if (this.#plan.whenFull === 'shut-down')
+    if (!this.#isFull()) return
+    if (this.#plan.whenFull === 'shut-down') {
+      const { size, byteCount } = this.#buffer
+      const { maxRecords, maxBytes } = this.#plan
       throw new StreamsError(
         'STREAMS_BUFFER_FULL',
-        `${this.#context.nodeName}: more than ${this.#plan.maxRecords} results wait; raise maxRecords or let the buffer emit early`,
+        `${this.#context.nodeName}: ${size} results wait, at most ${maxRecords} may, with ${byteCount} bytes, at most ${maxBytes}; raise the bound or let the buffer emit early`,
       )
-    this.#buffer.evictWhile(() => this.#buffer.size > this.#plan.maxRecords, this.#emit)
+    }
+    this.#buffer.evictWhile(() => this.#isFull(), this.#emit)
+  }
+
+  #isFull(): boolean {
+    const { maxRecords, maxBytes } = this.#plan
+    return this.#buffer.size > maxRecords || this.#buffer.byteCount > maxBytes
   }
 
   #forward(result: Buffered<unknown, unknown>): void {

@@ -210,7 +210,9 @@ export class StreamThread {
         if (found) {
           one.nextOffsets.set(source.topic, found.offset)
           one.committedOffsets.set(source.topic, found.offset)
-          streamTimeMs = Math.max(streamTimeMs, decodePartitionTime(found.metadata))
+          const { timeMs, processorTimes } = decodePartitionTime(found.metadata)
+          streamTimeMs = Math.max(streamTimeMs, timeMs)
+          one.task.keepProcessorTimes(processorTimes)
         } else consumer.seek(source, this.#beginning(source.topic))
       }
       one.closedUntilMs = streamTimeMs

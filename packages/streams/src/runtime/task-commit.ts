@@ -124,7 +124,8 @@ export class TaskCommit {
     return plan.sources.flatMap(({ topic, partition }) => {
       const offset = this.#options.processedOffset(running, topic)
       if (offset === undefined) return []
-      const metadata = encodePartitionTime(Math.max(task.partitionTimeMs(topic), closedUntilMs))
+      const timeMs = Math.max(task.partitionTimeMs(topic), closedUntilMs)
+      const metadata = encodePartitionTime({ timeMs, processorTimes: task.processorTimes })
       return [{ topic, partition, offset, metadata }]
     })
   }

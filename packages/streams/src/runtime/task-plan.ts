@@ -1,4 +1,4 @@
-import { topologyError } from '../errors.ts'
+import { type StreamsError, topologyError } from '../errors.ts'
 import type { SubTopology, Topology } from '../topology/topology.ts'
 import { changelogTopic } from './task.ts'
 import { formatTaskId } from './task-id.ts'
@@ -116,6 +116,17 @@ function repartitionWidths(
     if (partitions !== undefined) widths.set(name, partitions)
   const widthOf = (topic: string): number | undefined =>
     topology.internalTopics.has(topic) ? widths.get(topic) : partitionsOf(topic)
+  const external = (topic: string): boolean => !topology.internalTopics.has(topic)
+  // Topics whose records meet have one number of partitions: that of those that are there already.
+  for (const group of topology.copartitioned) {
+    const known = [...group].filter((topic) => external(topic) || widths.has(topic))
+    const [first] = known
+    if (first === undefined) continue
+    for (const topic of known)
+      if (widthOf(topic) !== widthOf(first)) throw notCopartitioned(known, widthOf)
+    for (const topic of group)
+      if (!widths.has(topic) && !external(topic)) widths.set(topic, widthOf(first)!)
+  }
   for (let found = true; found; ) {
     found = false
     for (const topic of topology.internalTopics.keys()) {
@@ -127,10 +138,31 @@ function repartitionWidths(
       found = true
     }
   }
+  // Where all of them are the application's own, they are as wide as the widest.
+  for (const group of topology.copartitioned) {
+    const internal = [...group].filter((topic) => !external(topic))
+    const isFree =
+      internal.length === group.size && internal.every((topic) => !hasOwnWidth(topology, topic))
+    const widest = Math.max(...internal.map((topic) => widths.get(topic) ?? 0))
+    if (isFree) for (const topic of internal) widths.set(topic, widest)
+  }
   for (const topic of topology.internalTopics.keys())
     if (!widths.has(topic))
       throw topologyError(`${topic} feeds itself; give it a numberOfPartitions`)
   return widths
+}
+
+const hasOwnWidth = (topology: Topology, topic: string): boolean =>
+  topology.internalTopics.get(topic)?.partitions !== undefined
+
+function notCopartitioned(
+  topics: readonly string[],
+  widthOf: (topic: string) => number | undefined,
+): StreamsError {
+  const widths = topics.map((topic) => `${topic} has ${widthOf(topic)}`).join(', ')
+  return topologyError(
+    `topics whose records are joined need one number of partitions: ${widths}; repartition one of the streams`,
+  )
 }
 
 /** Sub-topologies whose records can come to this one through repartition topics, itself included. */

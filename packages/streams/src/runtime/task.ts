@@ -121,6 +121,12 @@ export class StreamTask {
     }
   }
 
+  /** Takes the times that processors kept; of those with one name, the latest. */
+  keepProcessorTimes(times: ReadonlyMap<string, number>): void {
+    for (const [name, timeMs] of times)
+      this.processorTimes.set(name, Math.max(timeMs, this.processorTimes.get(name) ?? timeMs))
+  }
+
   /** Makes the nodes; the stores hold what they held, and stream time is where it was. */
   start(streamTimeMs = -1): void {
     this.streamTimeMs = streamTimeMs

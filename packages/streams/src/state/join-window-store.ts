@@ -1,3 +1,4 @@
+import { type CarriedHeaders, headersOf } from '../record.ts'
 import type { Serde } from '../serdes/serde.ts'
 import { readInt64, writeInt64 } from '../serdes/windowed.ts'
 import {
@@ -44,6 +45,7 @@ interface Unlogged<K, V> {
   readonly timestampMs: number
   readonly sequence: number
   readonly value: V | null
+  readonly headers: CarriedHeaders
 }
 
 /**
@@ -75,13 +77,14 @@ export class JoinWindowStore<K, V> implements StateStore {
     return this.#unlogged.length
   }
 
-  /** Adds a record. One without a value is only logged, as in Java: nothing can be joined with it. */
-  put(key: K, value: V | null, timestampMs: number): void {
+  /** Adds a record. One without a value is only logged, and moves no time, as in Java. */
+  put(key: K, value: V | null, timestampMs: number, headers: CarriedHeaders): void {
     this.#sequence = (this.#sequence + 1) & 0x7fff_ffff
     const sequence = this.#sequence
-    if (this.#logging) this.#unlogged.push({ key, timestampMs, sequence, value })
+    if (this.#logging) this.#unlogged.push({ key, timestampMs, sequence, value, headers })
+    if (value === null) return
     this.#observe(timestampMs)
-    if (value !== null) this.#insert(key, { timestampMs, sequence, value })
+    this.#insert(key, { timestampMs, sequence, value })
   }
 
   /** The records of a key from the first time to the second, both included, earliest first. */
@@ -103,12 +106,12 @@ export class JoinWindowStore<K, V> implements StateStore {
   flush(writer: ChangelogWriter): void {
     const unlogged = this.#unlogged
     this.#unlogged = []
-    for (const { key, timestampMs, sequence, value } of unlogged)
+    for (const { key, timestampMs, sequence, value, headers } of unlogged)
       writer.log(
         encodeKey(this.#keySerde.serialize(key), timestampMs, sequence),
         value === null ? null : this.#valueSerde.serialize(value),
         timestampMs,
-        [],
+        headersOf(headers),
       )
   }
 

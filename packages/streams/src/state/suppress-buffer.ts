@@ -1,4 +1,4 @@
-import type { Change, RecordHeaders } from '../record.ts'
+import { type Change, headersOf, type RecordHeaders } from '../record.ts'
 import type { Serde } from '../serdes/serde.ts'
 import {
   type ChangelogWriter,
@@ -25,6 +25,8 @@ export interface Buffered<K, V> {
   newValue: V | null
   context: BufferedContext
   isDirty: boolean
+  /** What the buffer counts for it; 0 where it counts no bytes. */
+  byteCount: number
 }
 
 export interface SuppressBufferOptions<K, V> {
@@ -32,6 +34,8 @@ export interface SuppressBufferOptions<K, V> {
   readonly keySerde: Serde<K> | undefined
   readonly valueSerde: Serde<V> | undefined
   readonly logging?: Readonly<Record<string, string>> | false | undefined
+  /** Counts bytes, which means that values are serialized when they come. */
+  readonly isMeasured?: boolean | undefined
 }
 
 /** The store of a suppress operator: in memory, with a changelog, as in Java. */
@@ -55,6 +59,8 @@ export class SuppressBuffer<K, V> implements StateStore {
   readonly #keySerde: Serde<K>
   readonly #valueSerde: Serde<V>
   readonly #logging: boolean
+  readonly #isMeasured: boolean
+  #byteCount = 0
   readonly #index = new Map<KeyIdentity, Buffered<K, V>>()
   readonly #buckets = new Map<number, Map<KeyIdentity, Buffered<K, V>>>()
   readonly #times: number[] = []
@@ -65,6 +71,7 @@ export class SuppressBuffer<K, V> implements StateStore {
     this.#keySerde = environment.keySerde(options.keySerde)
     this.#valueSerde = environment.valueSerde(options.valueSerde)
     this.#logging = options.logging !== false
+    this.#isMeasured = options.isMeasured === true
   }
 
   get dirtyCount(): number {
@@ -72,6 +79,10 @@ export class SuppressBuffer<K, V> implements StateStore {
   }
   get size(): number {
     return this.#index.size
+  }
+  /** Bytes of all results, where they are counted. */
+  get byteCount(): number {
+    return this.#byteCount
   }
   /** The earliest time in the buffer, or undefined where it is empty. */
   get minTimeMs(): number | undefined {
@@ -87,6 +98,7 @@ export class SuppressBuffer<K, V> implements StateStore {
       buffered.oldValue = change.oldValue
       buffered.newValue = change.newValue
       buffered.context = context
+      this.#measure(buffered)
       return
     }
     const { oldValue, newValue } = change
@@ -99,6 +111,7 @@ export class SuppressBuffer<K, V> implements StateStore {
       newValue,
       context,
       isDirty: true,
+      byteCount: 0,
     })
   }
 
@@ -113,9 +126,10 @@ export class SuppressBuffer<K, V> implements StateStore {
       if (!until(timeMs)) return
       for (const result of this.#inOrder(this.#buckets.get(timeMs)!)) {
         if (!until(timeMs)) return
+        // While it is given out, who looks the key up still finds what was before, as in Java.
+        emit(result)
         this.#remove(result)
         this.#dirty.set(result.id, result.key)
-        emit(result)
       }
     }
   }
@@ -171,6 +185,7 @@ export class SuppressBuffer<K, V> implements StateStore {
       newValue: this.#value(newValue),
       context,
       isDirty: false,
+      byteCount: 0,
     })
   }
 
@@ -178,6 +193,7 @@ export class SuppressBuffer<K, V> implements StateStore {
     this.#index.clear()
     this.#buckets.clear()
     this.#times.length = 0
+    this.#byteCount = 0
     this.#dirty.clear()
   }
 
@@ -191,6 +207,7 @@ export class SuppressBuffer<K, V> implements StateStore {
 
   #insert(result: Buffered<K, V>): void {
     this.#index.set(result.id, result)
+    this.#measure(result)
     let bucket = this.#buckets.get(result.timeMs)
     if (!bucket) {
       bucket = new Map()
@@ -202,7 +219,25 @@ export class SuppressBuffer<K, V> implements StateStore {
     bucket.set(result.id, result)
   }
 
+  /** Counts a result as Java does: time, key, values, and what is known of the record. */
+  #measure(result: Buffered<K, V>): void {
+    if (!this.#isMeasured) return
+    const { key, priorValue, oldValue, newValue, context } = result
+    const prior = this.#bytes(priorValue)
+    const old = this.#bytes(oldValue)
+    const isSame = prior !== null && old !== null && prior.equals(old)
+    let byteCount = 8 + this.#keySerde.serialize(key).byteLength
+    byteCount += (prior?.byteLength ?? 0) + (isSame ? 0 : (old?.byteLength ?? 0))
+    byteCount += this.#bytes(newValue)?.byteLength ?? 0
+    byteCount += 8 + 8 + context.topic.length + 4
+    for (const [name, value] of headersOf(context.headers))
+      byteCount += name.length + (value?.byteLength ?? 0)
+    this.#byteCount += byteCount - result.byteCount
+    result.byteCount = byteCount
+  }
+
   #remove(result: Buffered<K, V>): void {
+    this.#byteCount -= result.byteCount
     this.#index.delete(result.id)
     const bucket = this.#buckets.get(result.timeMs)!
     bucket.delete(result.id)

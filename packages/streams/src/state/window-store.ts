@@ -34,6 +34,11 @@ export interface WindowStoreOptions<K, V> {
   readonly logging?: Readonly<Record<string, string>> | false | undefined
   /** Keeps a window 1 ms longer, as Java's store for final results does. */
   readonly isForFinalResults?: boolean | undefined
+  /**
+   * Keeps windows until {@link WindowStore.drop}, also those that stream time has leapt over: in Java
+   * they are in the record cache. Without one (0 bytes) they are lost, as in Java.
+   */
+  readonly isHeld?: boolean | undefined
 }
 
 /** A store of values by key and window, of which old windows go by themselves. */
@@ -72,9 +77,12 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
   readonly #segments = new Map<number, Map<KeyIdentity, Entry<K, V>>>()
   readonly #cache = new EntryCache<K, V>()
   #newestStartMs = -1
-  /** Segments that start at or before this are gone. */
+  /** Windows that start at or before this take no more values. */
   #expiredMs = -1
-  #expiredInBackingMs = -1
+  /** Segments that start at or before this are gone from memory; what is not held has expired, too. */
+  #droppedMs = -1
+  #droppedInBackingMs = -1
+  readonly #isHeld: boolean
 
   constructor(options: WindowStoreOptions<K, V>, environment: StoreEnvironment) {
     this.name = options.name
@@ -85,6 +93,7 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
     this.#backing = environment.backing
     this.#cacheBytes = environment.cacheBytes
     this.#logging = options.logging !== false
+    this.#isHeld = options.isHeld === true && environment.cacheBytes > 0
   }
 
   get dirtyCount(): number {
@@ -112,8 +121,12 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
     timestampMs: number,
   ): Entry<K, V> | undefined {
     if (windowStartMs > this.#newestStartMs) this.#advance(windowStartMs)
-    if (windowStartMs <= this.#expiredMs) return undefined
     const id = keyIdentity(key, this.#keySerde)
+    if (windowStartMs <= this.#expiredMs) {
+      // It is not kept, but logged, as in Java.
+      this.#cache.change(this.#newEntry(id, key, windowStartMs), value, timestampMs)
+      return undefined
+    }
     const segment = this.#segment(windowStartMs)
     let entry = segment.get(id)
     if (!entry) {
@@ -144,6 +157,11 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
       const entry = this.find(key, start)
       if (entry) yield entry
     }
+  }
+
+  /** Lets go of windows that are held and start at `untilMs` or before. */
+  drop(untilMs: number): void {
+    if (this.#isHeld) this.#drop(Math.min(untilMs, this.#expiredMs))
   }
 
   /** The earliest start of a window at `fromMs` or later. */
@@ -198,16 +216,16 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
         this.#backing?.remove(backingKey(key, start))
         this.#segments.get(start)?.delete(entry.id)
       } else {
-        if (start > this.#expiredMs)
-          this.#backing?.put(backingKey(key, start), value, entry.timestampMs)
+        const isKept = start > this.#droppedMs && this.#segments.get(start)?.get(entry.id) === entry
+        if (isKept) this.#backing?.put(backingKey(key, start), value, entry.timestampMs)
         this.#cache.clean(entry, key.byteLength + value.byteLength)
-        if (start <= this.#expiredMs) this.#cache.forget(entry)
+        if (!isKept) this.#cache.forget(entry)
       }
     }
     if (!this.#backing) return
-    if (this.#expiredMs > this.#expiredInBackingMs) {
-      this.#backing.removeRange(startKey(0), startKey(this.#expiredMs + 1))
-      this.#expiredInBackingMs = this.#expiredMs
+    if (this.#droppedMs > this.#droppedInBackingMs) {
+      this.#backing.removeRange(startKey(0), startKey(this.#droppedMs + 1))
+      this.#droppedInBackingMs = this.#droppedMs
     }
     this.#evict()
   }
@@ -217,7 +235,7 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
     if (!split) return
     const { key, startMs } = split
     if (startMs > this.#newestStartMs) this.#advance(startMs)
-    if (startMs <= this.#expiredMs) return
+    if (startMs <= this.#droppedMs) return
     if (this.#backing) {
       if (value === null) this.#backing.remove(backingKey(key, startMs))
       else this.#backing.put(backingKey(key, startMs), value, timestampMs)
@@ -245,8 +263,14 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
     const expiredMs = newestStartMs - this.#retentionMs
     if (expiredMs <= this.#expiredMs) return
     this.#expiredMs = expiredMs
+    if (!this.#isHeld) this.#drop(expiredMs)
+  }
+
+  #drop(untilMs: number): void {
+    if (untilMs <= this.#droppedMs) return
+    this.#droppedMs = untilMs
     for (const [start, segment] of this.#segments) {
-      if (start > expiredMs) continue
+      if (start > untilMs) continue
       this.#segments.delete(start)
       // What is dirty still goes to the changelog with the next flush.
       for (const entry of segment.values()) this.#cache.forget(entry)
@@ -289,7 +313,7 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
   /** Starts within the two times; with `keyBytes`, in the backing only those that this key has. */
   #starts(fromMs: number, toMs: number, keyBytes?: Buffer): number[] {
     const starts = new Set<number>()
-    const first = Math.max(0, fromMs, this.#expiredMs + 1)
+    const first = Math.max(0, fromMs, this.#droppedMs + 1)
     for (const start of this.#segments.keys())
       if (start >= first && start <= toMs) starts.add(start)
     const end = toMs === Number.MAX_SAFE_INTEGER ? toMs : toMs + 1

@@ -99,7 +99,8 @@ export class TopologyTestDriver {
   readonly #outputs = new Map<string, Captured[]>()
   readonly #internal: ((topic: string) => string) & object
   readonly #offsets = new Map<string, number>()
-  #pending: { topic: string; record: Captured }[] = []
+  /** Records that wait, by topic; the topic whose turn was longest ago comes first. */
+  readonly #pending = new Map<string, Captured[]>()
 
   constructor(topology: Topology, options: TopologyTestDriverOptions = {}) {
     this.#clock = new DriverClock(options.initialWallClockMs ?? Date.now())
@@ -244,23 +245,48 @@ export class TopologyTestDriver {
   }
 
   #process(topic: string, record: Captured): void {
-    this.#pending.push({ topic, record })
+    this.#enqueue(topic, record)
     this.#drain()
   }
 
+  /**
+   * Processes what waits: of the topics' next records, the one with the lowest time comes first, and
+   * of those with one time, that of the topic whose turn was longest ago.
+   */
   #drain(): void {
-    while (this.#pending.length > 0) {
-      const pending = this.#pending
-      this.#pending = []
-      for (const { topic, record } of pending) {
-        const reader = this.#globals.reads(topic) ? this.#globals : this.#taskOf.get(topic)
-        if (!reader) throw topologyError(`no stream reads topic ${topic}`)
-        const offset = this.#offsets.get(topic) ?? 0
-        this.#offsets.set(topic, offset + 1)
-        const timestamp = record.timestampMs ?? this.#clock.timeMs
-        reader.process(topic, 0, { ...record, timestamp, offset })
-      }
+    for (let topic = this.#nextTopic(); topic !== undefined; topic = this.#nextTopic()) {
+      const queue = this.#pending.get(topic)!
+      const record = queue.shift()!
+      this.#pending.delete(topic)
+      if (queue.length > 0) this.#pending.set(topic, queue)
+      const reader = this.#globals.reads(topic) ? this.#globals : this.#taskOf.get(topic)
+      if (!reader) throw topologyError(`no stream reads topic ${topic}`)
+      const offset = this.#offsets.get(topic) ?? 0
+      this.#offsets.set(topic, offset + 1)
+      reader.process(topic, 0, { ...record, timestamp: this.#timeOf(record), offset })
     }
+  }
+
+  #nextTopic(): string | undefined {
+    let next: string | undefined
+    let nextMs = Number.POSITIVE_INFINITY
+    for (const [topic, [record]] of this.#pending) {
+      const timeMs = record ? this.#timeOf(record) : nextMs
+      if (timeMs >= nextMs) continue
+      next = topic
+      nextMs = timeMs
+    }
+    return next
+  }
+
+  #timeOf({ timestampMs }: Captured): number {
+    return timestampMs ?? this.#clock.timeMs
+  }
+
+  #enqueue(topic: string, record: Captured): void {
+    const queue = this.#pending.get(topic)
+    if (queue) queue.push(record)
+    else this.#pending.set(topic, [record])
   }
 
   #commit(): void {
@@ -270,7 +296,7 @@ export class TopologyTestDriver {
 
   #capture(topic: string, record: Captured): void {
     this.#output(topic).push(record)
-    if (this.#taskOf.has(topic) || this.#globals.reads(topic)) this.#pending.push({ topic, record })
+    if (this.#taskOf.has(topic) || this.#globals.reads(topic)) this.#enqueue(topic, record)
   }
 
   #output(topic: string): Captured[] {

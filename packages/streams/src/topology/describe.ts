@@ -1,12 +1,12 @@
-import { compareText, hashOrder, insertSorted } from './java-order.ts'
+import { compareText, hashOrder, TreeSet } from './java-order.ts'
 import type { GlobalTable, NodeSpec, SubTopology } from './topology.ts'
 
 interface Described {
   readonly spec: NodeSpec
   /** Nodes on all ways that begin here, this one included. */
   size: number
-  readonly before: Described[]
-  readonly after: Described[]
+  readonly before: TreeSet<Described>
+  readonly after: TreeSet<Described>
 }
 
 const bySizeThenName = (a: Described, b: Described): number =>
@@ -33,13 +33,18 @@ function describeSubTopology(subTopology: SubTopology): string {
   const described = new Map<string, Described>()
   const specs = new Map(subTopology.nodes.map((spec) => [spec.name, spec]))
   for (const name of hashOrder(specs.keys()))
-    described.set(name, { spec: specs.get(name)!, size: 1, before: [], after: [] })
+    described.set(name, {
+      spec: specs.get(name)!,
+      size: 1,
+      before: new TreeSet(bySizeThenName),
+      after: new TreeSet(bySizeThenName),
+    })
   // Neighbours are put in order while sizes still grow; the result depends on it.
   for (const node of described.values()) {
     for (const parentName of node.spec.parents) {
       const parent = described.get(parentName)!
-      insertSorted(node.before, parent, bySizeThenName)
-      insertSorted(parent.after, node, bySizeThenName)
+      node.before.add(parent)
+      parent.after.add(node)
       grow(parent, node.size)
     }
   }
@@ -70,5 +75,5 @@ function describeNode({ spec, before, after }: Described): string {
   }
 }
 
-const names = (nodes: readonly Described[]): string =>
-  nodes.length === 0 ? 'none' : nodes.map((node) => node.spec.name).join(', ')
+const names = (nodes: Iterable<Described>): string =>
+  [...nodes].map((node) => node.spec.name).join(', ') || 'none'

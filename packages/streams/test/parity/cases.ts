@@ -65,3 +65,10 @@ export interface Result {
   /** What ended it early. */
   readonly error?: string
 }
+
+/** What Java's library made of the cases of one topology. */
+export interface Golden {
+  readonly steps: readonly Step[]
+  readonly describe: string
+  readonly runs: readonly (Omit<Case, 'steps'> & Omit<Result, 'describe'>)[]
+}

@@ -1,10 +1,16 @@
-import { serdes, TopologyTestDriver } from '../../src/index.ts'
+import { StreamsError, serdes, type Topology, TopologyTestDriver } from '../../src/index.ts'
 import type { Case, Input, Output, Result } from './cases.ts'
 import { buildTopology } from './interpreter.ts'
 
 /** What our library makes of a case. */
 export function runOurs({ name, steps, inputs, cacheBytes = 0 }: Case): Result {
-  const topology = buildTopology(steps)
+  let topology: Topology
+  try {
+    topology = buildTopology(steps)
+  } catch (thrown) {
+    if (!(thrown instanceof StreamsError)) throw thrown
+    return { name, describe: '', outputs: [], error: thrown.message }
+  }
   const driver = new TopologyTestDriver(topology, {
     initialWallClockMs: 0,
     settings: {

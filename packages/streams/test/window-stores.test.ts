@@ -1,0 +1,208 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+import type { RecordHeaders } from '../src/record.ts'
+import { Change } from '../src/record.ts'
+import { changeSerde } from '../src/serdes/change.ts'
+import { serdes } from '../src/serdes/index.ts'
+import { sessionStoreKey, splitSessionStoreKey } from '../src/serdes/windowed.ts'
+import { type JoinWindowStore, joinWindowStore } from '../src/state/join-window-store.ts'
+import { type OuterJoinStore, outerJoinStore } from '../src/state/outer-join-store.ts'
+import { type SessionStore, sessionStore } from '../src/state/session-store.ts'
+import type { StateStore, StoreEnvironment, StoreSpec } from '../src/state/state-store.ts'
+import { type WindowStore, windowStore } from '../src/state/window-store.ts'
+
+const environment: StoreEnvironment = {
+  keySerde: (given) => given!,
+  valueSerde: (given) => given!,
+  cacheBytes: 0,
+}
+const text = { keySerde: serdes.string, valueSerde: serdes.string }
+
+/** Gives a new store what another one writes to its changelog. */
+function restored<S extends StateStore>(spec: StoreSpec, store: S): S {
+  const copy = spec.create(environment) as S
+  store.flush({
+    log: (key, value, timestampMs, headers: RecordHeaders) =>
+      copy.restore(key, value, timestampMs ?? -1, headers, 0),
+  })
+  return copy
+}
+
+const moment = fc.record({
+  key: fc.constantFrom('a', 'b', 'ab'),
+  timeMs: fc.integer({ min: 0, max: 50 }),
+  value: fc.option(fc.constantFrom('x', 'y', 'z')),
+})
+
+describe('the store of a side of a join', () => {
+  const spec = joinWindowStore<string, string>({ name: 'join', retentionMs: 20, ...text })
+
+  it('has what a list of all records has, also after a restart', () => {
+    fc.assert(
+      fc.property(fc.array(moment), (moments) => {
+        const store = spec.create(environment) as JoinWindowStore<string, string>
+        const model: { key: string; timeMs: number; value: string }[] = []
+        let observedMs = -1
+        for (const { key, timeMs, value } of moments) {
+          store.put(key, value, timeMs, [])
+          if (value === null) continue
+          observedMs = Math.max(observedMs, timeMs)
+          model.push({ key, timeMs, value })
+        }
+        const expected = model
+          .filter(({ key, timeMs }) => key === 'a' && timeMs > observedMs - 20)
+          .filter(({ timeMs }) => timeMs >= 5 && timeMs <= 45)
+          .sort((a, b) => a.timeMs - b.timeMs)
+          .map(({ timeMs, value }) => [timeMs, value])
+        assert.deepEqual([...store.fetch('a', 5, 45)], expected)
+        const copy = restored(spec, store)
+        assert.deepEqual([...copy.fetch('a', 5, 45)], expected)
+      }),
+    )
+  })
+
+  it('does not give a sequence number twice after a restart', () => {
+    const store = spec.create(environment) as JoinWindowStore<string, string>
+    store.put('a', 'one', 5, [])
+    const copy = restored(spec, store)
+    copy.put('a', 'two', 5, [])
+    assert.deepEqual([...restored(spec, copy).fetch('a', 0, 9)], [[5, 'two']])
+    assert.deepEqual(
+      [...copy.fetch('a', 0, 9)],
+      [
+        [5, 'one'],
+        [5, 'two'],
+      ],
+    )
+  })
+})
+
+describe('the store of what waits for a partner', () => {
+  const spec = outerJoinStore<string>({
+    name: 'outer',
+    keySerde: serdes.string,
+    leftSerde: serdes.string as never,
+    rightSerde: serdes.long as never,
+  })
+  const open = (): OuterJoinStore<string> => spec.create(environment) as OuterJoinStore<string>
+
+  it('orders by time, right before left, then by key, also after a restart', () => {
+    const store = open()
+    store.add('b', 5, true, 'one', 9)
+    store.add('a', 5, true, 'two', 9)
+    store.add('z', 5, false, 7, 9)
+    store.add('a', 4, true, 'three', 9)
+    store.add('a', 5, true, 'four', 9)
+    store.add('gone', 1, true, 'gone', 9)
+    store.remove('gone', 1, true, 9)
+    const expected = [
+      ['a', 4, true, ['three']],
+      ['z', 5, false, [7]],
+      ['a', 5, true, ['two', 'four']],
+      ['b', 5, true, ['one']],
+    ]
+    const listed = (one: OuterJoinStore<string>): unknown[] =>
+      [...one.all()].map(({ key, timestampMs, isLeft, values }) => [
+        key,
+        timestampMs,
+        isLeft,
+        values,
+      ])
+    assert.deepEqual(listed(store), expected)
+    assert.deepEqual(listed(restored(spec, store)), expected)
+  })
+
+  it('refuses what is no list', () => {
+    fc.assert(
+      fc.property(fc.uint8Array(), (bytes) => {
+        const store = open()
+        try {
+          store.restore(Buffer.from('0000000000000001016b', 'hex'), Buffer.from(bytes))
+        } catch (error) {
+          assert.ok(error instanceof Error)
+        }
+      }),
+    )
+  })
+})
+
+describe('the store of sessions', () => {
+  const spec = sessionStore<string, string>({ name: 'sessions', retentionMs: 20, ...text })
+
+  it('finds those that touch a span, also after a restart', () => {
+    const store = spec.create(environment) as SessionStore<string, string>
+    store.put('a', 10, 15, 'one', 15)
+    store.put('a', 20, 25, 'two', 25)
+    store.put('b', 22, 22, 'other', 25)
+    store.put('a', 12, 12, 'gone', 12)
+    store.remove('a', 12, 12, 13)
+    const copy = restored(spec, store)
+    for (const one of [store, copy]) {
+      assert.deepEqual(
+        one.find('a', 14, 20).map(({ value }) => value),
+        ['one', 'two'],
+      )
+      assert.deepEqual(
+        one.find('a', 16, 19).map(({ value }) => value),
+        [],
+      )
+      assert.equal(one.fetchSession('b', 22, 22), 'other')
+      assert.deepEqual(
+        one.findByEnd(20, 30).map(({ value }) => value),
+        ['other', 'two'],
+      )
+    }
+  })
+
+  it('has keys that can be taken apart', () => {
+    const key = sessionStoreKey(Buffer.from('key'), 5, 9)
+    assert.deepEqual(splitSessionStoreKey(key), { key: Buffer.from('key'), startMs: 5, endMs: 9 })
+    assert.equal(splitSessionStoreKey(key.subarray(5)), undefined)
+    const serde = serdes.sessionWindowed(serdes.string)
+    const windowed = serde.deserialize(key)
+    assert.deepEqual([windowed.key, windowed.window], ['key', { startMs: 5, endMs: 9 }])
+    assert.deepEqual(serde.serialize(windowed), key)
+  })
+})
+
+describe('a store of windows for final results', () => {
+  it('holds windows that time has leapt over until they are given', () => {
+    const spec = windowStore<string, string>({
+      name: 'windows',
+      windowSizeMs: 10,
+      retentionMs: 10,
+      isForFinalResults: true,
+      isHeld: true,
+      ...text,
+    })
+    const store = spec.create({ ...environment, cacheBytes: 1_000 }) as WindowStore<string, string>
+    store.put('a', 'one', 0, 5)
+    store.put('a', 'two', 100, 105)
+    const values = (): string[] => [...store.fetchAll(0, 200)].map(({ value }) => value)
+    assert.deepEqual(values(), ['one', 'two'])
+    assert.equal(store.fetch('a', 0), undefined)
+    store.drop(90)
+    assert.deepEqual(values(), ['two'])
+  })
+})
+
+describe('a change of a table', () => {
+  it('is written and read with either value, or both', () => {
+    const value = fc.option(fc.string())
+    fc.assert(
+      fc.property(value, value, (newValue, oldValue) => {
+        fc.pre(newValue !== null || oldValue !== null)
+        const serde = changeSerde(serdes.string)
+        const change = new Change(newValue, oldValue)
+        assert.deepEqual(serde.deserialize(serde.serialize(change)), change)
+      }),
+    )
+  })
+
+  it('is refused where neither value is there, or the layout is an older one', () => {
+    const serde = changeSerde(serdes.string)
+    assert.throws(() => serde.serialize(new Change<string>(null, null)), /no value/)
+    assert.throws(() => serde.deserialize(Buffer.of(1, 2, 9)), /before 3.5/)
+  })
+})
