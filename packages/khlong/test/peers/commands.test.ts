@@ -5,9 +5,10 @@ import { readFile, writeFile } from 'node:fs/promises'
 import net from 'node:net'
 import path from 'node:path'
 import test, { type TestContext } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { eventually, temporaryFolder } from '@khlong/core/testing'
+import { eventually, SeededRandom, temporaryFolder } from '@khlong/core/testing'
 import mqtt from 'mqtt'
 import { peer } from '../../../../tools/peers.ts'
 import { PipelineProcess } from '../../../../tools/pipeline-process.ts'
@@ -145,6 +146,67 @@ test('a sensor that is heated in the console is told of, cooled by its fan, and 
   }
   const url = `mqtt://127.0.0.1:${pipeline.ports.mqtt}`
   await deviceThatWasAway({ url, give, commands })
+  assert.equal(await pipeline.stop(), 0, pipeline.output)
+})
+
+test('every command that was taken is answered by its device, and done once, through kills at any time', async (t) => {
+  const random = new SeededRandom(Number(process.env.SEED ?? 1))
+  const pipeline = await PipelineProcess.create({ folder: await temporaryFolder(t) })
+  t.after(() => pipeline.kill())
+  await pipeline.start()
+  const url = `http://127.0.0.1:${pipeline.ports.grafana}/-/commands`
+  const device = mqtt.connect(`mqtt://127.0.0.1:${pipeline.ports.mqtt}`, {
+    ...{ clientId: 'pump', clean: false, reconnectPeriod: 100 },
+  })
+  t.after(() => device.endAsync(true))
+  device.on('error', () => {})
+  let deliveries = 0
+  const done: string[] = []
+  device.on('message', (topic, payload) => {
+    deliveries++
+    const { id } = JSON.parse(payload.toString()) as { id: string }
+    if (!done.includes(id)) done.push(id)
+    device.publish(`${topic}/ack`, JSON.stringify({ id }), { qos: 1 })
+  })
+  await device.subscribeAsync('devices/pump/commands', { qos: 1 })
+
+  const taken: string[] = []
+  let isOver = false
+  /** Gives one command after the other, each again and again until it is taken. */
+  const giving = (async () => {
+    for (let number = 1; !isOver; number++) {
+      const id = `c-${number}`
+      await eventually(async () => {
+        const response = await fetch(url, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify({ device: 'pump', action: 'pump', id, expiresInMs: 3_600_000 }),
+          signal: AbortSignal.timeout(5_000),
+        })
+        assert.equal(response.status, 201)
+      }, 2 * slowMs)
+      taken.push(id)
+      await pause(20)
+    }
+  })()
+  for (let kill = 1; kill <= 4; kill++) {
+    const before = taken.length
+    await eventually(() => assert.ok(taken.length > before + 5), slowMs)
+    await pause(random.next() * 500)
+    await pipeline.kill()
+    await pipeline.start()
+    t.diagnostic(`kill ${kill}: ${taken.length} commands taken, ${done.length} done`)
+  }
+  isOver = true
+  await giving
+  await eventually(async () => {
+    const response = await fetch(`${url}?device=pump&limit=500`)
+    const { commands } = (await response.json()) as { commands: CommandNow[] }
+    const answered = commands.filter(({ state }) => state === 'acknowledged').map(({ id }) => id)
+    assert.deepEqual(answered.sort(), taken.toSorted())
+  }, slowMs)
+  assert.deepEqual(done.toSorted(), taken.toSorted())
+  t.diagnostic(`${taken.length} commands, ${deliveries} deliveries`)
   assert.equal(await pipeline.stop(), 0, pipeline.output)
 })
 
