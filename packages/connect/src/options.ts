@@ -1,5 +1,6 @@
 import { checkSettings, type SettingsSource } from '@khlong/core'
 import { type AccessSettings, accessSettings } from '@khlong/core/access'
+import { type ClientSecurityOptions, clientSecurityShape } from '@khlong/kafka-client'
 import { z } from 'zod'
 
 const milliseconds = z.coerce.number().int().min(0)
@@ -56,10 +57,8 @@ const schema = z.strictObject({
   'config.providers.directory.param.allowed.paths': z.string().optional(),
   /** Which variables `env` may show. Java shows all; ours begin with KHLONG_ unless told otherwise. */
   'config.providers.env.param.allowlist.pattern': z.string().optional(),
-  'security.protocol': z.enum(['PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL']).optional(),
-  'sasl.mechanism': z.enum(['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512']).optional(),
-  'sasl.username': z.string().optional(),
-  'sasl.password': z.string().optional(),
+  /** How to log in to Kafka, and whom to trust. */
+  ...clientSecurityShape,
   /** A folder of Kafka Connect JSON files that are applied at start. */
   connectors: z.string().optional(),
   /** A folder of connectors of the user's own, one TypeScript file each. */
@@ -82,7 +81,7 @@ const checkedSchema = schema.refine(
 )
 
 /** Options with their defaults filled in. */
-export interface ResolvedConnectOptions extends AccessSettings {
+export interface ResolvedConnectOptions extends AccessSettings, ClientSecurityOptions {
   readonly listen: number | string
   readonly data: string
   readonly 'bootstrap.servers': string
@@ -118,10 +117,6 @@ export interface ResolvedConnectOptions extends AccessSettings {
   readonly 'config.providers.directory.class'?: string | undefined
   readonly 'config.providers.directory.param.allowed.paths'?: string | undefined
   readonly 'config.providers.env.param.allowlist.pattern'?: string | undefined
-  readonly 'security.protocol'?: 'PLAINTEXT' | 'SSL' | 'SASL_PLAINTEXT' | 'SASL_SSL' | undefined
-  readonly 'sasl.mechanism'?: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512' | undefined
-  readonly 'sasl.username'?: string | undefined
-  readonly 'sasl.password'?: string | undefined
   readonly connectors?: string | undefined
   readonly plugins?: string | undefined
   readonly env?: Readonly<Record<string, string>> | undefined

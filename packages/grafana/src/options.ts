@@ -18,6 +18,8 @@ export interface GrafanaOptions {
   'mongodb.database'?: string
   /** Kafka's bootstrap servers, `host:port,host:port`. */
   kafka?: string
+  /** How the console's own client reaches Kafka, by the settings of Kafka's clients; else by `kafka`. */
+  'kafka.client'?: Record<string, unknown>
   /** Base address of Kafka Connect's REST API. */
   connect?: string
   /** Address of the MQTT broker, `mqtt://host:port`. */
@@ -90,6 +92,8 @@ const schema = z.strictObject({
   // The classic pipeline's sinks write here.
   'mongodb.database': z.string().min(1).default('iot'),
   kafka: z.string().min(1).optional(),
+  // The client checks it when it is made; the package is loaded only then.
+  'kafka.client': z.record(z.string(), z.unknown()).optional(),
   connect: httpUrl.optional(),
   mqtt: z.string().min(1).optional(),
   mqttWebsocket: z.string().min(1).optional(),

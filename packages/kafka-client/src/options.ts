@@ -75,7 +75,9 @@ export interface ResolvedConsumerOptions extends ResolvedFetcherOptions, Resolve
 
 /** Settings as a caller may write them: any may be left out but where to begin; numbers may be text. */
 export type Settings<Resolved> = {
-  readonly [Key in Exclude<keyof Resolved, 'bootstrap.servers' | 'acks'>]?: Loose<Resolved[Key]>
+  readonly [Key in Exclude<keyof Resolved, 'bootstrap.servers' | 'acks'>]?:
+    | Loose<Resolved[Key]>
+    | undefined
 } & { readonly 'bootstrap.servers': string | readonly string[] } & ('acks' extends keyof Resolved
     ? { readonly acks?: 'all' | number | string | undefined }
     : unknown)

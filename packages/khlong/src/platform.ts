@@ -100,11 +100,11 @@ export class Platform {
     this.book = book
     this.#data = data
     this.#registry = new DeviceRegistry(options.pipeline.data)
-    const bootstrapServers = book.environment.KHLONG_KAFKA_BOOTSTRAP_SERVERS
+    const bootstrapServers = book.kafka?.['bootstrap.servers']
     this.#commands =
       bootstrapServers === undefined
         ? undefined
-        : new CommandLog({ bootstrapServers, hosts: book.hosts })
+        : new CommandLog({ bootstrapServers, security: book.kafka, hosts: book.hosts })
     this.#disk = new DiskWatch(options.pipeline.disk, options.pipeline.data)
     const ownMetrics = platformMetrics(() => this.#disk.state)
     const definitions = partDefinitions.filter(

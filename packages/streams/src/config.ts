@@ -1,4 +1,5 @@
 import { type Clock, checkSettings, type Logger, type SettingsSource } from '@khlong/core'
+import { type ClientSecurityOptions, clientSecurityShape } from '@khlong/kafka-client'
 import { z } from 'zod'
 import {
   type ErrorHandlers,
@@ -64,10 +65,7 @@ const streamsShape = {
     .regex(/^[a-zA-Z0-9._-]{1,200}$/, 'expected letters, digits, dots, dashes and underscores'),
   'bootstrap.servers': z.string().default('127.0.0.1:9092'),
   'client.id': z.string().optional(),
-  'security.protocol': z.enum(['PLAINTEXT', 'SSL', 'SASL_PLAINTEXT', 'SASL_SSL']).optional(),
-  'sasl.mechanism': z.enum(['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512']).optional(),
-  'sasl.username': z.string().optional(),
-  'sasl.password': z.string().optional(),
+  ...clientSecurityShape,
   'auto.offset.reset': z.enum(['earliest', 'latest', 'none']).default('earliest'),
   'max.poll.records': count.min(1).default(1000),
   'fetch.max.bytes': count.min(1).default(4_194_304),
@@ -162,14 +160,10 @@ function withoutDefaults(shape: Readonly<Record<string, z.ZodType>>): Record<str
 }
 
 /** An application's settings with defaults filled in: Java's keys, and two of ours. */
-export interface ResolvedStreamsSettings {
+export interface ResolvedStreamsSettings extends ClientSecurityOptions {
   readonly 'application.id': string
   readonly 'bootstrap.servers': string
   readonly 'client.id'?: string | undefined
-  readonly 'security.protocol'?: 'PLAINTEXT' | 'SSL' | 'SASL_PLAINTEXT' | 'SASL_SSL' | undefined
-  readonly 'sasl.mechanism'?: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512' | undefined
-  readonly 'sasl.username'?: string | undefined
-  readonly 'sasl.password'?: string | undefined
   readonly 'auto.offset.reset': OffsetReset
   readonly 'max.poll.records': number
   readonly 'fetch.max.bytes': number

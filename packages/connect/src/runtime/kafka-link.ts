@@ -3,6 +3,7 @@ import { type Logger, systemClock } from '@khlong/core'
 import {
   Admin,
   Consumer,
+  clientSecurityKeys,
   type GroupHandlers,
   KafkaClient,
   KafkaClientError,
@@ -42,12 +43,9 @@ type Settings = Readonly<Record<string, string>>
 
 const clientSettings = [
   'bootstrap.servers',
-  'security.protocol',
-  'sasl.mechanism',
-  'sasl.username',
-  'sasl.password',
   'hosts',
-] as const
+  ...clientSecurityKeys,
+] as readonly (keyof ResolvedConnectOptions)[]
 
 /** The worker's way to Kafka: one client with its connections, shared by all connectors. */
 export class KafkaLink implements ConnectKafka {

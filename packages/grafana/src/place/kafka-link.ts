@@ -1,5 +1,5 @@
 import { describeError } from '@khlong/core'
-import type { Admin, ConsumerRecord, Fetcher } from '@khlong/kafka-client'
+import type { Admin, ConsumerRecord, Fetcher, KafkaClientOptions } from '@khlong/kafka-client'
 import { GrafanaError, upstreamFailed } from '../errors.ts'
 
 const textMax = 8_000
@@ -48,11 +48,14 @@ export interface RecordView {
 
 /** Kafka through our own client, loaded and connected when it is first needed; reads only. */
 export class KafkaLink {
+  /** What people call it. */
   readonly #servers: string
+  readonly #client: KafkaClientOptions
   #admin: Promise<Admin> | undefined
 
-  constructor(servers: string) {
+  constructor(servers: string, client: Readonly<Record<string, unknown>> = {}) {
     this.#servers = servers
+    this.#client = { 'bootstrap.servers': servers, ...client }
   }
 
   async topics(): Promise<TopicView[]> {
@@ -138,7 +141,7 @@ export class KafkaLink {
         .filter(({ offset, end: high }) => offset < high)
       const { Fetcher } = await import('@khlong/kafka-client')
       const fetcher = new Fetcher(
-        { 'bootstrap.servers': this.#servers, 'prefetch.max.bytes': 4_194_304 },
+        { ...this.#client, 'prefetch.max.bytes': 4_194_304 },
         { client: admin.client },
       )
       try {
@@ -160,8 +163,7 @@ export class KafkaLink {
 
   async #ask<Answer>(run: (admin: Admin) => Promise<Answer>): Promise<Answer> {
     this.#admin ??= import('@khlong/kafka-client').then(
-      ({ Admin }) =>
-        new Admin({ 'bootstrap.servers': this.#servers, 'client.id': 'khlong-console' }),
+      ({ Admin }) => new Admin({ ...this.#client, 'client.id': 'khlong-console' }),
     )
     const admin = await this.#admin
     let timer: NodeJS.Timeout | undefined

@@ -135,7 +135,8 @@ export class GrafanaServer extends PartBase {
     if (options.mongodb !== undefined)
       this.#mongodb = new MongoLink(options.mongodb, options['mongodb.database'])
     if (options.zookeeper !== undefined) this.#zookeeper = new ZooKeeperLink(options.zookeeper)
-    if (options.kafka !== undefined) this.#kafka = new KafkaLink(options.kafka)
+    if (options.kafka !== undefined)
+      this.#kafka = new KafkaLink(options.kafka, options['kafka.client'])
     const live = new Live({
       platform: options.platform,
       mqtt: this.#mqtt,

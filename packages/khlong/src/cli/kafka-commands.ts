@@ -1,50 +1,63 @@
 import { createInterface } from 'node:readline'
-import { Admin, Consumer, type ConsumerRecord, Producer } from '@khlong/kafka-client'
+import {
+  Admin,
+  Consumer,
+  type ConsumerRecord,
+  type KafkaClientOptions,
+  Producer,
+} from '@khlong/kafka-client'
 import type { Command } from 'commander'
+import { KhlongError } from '../errors.ts'
 import { firstLine } from '../terminal/format.ts'
+import { readClientProperties } from './client-properties.ts'
 import { countArgument } from './count-argument.ts'
 
 interface ServerFlags {
   bootstrapServer: string
+  commandConfig?: string
+  commandProperty: string[]
 }
 
-const serverOption = [
-  '--bootstrap-server <host:port>',
-  'the Kafka (comma-separated for several)',
-  '127.0.0.1:9092',
-] as const
+/** How to reach the Kafka, as Kafka's own tools are told it. */
+function withServer(command: Command): Command {
+  return command
+    .option(
+      '--bootstrap-server <host:port>',
+      'the Kafka (comma-separated for several)',
+      '127.0.0.1:9092',
+    )
+    .option('--command-config <file>', "a client's properties, such as security.protocol")
+    .option(
+      '--command-property <key=value>',
+      'one such property (repeatable)',
+      (value: string, previous: string[]) => [...previous, value],
+      [] as string[],
+    )
+}
 
 /** `khlong kafka topics|groups|produce|consume`, on any Kafka. */
 export function addKafkaCommands(command: Command): void {
-  command
-    .command('topics')
+  withServer(command.command('topics'))
     .description('topics with partitions and records')
-    .option(...serverOption)
     .option('--internal', 'internal topics too')
     .action((flags: ServerFlags & { internal?: boolean }) =>
       withAdmin(flags, (admin) => listTopics(admin, flags.internal ?? false)),
     )
 
-  command
-    .command('groups')
+  withServer(command.command('groups'))
     .description('consumer groups with their lag')
-    .option(...serverOption)
     .action((flags: ServerFlags) => withAdmin(flags, listGroups))
 
-  command
-    .command('produce')
+  withServer(command.command('produce'))
     .description('write records: lines of standard input, or --value')
     .argument('<topic>')
-    .option(...serverOption)
     .option('--key <text>', 'the record key')
     .option('--value <text>', 'one record instead of standard input')
     .action(produce)
 
-  command
-    .command('consume')
+  withServer(command.command('consume'))
     .description('print the values of records as they come')
     .argument('<topic>')
-    .option(...serverOption)
     .option('--from-beginning', 'what is there already, too')
     .option(
       '--count <n>',
@@ -63,15 +76,22 @@ async function withAdmin(flags: ServerFlags, use: (admin: Admin) => Promise<void
   await use(admin)
 }
 
-function clientOptions({ bootstrapServer }: ServerFlags): {
-  'bootstrap.servers': string
-  'client.id': string
-  'default.api.timeout.ms': number
-} {
+function clientOptions({
+  bootstrapServer,
+  commandConfig,
+  commandProperty,
+}: ServerFlags): KafkaClientOptions {
+  const given = commandProperty.map((property) => {
+    const equals = property.indexOf('=')
+    if (equals < 1) throw new KhlongError('KHLONG_USAGE', `--command-property: expected key=value`)
+    return [property.slice(0, equals), property.slice(equals + 1)]
+  })
   return {
-    'bootstrap.servers': bootstrapServer,
     'client.id': 'khlong',
     'default.api.timeout.ms': 10_000,
+    ...(commandConfig === undefined ? {} : readClientProperties(commandConfig)),
+    ...Object.fromEntries(given),
+    'bootstrap.servers': bootstrapServer,
   }
 }
 

@@ -2,7 +2,8 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { AuditLog } from '@khlong/core/access'
 import type { Command } from 'commander'
 import type { CommandState } from '../commands/command.ts'
-import { CommandLog } from '../commands/command-log.ts'
+import { CommandLog, type CommandLogOptions } from '../commands/command-log.ts'
+import { externalKafka } from '../config/kafka-access.ts'
 import { partNames } from '../config/part-names.ts'
 import { type Pipeline, partSettings, readPipeline } from '../config/pipeline.ts'
 import { addressOf } from '../devices/device.ts'
@@ -105,7 +106,7 @@ async function withCommands(flags: Flags, use: (opened: Opened) => Promise<void>
   })
   const audit = new AuditLog({ folder: accessFolder(pipeline), part: 'cli' })
   await using log = new CommandLog({
-    bootstrapServers: await whereKafkaIs(pipeline),
+    ...(await whereKafkaIs(pipeline)),
     hosts: Object.fromEntries(Object.entries(pipeline.hosts).filter(([, place]) => !isPart(place))),
   })
   try {
@@ -124,15 +125,21 @@ async function withCommands(flags: Flags, use: (opened: Opened) => Promise<void>
 }
 
 /** @throws KhlongError `KHLONG_USAGE` where our own Kafka does not run */
-async function whereKafkaIs(pipeline: Pipeline): Promise<string> {
+async function whereKafkaIs(
+  pipeline: Pipeline,
+): Promise<Pick<CommandLogOptions, 'bootstrapServers' | 'security'>> {
   const { 'bootstrap.servers': servers } = partSettings(pipeline, 'kafka') || {}
-  if (servers !== undefined) return String(servers)
+  if (servers !== undefined)
+    return {
+      bootstrapServers: String(servers),
+      security: externalKafka(pipeline, String(servers)),
+    }
   const state = await findRunningPipeline(pipeline.data)
   const address =
     state.kind === 'running'
       ? state.snapshot.parts.find(({ name }) => name === 'kafka')?.addresses.kafka
       : undefined
-  if (address !== undefined) return address
+  if (address !== undefined) return { bootstrapServers: address }
   throw new KhlongError(
     'KHLONG_USAGE',
     `no pipeline runs on ${pipeline.data}: commands go through its Kafka; start it with khlong up`,

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { describeError } from '@khlong/core'
+import type { ClientSecurityOptions } from '@khlong/kafka-client'
 import { KhlongError } from '../errors.ts'
 import {
   type Command,
@@ -13,6 +14,8 @@ import { CommandTable } from './command-table.ts'
 /** How to reach Kafka. */
 export interface CommandLogOptions {
   readonly bootstrapServers: string
+  /** TLS and login, where Kafka asks for them. */
+  readonly security?: ClientSecurityOptions | undefined
   /** Names that Kafka's addresses have, by where they are. */
   readonly hosts?: Readonly<Record<string, string>>
 }
@@ -84,6 +87,7 @@ export class CommandLog implements AsyncDisposable {
   async #openProducer(): Promise<import('@khlong/kafka-client').Producer> {
     const { Producer } = await import('@khlong/kafka-client')
     return new Producer({
+      ...this.#options.security,
       'bootstrap.servers': this.#options.bootstrapServers,
       hosts: this.#options.hosts ?? {},
       'client.id': 'khlong-commands',

@@ -62,6 +62,7 @@ export class CommandTable {
   async #follow(): Promise<Following | undefined> {
     const { Admin, Consumer } = await import('@khlong/kafka-client')
     const client = {
+      ...this.#options.security,
       'bootstrap.servers': this.#options.bootstrapServers,
       hosts: this.#options.hosts ?? {},
       'client.id': 'khlong-commands',

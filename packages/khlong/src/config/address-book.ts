@@ -5,6 +5,13 @@ import { internalUsername } from '../devices/device.ts'
 import { KhlongError } from '../errors.ts'
 import { checkLan, defaultHost } from '../lan/lan-settings.ts'
 import { resolveHosts } from './hosts.ts'
+import {
+  type KafkaAccess,
+  type KafkaLogin,
+  kafkaAccess,
+  newKafkaLogin,
+  publicKafkaAddress,
+} from './kafka-access.ts'
 import { clientAddress, type PartAddress } from './part-address.ts'
 import type { PartName } from './part-names.ts'
 import { type Pipeline, partSettings } from './pipeline.ts'
@@ -28,6 +35,10 @@ export interface AddressBook {
   readonly token: string
   /** What they log in to our broker by; fresh each time, too. */
   readonly mqttLogin: { readonly username: string; readonly password: string }
+  /** What they log in to our own Kafka by. */
+  readonly kafkaLogin: KafkaLogin
+  /** How this run's own clients reach Kafka; undefined where there is none. */
+  readonly kafka: KafkaAccess | undefined
   /** `KHLONG_…` variables as connector files read them. */
   readonly environment: Readonly<Record<string, string>>
   /** Host names that files of the pipeline use, with what they mean in this run. */
@@ -53,7 +64,13 @@ const wiring: Record<PartName, { listeners: readonly Listener[]; externalKey?: s
     externalKey: 'url',
   },
   zookeeper: { listeners: [{ name: 'listen', port: 2181 }], externalKey: 'url' },
-  kafka: { listeners: [{ name: 'listen', port: 9092 }], externalKey: 'bootstrap.servers' },
+  kafka: {
+    listeners: [
+      { name: 'listen', port: 9092 },
+      { name: 'internal.listen', port: 0, internal: true },
+    ],
+    externalKey: 'bootstrap.servers',
+  },
   connect: {
     listeners: [
       { name: 'listen', port: 8083 },
@@ -119,6 +136,11 @@ export async function resolveAddressBook(
     for (const listener of listeners) {
       const written = settings?.[listener.name]
       if (written === false) continue
+      // What a broker's own key opens, the broker decides.
+      if (part === 'kafka' && listener.name === 'listen' && settings?.listeners !== undefined) {
+        checkOneKind(pipeline, written)
+        continue
+      }
       const address = await decide(pipeline, part, listener, written, ports)
       if (address.port !== listener.port && written === undefined && !listener.internal)
         moved.push({ part, listener: listener.name, from: listener.port, to: address.port })
@@ -132,9 +154,20 @@ export async function resolveAddressBook(
     port: await freePort('127.0.0.1', 9600, ports),
   })
   const mqttLogin = { username: internalUsername, password: newPassword(32) }
-  const environment = environmentOf(parts, mqttLogin)
+  const kafkaLogin = newKafkaLogin()
+  const environment = environmentOf(pipeline, parts, mqttLogin)
+  const kafka = kafkaAccess(pipeline, parts.kafka, kafkaLogin)
   const hosts = resolveHosts(pipeline, { parts, platform, mqttLogin })
-  return { parts, platform, moved, token: newToken(), mqttLogin, environment, hosts }
+  const logins = { token: newToken(), mqttLogin, kafkaLogin }
+  return { parts, platform, moved, ...logins, kafka, environment, hosts }
+}
+
+function checkOneKind(pipeline: Pipeline, listen: unknown): void {
+  if (listen === undefined) return
+  throw new KhlongError(
+    'KHLONG_SETTING_INVALID',
+    `${pipeline.settings.where(['kafka', 'listen'])}: kafka.listen: cannot stand beside kafka.listeners`,
+  )
 }
 
 /** ZooKeeper is there for our broker; a real Kafka has its own, or none. Who writes an address wants it. */
@@ -216,6 +249,7 @@ function probe(address: ListenAddress): Promise<number | undefined> {
 }
 
 function environmentOf(
+  pipeline: Pipeline,
   parts: Readonly<Record<PartName, PartAddress>>,
   { username, password }: AddressBook['mqttLogin'],
 ): Record<string, string> {
@@ -234,7 +268,8 @@ function environmentOf(
   }
   give('KHLONG_MQTT_URL', 'mqtt', `mqtt://${username}:${password}@`, 'internal.listen')
   give('KHLONG_ZOOKEEPER_CONNECT', 'zookeeper', '')
-  give('KHLONG_KAFKA_BOOTSTRAP_SERVERS', 'kafka', '')
+  const kafka = publicKafkaAddress(pipeline, parts.kafka)
+  if (kafka !== undefined) environment.KHLONG_KAFKA_BOOTSTRAP_SERVERS = kafka
   give('KHLONG_CONNECT_URL', 'connect', 'http://')
   if (parts.connect.kind === 'embedded')
     give('KHLONG_SERIES_URL', 'connect', 'http://', 'series.listen', '/iot-metrics-time-series')

@@ -1,4 +1,4 @@
-import { Admin } from '@khlong/kafka-client'
+import { Admin, type ClientSecurityOptions } from '@khlong/kafka-client'
 
 /** Topics of these names hold what a step could not use. */
 const deadLetterName = /dead.?letter|dlq/i
@@ -6,8 +6,10 @@ const deadLetterName = /dead.?letter|dlq/i
 /** Dead letter topics that hold records, with how many. */
 export async function countDeadLetters(
   bootstrapServers: string,
+  security: ClientSecurityOptions | undefined,
 ): Promise<{ topic: string; records: number }[]> {
   await using admin = new Admin({
+    ...security,
     'bootstrap.servers': bootstrapServers,
     'client.id': 'khlong-doctor',
     'default.api.timeout.ms': 5_000,

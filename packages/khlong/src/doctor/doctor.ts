@@ -131,9 +131,11 @@ async function examineDeadLetters(
       ? kafka?.address && clientAddress(kafka.address)
       : book.environment.KHLONG_KAFKA_BOOTSTRAP_SERVERS
   if (!servers) return []
+  // The login of a running pipeline is in no file.
+  const security = book.parts.kafka.kind === 'external' ? book.kafka : undefined
   const option = servers === '127.0.0.1:9092' ? '' : ` --bootstrap-server ${servers}`
   // A Kafka that does not answer is said with its part.
-  const counts = await countDeadLetters(servers).catch(() => [])
+  const counts = await countDeadLetters(servers, security).catch(() => [])
   return counts.map(({ topic, records }) => ({
     level: 'note',
     what: `topic ${topic} holds ${formatCount(records)} dead ${records === 1 ? 'letter' : 'letters'}`,

@@ -34,10 +34,12 @@ export const partDefinitions: readonly PartDefinition[] = [
     name: 'kafka',
     thread: 'log',
     after: ['zookeeper'],
-    settings: (written, { listeners, data, book }) => ({
+    settings: (written, { listeners, data, book, path: resolve }) => ({
       ...written,
+      ...withFiles(written, resolve),
       ...listeners,
       data,
+      internal: book.kafkaLogin,
       ...(book.environment.KHLONG_ZOOKEEPER_CONNECT === undefined
         ? {}
         : { 'zookeeper.connect': book.environment.KHLONG_ZOOKEEPER_CONNECT }),
@@ -81,7 +83,7 @@ export const partDefinitions: readonly PartDefinition[] = [
       ...(plugins === undefined ? {} : { plugins: context.path(plugins, './plugins') }),
       listen: context.listeners.listen,
       data: context.data,
-      'bootstrap.servers': context.book.environment.KHLONG_KAFKA_BOOTSTRAP_SERVERS,
+      ...context.book.kafka,
       connectors: context.path(connectors, './connectors'),
       env: context.book.environment,
       ...accessOf(written, context),
@@ -95,7 +97,7 @@ export const partDefinitions: readonly PartDefinition[] = [
     settings: ({ apps, ...written }, context) => ({
       ...written,
       data: context.data,
-      'bootstrap.servers': context.book.environment.KHLONG_KAFKA_BOOTSTRAP_SERVERS,
+      ...context.book.kafka,
       apps: context.path(apps, './streams'),
       hosts: context.book.hosts,
     }),
@@ -116,6 +118,7 @@ export const partDefinitions: readonly PartDefinition[] = [
         ...given('prometheus', environment.KHLONG_PROMETHEUS_URL),
         ...given('mongodb', environment.KHLONG_MONGODB_URI),
         ...given('kafka', environment.KHLONG_KAFKA_BOOTSTRAP_SERVERS),
+        ...(context.book.kafka === undefined ? {} : { 'kafka.client': context.book.kafka }),
         ...given('connect', environment.KHLONG_CONNECT_URL),
         ...given('mqtt', consoleMqttUrl(context.book)),
         ...given('mqttWebsocket', mqtt?.websocket && `ws://${mqtt.websocket}`),
@@ -143,6 +146,18 @@ export const partDefinitions: readonly PartDefinition[] = [
     }),
   },
 ]
+
+/** Stores of listeners are looked for from the pipeline's folder. */
+function withFiles(
+  written: Readonly<Record<string, unknown>>,
+  resolve: WiringContext['path'],
+): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(written)
+      .filter(([key]) => /(^|\.)ssl\.(keystore|truststore)\.location$/.test(key))
+      .map(([key, value]) => [key, resolve(value, '.')]),
+  )
+}
 
 /** Settings of the broker that name a file or a folder. */
 const mqttFiles = [

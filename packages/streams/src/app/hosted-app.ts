@@ -8,6 +8,7 @@ import {
   type TimerHandle,
   type VitalItem,
 } from '@khlong/core'
+import { type ClientSecurityOptions, clientSecurityOf } from '@khlong/kafka-client'
 import type { ResolvedStreamsAppsOptions, StreamsSettings } from '../config.ts'
 import { StreamsError } from '../errors.ts'
 import type { Topology } from '../topology/topology.ts'
@@ -201,8 +202,10 @@ export class HostedApp {
 
 /** Where the brokers are is for the pipeline to say: it wins over what a module says. */
 function pipelineKeys(
-  defaults: Partial<Pick<ResolvedStreamsAppsOptions, 'bootstrap.servers'>>,
+  defaults: ClientSecurityOptions & { readonly 'bootstrap.servers'?: string | undefined },
 ): Partial<StreamsSettings> {
   const servers = defaults['bootstrap.servers']
-  return servers === undefined ? {} : { 'bootstrap.servers': servers }
+  return servers === undefined
+    ? {}
+    : { 'bootstrap.servers': servers, ...clientSecurityOf(defaults) }
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Clock, type Logger, silentLogger, systemClock } from '@khlong/core'
-import { Admin, KafkaClient } from '@khlong/kafka-client'
+import { Admin, clientSecurityOf, KafkaClient } from '@khlong/kafka-client'
 import {
   type ResolvedStreamsSettings,
   resolveStreamsSettings,
@@ -19,7 +19,6 @@ import { StateFolder } from '../state/state-folder.ts'
 import type { StateStore } from '../state/state-store.ts'
 import { type ReadOnlyWindowStore, WindowStore } from '../state/window-store.ts'
 import type { Topology } from '../topology/topology.ts'
-import { pick } from './pick.ts'
 import { StreamSession } from './stream-session.ts'
 
 /** Where an application stands in its life. */
@@ -148,7 +147,7 @@ export class KafkaStreams implements AsyncDisposable {
     const clientSettings = {
       'bootstrap.servers': settings['bootstrap.servers'],
       'client.id': clientId,
-      ...pick(settings, 'security.protocol', 'sasl.mechanism', 'sasl.username', 'sasl.password'),
+      ...clientSecurityOf(settings),
       ...(this.#context.hosts ? { hosts: this.#context.hosts } : {}),
     }
     const client = new KafkaClient(clientSettings, context)

@@ -1,0 +1,81 @@
+import path from 'node:path'
+import { nearestKey, SettingsError } from '@khlong/core'
+import { newPassword } from '@khlong/core/access'
+import {
+  type ClientSecurityOptions,
+  clientFileKeys,
+  clientSecurityKeys,
+} from '@khlong/kafka-client'
+import { internalUsername } from '../devices/device.ts'
+import { clientAddress, type PartAddress } from './part-address.ts'
+import { type Pipeline, partSettings } from './pipeline.ts'
+
+/** How the pipeline's own clients reach Kafka, by the settings of Kafka's clients. */
+export type KafkaAccess = ClientSecurityOptions & { readonly 'bootstrap.servers': string }
+
+export interface KafkaLogin {
+  readonly username: string
+  readonly password: string
+}
+
+/** What the pipeline's clients log in to our broker by; fresh for each run, and in no file. */
+export const newKafkaLogin = (): KafkaLogin => ({
+  username: internalUsername,
+  password: newPassword(32),
+})
+
+/**
+ * The way to Kafka: to a real cluster with what `khlong.yml` says of TLS and logins, to our own broker by a
+ * listener and a login of its own, so that whoever else has to log in does not matter. Undefined where
+ * there is no Kafka.
+ *
+ * @throws SettingsError with file, line and key
+ */
+export function kafkaAccess(
+  pipeline: Pipeline,
+  address: PartAddress,
+  { username, password }: KafkaLogin,
+): KafkaAccess | undefined {
+  if (address.kind === 'off') return undefined
+  if (address.kind === 'external') return externalKafka(pipeline, address.address)
+  const listen = address.listeners['internal.listen']
+  if (listen === undefined) return undefined
+  return {
+    'bootstrap.servers': clientAddress(listen),
+    'security.protocol': 'SASL_PLAINTEXT',
+    'sasl.mechanism': 'PLAIN',
+    'sasl.username': username,
+    'sasl.password': password,
+  }
+}
+
+/** The settings of a real cluster's clients; files are looked for from the pipeline's folder. */
+export function externalKafka(pipeline: Pipeline, servers: string): KafkaAccess {
+  const { 'bootstrap.servers': _, ...written } = partSettings(pipeline, 'kafka') || {}
+  for (const key of Object.keys(written)) {
+    if (clientSecurityKeys.includes(key)) continue
+    const nearest = nearestKey(key, clientSecurityKeys)
+    const where = pipeline.settings.where(['kafka', key])
+    throw new SettingsError(
+      `${where}: kafka.${key}: beside bootstrap.servers only settings of TLS and logins have a use${nearest ? `; did you mean ${nearest}?` : ''}`,
+      { key },
+    )
+  }
+  const settings = Object.entries(written).map(([key, value]) => [
+    key,
+    clientFileKeys.includes(key) ? path.resolve(pipeline.folder, String(value)) : value,
+  ])
+  return { 'bootstrap.servers': servers, ...Object.fromEntries(settings) }
+}
+
+/** Where people find our broker: the first of `listeners` where it has them. */
+export function publicKafkaAddress(pipeline: Pipeline, address: PartAddress): string | undefined {
+  if (address.kind === 'external') return address.address
+  if (address.kind !== 'embedded') return undefined
+  const { listen } = address.listeners
+  if (listen !== undefined) return clientAddress(listen)
+  const { listeners } = partSettings(pipeline, 'kafka') || {}
+  const first = (Array.isArray(listeners) ? listeners : String(listeners ?? '').split(','))[0]
+  const match = /^[^:]+:\/\/(.*)$/.exec(String(first).trim())
+  return match ? clientAddress(match[1]!.replace(/^:/, '0.0.0.0:')) : undefined
+}
