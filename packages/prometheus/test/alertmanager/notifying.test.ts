@@ -160,6 +160,11 @@ test('an alert that fires goes on firing after a restart, and one that waits goe
   const before = await eventually(async () => {
     const alert = await found(first)
     assert.equal(alert?.state, 'firing')
+    // That it fires is kept: one evaluation is stored before the next begins.
+    const query = encodeURIComponent('count_over_time(ALERTS{alertstate="firing"}[5m])')
+    const stored = await (await fetch(`${first.prometheus}/api/v1/query?query=${query}`)).json()
+    const [sample] = (stored as { data: { result: { value: [number, string] }[] } }).data.result
+    assert.ok(Number(sample?.value[1]) >= 2)
     return alert
   })
   await kill(first)
