@@ -102,6 +102,7 @@ const streamsShape = {
   'production.exception.handler': handler,
   'errors.dead.letter.queue.topic.name': z.string().min(1).optional(),
   'window.close.idle.ms': ms.default(0),
+  'async.records.max': count.min(1).default(100),
   'create.source.topics': count.min(0).default(0),
   ...notSupported(
     'acceptable.recovery.lag',
@@ -199,6 +200,8 @@ export interface ResolvedStreamsSettings extends ClientSecurityOptions {
    * and grace. 0, the default, leaves them to stream time, as Java does.
    */
   readonly 'window.close.idle.ms': number
+  /** Records of a task that wait in `mapValuesAsync` before no more are read. */
+  readonly 'async.records.max': number
   /** Makes source topics that are missing, with this many partitions. 0 refuses, as Java does. */
   readonly 'create.source.topics': number
 }

@@ -7,6 +7,7 @@ import {
   flatMapProcessor,
   flatMapValuesProcessor,
   mapProcessor,
+  mapValuesAsyncProcessor,
   mapValuesProcessor,
   passProcessor,
   peekProcessor,
@@ -86,6 +87,21 @@ export class KStream<K, V> {
   /** Gives each record another value. */
   mapValues<VR>(mapper: (value: V, key: K) => VR, named: Named = {}): KStream<K, VR> {
     const work = mapValuesProcessor(mapper as (value: unknown, key: unknown) => unknown)
+    return this.#withValues(this.#add('KSTREAM-MAPVALUES-', named, work))
+  }
+
+  /**
+   * Gives each record another value, which may take a while: the one operator that waits. Records
+   * leave in the order in which they came; at most `async.records.max` of a task wait, then
+   * no more are read. A commit waits for all of them, so give the work a deadline. Ours, beyond Java.
+   *
+   * @example
+   * stream.mapValuesAsync((address) => geocode(address, { signal: AbortSignal.timeout(5_000) }))
+   */
+  mapValuesAsync<VR>(mapper: (value: V, key: K) => Promise<VR>, named: Named = {}): KStream<K, VR> {
+    const work = mapValuesAsyncProcessor(
+      mapper as (value: unknown, key: unknown) => Promise<unknown>,
+    )
     return this.#withValues(this.#add('KSTREAM-MAPVALUES-', named, work))
   }
 

@@ -45,6 +45,14 @@ export const mapValuesProcessor =
     process: (key, value, timestampMs) => context.forward(key, mapper(value, key), timestampMs),
   })
 
+export const mapValuesAsyncProcessor =
+  (mapper: (value: unknown, key: unknown) => Promise<unknown>): ProcessorSupplier =>
+  (context) => ({
+    process(key, value, timestampMs) {
+      context.defer(mapper(value, key), (mapped) => context.forward(key, mapped, timestampMs))
+    },
+  })
+
 export const selectKeyProcessor =
   (mapper: Mapper<unknown>): ProcessorSupplier =>
   (context) => ({

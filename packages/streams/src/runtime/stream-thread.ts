@@ -143,6 +143,7 @@ export class StreamThread {
       for (const group of this.#groups.values())
         if (group.isReady(nowMs, (partition) => consumer.lag(partition))) await this.#process(group)
       collector.check()
+      for (const { task } of this.#tasks.values()) task.deferred.resume()
       this.#punctuate()
       await this.#closeIdleWindows()
       await this.#commitIfDue()
@@ -246,10 +247,11 @@ export class StreamThread {
 
   /** Processes what a group has, in the order of time, until one of its partitions is empty. */
   async #process(group: PartitionGroup): Promise<void> {
-    const { collector, consumer, clock } = this.#options
+    const { collector, consumer, clock, settings } = this.#options
     const nowMs = clock.nowMs()
     const waitsForAll = group.queues.every(({ count }) => count > 0)
     let sliceEndMs = performance.now() + sliceMs
+    const asyncMax = settings['async.records.max']
     let left = recordsPerLook
     for (let next = group.next(); next; next = group.next()) {
       const { queue, untilMs } = next
@@ -263,6 +265,8 @@ export class StreamThread {
       ) {
         running.task.process(topic, partition, record)
         shiftHead(queue)
+        const { deferred } = running.task
+        if (deferred.count > 0) await deferred.settle(asyncMax - 1)
         if (collector.isFull) await collector.ready()
         if (--left > 0) continue
         left = recordsPerLook

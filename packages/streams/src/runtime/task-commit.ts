@@ -44,6 +44,7 @@ export class TaskCommit {
     const { collector, onCommitted } = this.#options
     const changed = tasks.filter((one) => this.#isChanged(one))
     if (changed.length === 0) return
+    for (const { task } of changed) await task.deferred.settle()
     for (const { task } of changed) task.flush()
     const offsets = changed.flatMap((one) => this.#offsetsOf(one))
     const isCommitted = collector.isTransactional

@@ -110,6 +110,22 @@ export class TaskNode implements NodeContext {
   ): Cancellable {
     return this.#task.schedule(this.nodeName, intervalMs, type, callback)
   }
+  defer(work: Promise<unknown>, resume: (result: unknown) => void): void {
+    let result: unknown
+    let failure: { readonly error: unknown } | undefined
+    const done = work.then(
+      (value) => {
+        result = value
+      },
+      (error: unknown) => {
+        failure = { error }
+      },
+    )
+    this.#task.deferred.add(done, () => {
+      if (failure) this.#task.onProcessingError(this.nodeName, failure.error)
+      else resume(result)
+    })
+  }
   drop(reason: DropReason): void {
     this.#task.drop(reason)
   }

@@ -6,6 +6,7 @@ import type { Serde } from '../serdes/serde.ts'
 import type { StateStore, StoreBacking, StoreSpec } from '../state/state-store.ts'
 import type { Cancellable, DropReason, PunctuationType } from '../topology/processor-node.ts'
 import type { NodeSpec, SourceSpec, SubTopology, TimestampExtractor } from '../topology/topology.ts'
+import { DeferredResults } from './deferred-results.ts'
 import { deadLetterHeaders, type ErrorHandlers, type ErrorStage } from './error-handlers.ts'
 import { PunctuationQueue } from './punctuation.ts'
 import { sinkProcessor } from './sink.ts'
@@ -89,6 +90,8 @@ export class StreamTask {
     string,
     { readonly store: StateStore; readonly spec: StoreSpec }
   >()
+  /** Results that operators wait for; they are there before a commit. */
+  readonly deferred: DeferredResults = new DeferredResults(this.context)
   /** Times that processors keep under names of their own; they go into the commit. */
   readonly processorTimes: Map<string, number> = new Map<string, number>()
   streamTimeMs = -1

@@ -202,6 +202,15 @@ export class TopologyTestDriver {
     this.#commit()
   }
 
+  /** Waits for what `mapValuesAsync` waits for, and goes on with it. */
+  async settle(): Promise<void> {
+    while (this.#tasks.some(({ deferred }) => deferred.count > 0)) {
+      for (const { deferred } of this.#tasks) await deferred.settle()
+      this.#drain()
+    }
+    this.#commit()
+  }
+
   /** Closes windows as `window.close.idle.ms` does when no record has come for long enough. */
   closeIdleWindows(untilMs: number): void {
     for (const task of this.#tasks) {

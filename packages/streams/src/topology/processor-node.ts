@@ -43,6 +43,11 @@ export interface NodeContext {
     type: PunctuationType,
     callback: (timestampMs: number) => void,
   ): Cancellable
+  /**
+   * Goes on with a result that is waited for, when those of the task's earlier records have gone on. A
+   * failure goes to the processing exception handler.
+   */
+  defer(work: Promise<unknown>, resume: (result: unknown) => void): void
   drop(reason: DropReason): void
   /** Times that processors keep under names of their own; they go into the commit. */
   readonly processorTimes: Map<string, number>
