@@ -8,6 +8,7 @@ export type PrometheusErrorCode =
   | 'PROMETHEUS_QUERY_TIMEOUT'
   | 'PROMETHEUS_BAD_REQUEST'
   | 'PROMETHEUS_STORAGE_DAMAGED'
+  | 'PROMETHEUS_STORAGE_NEWER'
   | 'PROMETHEUS_TEMPLATE_INVALID'
   | 'PROMETHEUS_TEMPLATE_FAILED'
   | 'ALERTMANAGER_BAD_REQUEST'
@@ -32,6 +33,7 @@ export const httpErrors: Readonly<Record<PrometheusErrorCode, { status: number; 
   PROMETHEUS_QUERY_TIMEOUT: { status: 503, type: 'timeout' },
   PROMETHEUS_BAD_REQUEST: { status: 400, type: 'bad_data' },
   PROMETHEUS_STORAGE_DAMAGED: { status: 500, type: 'internal' },
+  PROMETHEUS_STORAGE_NEWER: { status: 500, type: 'internal' },
   PROMETHEUS_TEMPLATE_INVALID: { status: 400, type: 'bad_data' },
   PROMETHEUS_TEMPLATE_FAILED: { status: 422, type: 'execution' },
   ALERTMANAGER_BAD_REQUEST: { status: 400, type: 'bad_data' },

@@ -3,6 +3,7 @@ import path from 'node:path'
 import type { CutFolder, Logger } from '@khlong/core'
 import { crc32c } from '@khlong/core/bytes'
 import { PrometheusError } from '../errors.ts'
+import { fileMagic, isMagic } from '../storage/file-magic.ts'
 import type { Alert } from './state/alert.ts'
 import type { NotificationEntry } from './state/notification-log.ts'
 import type { Silence } from './state/silences.ts'
@@ -12,7 +13,7 @@ import type { Silence } from './state/silences.ts'
 //   file:    "KHAM" version(u8) | record…
 //   record:  length(u32) crc32c(u32) JSON            length counts the JSON's bytes
 
-const magic = Buffer.from('KHAM\u0001', 'latin1')
+const magic = fileMagic('KHAM', 1)
 const recordBytesMax = 16 << 20
 
 /** One change of what the Alertmanager remembers; a later one about the same thing replaces it. */
@@ -153,7 +154,7 @@ export class Journal {
   }
 
   #replay(bytes: Buffer, load: (record: JournalRecord) => void): number {
-    if (!bytes.subarray(0, magic.length).equals(magic))
+    if (!isMagic(this.#file, bytes.subarray(0, magic.length), magic))
       throw damaged(this.#file, 0, 'not a journal of this version')
     let at = magic.length
     while (at < bytes.length) {

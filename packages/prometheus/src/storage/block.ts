@@ -2,6 +2,7 @@ import { open, readFile, rename, stat } from 'node:fs/promises'
 import { crc32c, Reader, Writer } from '@khlong/core/bytes'
 import { PrometheusError } from '../errors.ts'
 import { Labels, type Matcher } from '../labels.ts'
+import { fileMagic, isMagic } from './file-magic.ts'
 import { LabelIndex } from './label-index.ts'
 import { joinSamples, type SeriesSamples } from './samples.ts'
 import { decodeXorChunk, XorChunk } from './xor-chunk.ts'
@@ -12,7 +13,7 @@ import { decodeXorChunk, XorChunk } from './xor-chunk.ts'
 //   index: minMs(int64) maxMs(int64) series(uvarint) {
 //            pairs(uvarint) text… chunks(uvarint) { position(uvarint) length(uvarint) count(uvarint) minMs(int64) maxMs(int64) }… }…
 
-const magic = Buffer.from('KHPB\u0001', 'latin1')
+const magic = fileMagic('KHPB', 1)
 const footerBytes = 8 + magic.length
 const samplesPerChunk = 120
 
@@ -69,7 +70,10 @@ export class Block {
       const footer = Buffer.alloc(footerBytes)
       await handle.read(footer, 0, footerBytes, Math.max(0, size - footerBytes))
       const indexLength = footer.readUInt32BE(0)
-      if (!footer.subarray(8).equals(magic) || indexLength > size - footerBytes - magic.length)
+      if (
+        !isMagic(file, footer.subarray(8), magic) ||
+        indexLength > size - footerBytes - magic.length
+      )
         throw damaged(file, 'no whole block of this version')
       const index = Buffer.alloc(indexLength)
       await handle.read(index, 0, indexLength, size - footerBytes - indexLength)

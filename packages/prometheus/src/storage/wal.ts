@@ -5,6 +5,7 @@ import type { CutFolder, Logger } from '@khlong/core'
 import { crc32c, Reader, Writer } from '@khlong/core/bytes'
 import { PrometheusError } from '../errors.ts'
 import { Labels } from '../labels.ts'
+import { fileMagic, isMagic } from './file-magic.ts'
 import type { Head, HeadSeries } from './head.ts'
 
 // The write-ahead log: see docs/formats/prometheus.md.
@@ -14,7 +15,7 @@ import type { Head, HeadSeries } from './head.ts'
 //   kind 1:   series  ref(uvarint) pairs(uvarint) text…      text: length(uvarint) UTF-8
 //   kind 2:   samples count(uvarint) { ref(uvarint) time(int64) stale(u8) value(float64) }…
 
-const magic = Buffer.from('KHPW\u0001', 'latin1')
+const magic = fileMagic('KHPW', 1)
 const kind = { series: 1, samples: 2 } as const
 const segmentBytesMax = 8 << 20
 const recordBytesMax = 64 << 20
@@ -158,7 +159,7 @@ export class Wal {
     const file = this.#path(segment)
     const bytes = await readFile(file)
     if (bytes.length < magic.length && isLast) return
-    if (!bytes.subarray(0, magic.length).equals(magic))
+    if (!isMagic(file, bytes.subarray(0, magic.length), magic))
       throw damaged(file, 0, 'not a log of this version')
     let at = magic.length
     while (at < bytes.length) {
