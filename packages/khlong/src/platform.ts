@@ -64,6 +64,7 @@ export class Platform {
   readonly #snapshots: SnapshotSource
   readonly #status: StatusServer
   readonly #controlToken: string
+  readonly #cutter: PipelineCutter
   readonly #running: readonly PartName[]
   readonly #registry: DeviceRegistry
   readonly #commands: CommandLog | undefined
@@ -133,6 +134,11 @@ export class Platform {
       }),
     })
     this.#controlToken = newToken()
+    this.#cutter = new PipelineCutter({
+      supervisor: this.#supervisor,
+      running: this.#running,
+      data: options.pipeline.data,
+    })
     this.#status = new StatusServer({
       address: parseListen(book.platform),
       latest: () => this.#latest,
@@ -144,14 +150,7 @@ export class Platform {
             token: book.token,
           })
         : undefined,
-      backupRoute: new BackupRoute({
-        cutter: new PipelineCutter({
-          supervisor: this.#supervisor,
-          running: this.#running,
-          data: options.pipeline.data,
-        }),
-        token: this.#controlToken,
-      }),
+      backupRoute: new BackupRoute({ cutter: this.#cutter, token: this.#controlToken }),
       commandRoutes: this.#commands
         ? new CommandRoutes({
             commands: this.#commands,
@@ -204,6 +203,7 @@ export class Platform {
   }
 
   async #start(): Promise<void> {
+    await this.#cutter.clear()
     await this.#prepareAccess()
     await writeDiscovery(path.join(this.#data.path, 'discovery'), this.book, this.#running)
     await equipOutside(this.#options.pipeline, this.book, {

@@ -52,6 +52,11 @@ export class PipelineCutter {
     this.#folder = path.join(options.data, cutFolderName)
   }
 
+  /** Removes what was left of a cut when the process was killed: it holds files that are gone else. */
+  async clear(): Promise<void> {
+    await rm(this.#folder, { recursive: true, force: true })
+  }
+
   /**
    * Takes a cut and gives it to `use`; when that is over the cut is released.
    *
@@ -64,11 +69,9 @@ export class PipelineCutter {
       })
     this.#isBusy = true
     try {
-      // One that was left when the process was killed.
-      await rm(this.#folder, { recursive: true, force: true })
       return await use(await this.#take())
     } finally {
-      await rm(this.#folder, { recursive: true, force: true })
+      await this.clear()
       this.#isBusy = false
     }
   }
