@@ -1,5 +1,5 @@
-// Loads every part once, so that Node keeps their compiled code and the first start is not slower
-// than the next ones. Run by the setup, after packages were installed.
+// Loads every part and the streams of the reference pipeline once, so that Node keeps their compiled
+// code and the first start is not slower than the next ones. Run by the setup, after packages were installed.
 
 import { readdirSync, readFileSync } from 'node:fs'
 import path from 'node:path'
@@ -19,3 +19,4 @@ const names = readdirSync(packages).map(
 )
 await Promise.all([...names, ...lazily].map((name) => import(name)))
 await import('../packages/khlong/src/cli/program.ts')
+await import('../pipelines/iot/streams/iot-processor.ts')

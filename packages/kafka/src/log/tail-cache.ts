@@ -4,6 +4,12 @@ interface CachedBatch {
   readonly bytes: Buffer
 }
 
+/**
+ * What a batch takes in memory beside its own bytes. The markers of transactions have 78 bytes: without
+ * it a broker that is hardly used would keep a hundred thousand of them.
+ */
+const batchCostBytes = 512
+
 /** The newest batches of one partition, in order and without gaps. */
 export class Tail {
   readonly batches: CachedBatch[] = []
@@ -32,8 +38,9 @@ export class TailCache {
   /** Keeps `bytes` (owned by the cache from here on) as the newest batch of `tail`. */
   add(tail: Tail, baseOffset: number, lastOffset: number, bytes: Buffer): void {
     tail.batches.push({ baseOffset, lastOffset, bytes })
-    this.#order.push({ tail, byteCount: bytes.byteLength })
-    this.#byteCount += bytes.byteLength
+    const byteCount = bytes.byteLength + batchCostBytes
+    this.#order.push({ tail, byteCount })
+    this.#byteCount += byteCount
     while (this.#byteCount > this.#bytesMax && this.#orderStart < this.#order.length)
       this.#dropOldest()
   }

@@ -98,7 +98,7 @@ for (const seed of range(1, 4))
   test(`committed records are the same over restarts and crashes, seed ${seed}`, async (t) => {
     const random = new SeededRandom(seed)
     const folder = await temporaryFolder(t)
-    const opening = { config: { segmentBytes: 900, indexIntervalBytes: 100 }, tailBytesMax: 500 }
+    const opening = { config: { segmentBytes: 900, indexIntervalBytes: 100 }, tailBytesMax: 2_000 }
     let store = await open(folder, opening)
     let log = await store.create({ topic: 't', partition: 0, topicId })
     const producers = range(0, 4).map((id) => new Producer(BigInt(id)))
