@@ -36,7 +36,11 @@ import { BrokerListener, whyUnsafe } from './broker-listener.ts'
 import { brokerMetrics, brokerVitals } from './broker-metrics.ts'
 import { Connection, type ConnectionServices } from './connection.ts'
 
-const tailBytesMax = 8 * 1024 * 1024
+/**
+ * Enough for consumers that are up to date. What is kept longer outlives two collections of young
+ * objects, and then costs a collection of the whole heap for every few megabytes produced.
+ */
+const tailBytesMax = 512 * 1024
 const openFilesMax = 512
 const journalBytesMax = 16 * 1024 * 1024
 
