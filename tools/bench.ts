@@ -5,6 +5,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { availableParallelism, cpus, totalmem } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { measureConnect } from '../benchmarks/connect.ts'
 import { kafkaReport, measureKafka, tryKafka } from '../benchmarks/kafka.ts'
 import { measurePipeline } from '../benchmarks/pipeline.ts'
 
@@ -40,6 +41,14 @@ const benchmarks: Record<string, { runs: number; run(): Promise<object> }> = {
       for (const line of kafkaReport(result)) process.stdout.write(`${line}\n`)
       return result
     },
+  },
+  // Beside the Java runtime: needs Java and the reference engines.
+  connect: {
+    runs: small ? 1 : 3,
+    run: () =>
+      measureConnect(
+        small ? { lines: 2_000, documents: 300 } : { lines: 300_000, documents: 20_000 },
+      ),
   },
 }
 

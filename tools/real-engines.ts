@@ -1,4 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import net from 'node:net'
@@ -24,24 +25,23 @@ export async function endProcess(child: ChildProcess, signal: NodeJS.Signals): P
   await once(child, 'exit')
 }
 
-/** A port that is free now, and so is the one after it, which Kafka takes too. */
+/**
+ * A port that is free now, and so is the one after it, which Kafka takes too. They lie below those that
+ * the system gives to outgoing connections, which would take them while a JVM starts.
+ */
 export async function freePort(): Promise<number> {
   for (;;) {
-    const server = net.createServer()
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    const { port } = server.address() as net.AddressInfo
-    const next = net.createServer()
-    const isFree = await new Promise<boolean>((resolve) => {
-      next.once('error', () => resolve(false))
-      next.listen(port + 1, '127.0.0.1', () => resolve(true))
-    })
-    await new Promise((resolve) => server.close(resolve))
-    if (isFree) {
-      await new Promise((resolve) => next.close(resolve))
-      return port
-    }
+    const port = randomInt(10_000, 32_000)
+    if ((await isFree(port)) && (await isFree(port + 1))) return port
   }
+}
+
+function isFree(port: number): Promise<boolean> {
+  const server = net.createServer()
+  return new Promise((resolve) => {
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)))
+  })
 }
 
 /** Starts a real Kafka, 4 or (with ZooKeeper) 3.9, and gives its address. */

@@ -7,10 +7,10 @@ import { peer, reference } from '../peers.ts'
 import { converterCases } from './converter-cases.ts'
 import { transformCases } from './transform-cases.ts'
 
-// Runs Java's Connect and writes what it does to packages/connect/test/vectors. Needs Java and the
+// Runs Java's Connect and writes what it does to packages/connect/test/vectors, or to FOLDER. Needs Java and the
 // reference Kafka.
 //
-//   node tools/connect-vectors/vectors.ts
+//   node tools/connect-vectors/vectors.ts [FOLDER]
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 
@@ -23,7 +23,7 @@ const run = (program: string, ...files: string[]): void => {
   })
   process.stdout.write(`wrote ${files.at(-1)}\n`)
 }
-const vectors = here('../../packages/connect/test/vectors')
+const vectors = process.argv[2] ?? here('../../packages/connect/test/vectors')
 run('WorkerProtocol.java', `${vectors}/worker-protocol.json`)
 
 const folder = mkdtempSync(path.join(tmpdir(), 'connect-vectors-'))

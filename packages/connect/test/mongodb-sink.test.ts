@@ -247,6 +247,69 @@ describe('the MongoDB sink', () => {
     assert.equal(await client.db('iot').collection('c').countDocuments({ n: 2 }), 1)
   })
 
+  test('post processors change documents in the order of the chain', async (t) => {
+    const { kafka, client, sink } = await start(t)
+    const processor = 'com.mongodb.kafka.connect.sink.processor'
+    kafka.append({
+      topic: 'frames',
+      key: Buffer.from('{"id":"a","secret":1}'),
+      value: Buffer.from(
+        '{"keep":{"in":1,"out":2},"list":[{"in":1,"out":2}],"drop":3,"empty":null}',
+      ),
+      headers: [],
+      timestamp: 1_769_846_400_000,
+    })
+    await sink('s', {
+      'key.converter': 'org.apache.kafka.connect.json.JsonConverter',
+      'key.converter.schemas.enable': false,
+      collection: 'c',
+      'document.id.strategy': `${processor}.id.strategy.FullKeyStrategy`,
+      'post.processor.chain': [
+        `${processor}.BlockListKeyProjector`,
+        `${processor}.DocumentIdAdder`,
+        `${processor}.NullFieldValueRemover`,
+        `${processor}.AllowListValueProjector`,
+        `${processor}.KafkaMetaAdder`,
+        `${processor}.field.renaming.RenameByMapping`,
+        `${processor}.field.renaming.RenameByRegex`,
+      ].join(','),
+      'key.projection.type': 'BlockList',
+      'key.projection.list': 'secret',
+      'value.projection.type': 'AllowList',
+      'value.projection.list': 'keep.in,list.*',
+      'field.renamer.mapping': '[{"oldName":"value.keep.in","newName":"within"}]',
+      'field.renamer.regexp': '[{"regexp":"value\\\\.l.*","pattern":"^l","replace":"L"}]',
+    })
+    await eventually(async () =>
+      assert.deepEqual(await client.db('iot').collection('c').find().toArray(), [
+        {
+          _id: { id: 'a' },
+          keep: { within: 1 },
+          'topic-partition-offset': 'frames-0-0',
+          CREATE_TIME: 1_769_846_400_000,
+          List: [{ in: 1, out: 2 }],
+        },
+      ]),
+    )
+  })
+
+  test('a post processor that nobody knows, and a list that is none, are refused', async (t) => {
+    const { call } = await startWorker(t)
+    const { body } = await call('POST', '/connectors', {
+      name: 's',
+      config: {
+        'connector.class': 'MongoSink',
+        topics: 't',
+        database: 'd',
+        'post.processor.chain': 'com.example.Mine',
+        'field.renamer.mapping': '[{"oldName":"a"}]',
+      },
+    })
+    const { message } = body as { message: string }
+    assert.match(message, /Class not found: com\.example\.Mine/)
+    assert.match(message, /expected a JSON list of objects with oldName, newName/)
+  })
+
   test('options of the Java connector that are not supported are refused by name', async (t) => {
     const { call } = await startWorker(t)
     const { status, body } = await call('POST', '/connectors', {

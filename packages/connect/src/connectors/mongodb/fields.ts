@@ -10,6 +10,7 @@ import {
   unsupported,
 } from '../../config/fields.ts'
 import { idStrategies, idStrategyNames } from './id-strategy.ts'
+import { objectsIn, patternsOf, postProcessorNames } from './post-processors.ts'
 import { writeModelNames, writeModels } from './write-model.ts'
 
 const group = 'Connection'
@@ -19,15 +20,35 @@ const oldRetry = ignored(
   'a write that fails for a reason that may pass is tried again until it succeeds',
 )
 const ssl = unsupported('key stores by path; put tls options into connection.uri', '')
-const projection = unsupported('projections of the record; use the ReplaceField transform', 'none')
+const projectionType = string(
+  'none, AllowList or BlockList; it counts where the chain has a projector.',
+  {
+    default: 'none',
+    choices: ['none', 'allowlist', 'blocklist'],
+    isCaseIgnored: true,
+    importance: 'LOW',
+  },
+)
+const projectionList = list('Paths of fields; * stands for one name, ** for any number of names.', {
+  default: [],
+  importance: 'LOW',
+})
 const server = ignored('the server decides, not its API version')
 const cdc = unsupported('handlers of change data capture', '')
-const renamer = unsupported('renaming of fields; use the ReplaceField transform', '[]')
 const timeSeries = unsupported(
   'making time-series collections; make the collection before',
   'false',
   '0',
 )
+
+function problemOf(read: () => unknown): string | undefined {
+  try {
+    read()
+    return undefined
+  } catch (error) {
+    return (error as Error).message
+  }
+}
 
 /** The options of MongoDB's sink connector, 1.2 to 1.16. */
 export const fields: {
@@ -42,6 +63,13 @@ export const fields: {
   readonly 'document.id.strategy.partial.value.projection.list': ConfigField<readonly string[]>
   readonly 'document.id.strategy.partial.value.projection.type': ConfigField<string>
   readonly 'writemodel.strategy': ConfigField<string>
+  readonly 'post.processor.chain': ConfigField<readonly string[]>
+  readonly 'key.projection.type': ConfigField<string>
+  readonly 'key.projection.list': ConfigField<readonly string[]>
+  readonly 'value.projection.type': ConfigField<string>
+  readonly 'value.projection.list': ConfigField<readonly string[]>
+  readonly 'field.renamer.mapping': ConfigField<string>
+  readonly 'field.renamer.regexp': ConfigField<string>
   readonly 'delete.writemodel.strategy': ConfigField<string>
   readonly 'max.batch.size': ConfigField<number>
   readonly 'bulk.write.ordered': ConfigField<boolean>
@@ -125,21 +153,33 @@ export const fields: {
   }),
   'retries.defer.timeout': int('How long in ms a retry is deferred.', { default: 5_000 }),
   'max.num.retries': oldRetry,
-  'post.processor.chain': unsupported(
-    'post processors beside DocumentIdAdder',
-    'com.mongodb.kafka.connect.sink.processor.DocumentIdAdder',
-  ),
+  'post.processor.chain': list('What changes a document before it is written, in this order.', {
+    default: ['com.mongodb.kafka.connect.sink.processor.DocumentIdAdder'],
+    importance: 'LOW',
+    check: (names) => {
+      const unknown = names.find((name) => !postProcessorNames.has(name))
+      return unknown === undefined ? undefined : `Class not found: ${unknown}`
+    },
+  }),
   'namespace.mapper': unsupported(
     'namespace mappers beside the default one',
     'com.mongodb.kafka.connect.sink.namespace.mapping.DefaultNamespaceMapper',
   ),
   'namespace.mapper.error.if.invalid': ignored('only the default namespace mapper is there'),
-  'key.projection.type': projection,
-  'key.projection.list': projection,
-  'value.projection.type': projection,
-  'value.projection.list': projection,
-  'field.renamer.mapping': renamer,
-  'field.renamer.regexp': renamer,
+  'key.projection.type': projectionType,
+  'key.projection.list': projectionList,
+  'value.projection.type': projectionType,
+  'value.projection.list': projectionList,
+  'field.renamer.mapping': string('RenameByMapping: a JSON list of {oldName, newName}.', {
+    default: '[]',
+    importance: 'LOW',
+    check: (text) => problemOf(() => objectsIn('the list', text, ['oldName', 'newName'])),
+  }),
+  'field.renamer.regexp': string('RenameByRegex: a JSON list of {regexp, pattern, replace}.', {
+    default: '[]',
+    importance: 'LOW',
+    check: (text) => problemOf(() => patternsOf(text)),
+  }),
   'change.data.capture.handler': cdc,
   'rate.limiting.timeout': unsupported('rate limits', '0'),
   'rate.limiting.every.n': unsupported('rate limits', '0'),

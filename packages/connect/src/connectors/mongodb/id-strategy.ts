@@ -9,6 +9,8 @@ import { type BsonTypes, toBson } from './bson-value.ts'
 export interface IdSource {
   readonly record: SinkRecord
   readonly document: Document
+  /** The key as post processors left it; undefined where it is no document. */
+  readonly key: Document | undefined
   readonly bson: BsonTypes
   readonly partialKey: Projection
   readonly partialValue: Projection
@@ -44,12 +46,12 @@ export const idStrategies: readonly IdStrategy[] = [
     'KafkaMetaDataStrategy',
     ({ record }) => `${record.topic}#${record.origin.partition}#${record.origin.offset}`,
   ),
-  strategy('FullKeyStrategy', ({ record, bson }) => keyDocument(record, bson), true),
+  strategy('FullKeyStrategy', ({ key }) => keyDocument(key), true),
   strategy('ProvidedInKeyStrategy', ({ record, bson }) => provided(record.key, 'key', bson), true),
   strategy('ProvidedInValueStrategy', ({ record, bson }) => provided(record.value, 'value', bson)),
   strategy(
     'PartialKeyStrategy',
-    ({ record, bson, partialKey }) => project(keyDocument(record, bson), partialKey),
+    ({ key, partialKey }) => project(keyDocument(key), partialKey),
     true,
   ),
   strategy('PartialValueStrategy', ({ document, partialValue }) => project(document, partialValue)),
@@ -75,8 +77,8 @@ export function findIdStrategy(className: string): IdStrategy {
   return idStrategies.find((item) => item.className === className)!
 }
 
-function keyDocument(record: SinkRecord, bson: BsonTypes): Document {
-  if (isObject(record.key)) return toBson(record.key, record.keySchema, bson) as Document
+function keyDocument(key: Document | undefined): Document {
+  if (key) return key
   throw dataError('Could not convert the key to a document: it is not a map or a struct')
 }
 

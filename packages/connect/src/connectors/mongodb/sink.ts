@@ -10,6 +10,7 @@ import type { SinkPlugin, SinkTask, SinkTaskContext } from '../../plugin.ts'
 import { type BsonTypes, toBson } from './bson-value.ts'
 import { fields } from './fields.ts'
 import { findIdStrategy, type IdSource, type IdStrategy, type Projection } from './id-strategy.ts'
+import { type PostProcessor, type Processed, postProcessors } from './post-processors.ts'
 import { giveBackClient, takeClient } from './shared-client.ts'
 import { mapUriHosts } from './uri.ts'
 import { findWriteModel, type WriteModel } from './write-model.ts'
@@ -60,6 +61,7 @@ interface Target {
   readonly namespace: string
   readonly idStrategy: IdStrategy
   readonly writeModel: WriteModel
+  readonly processors: readonly PostProcessor[]
   readonly partialKey: Projection
   readonly partialValue: Projection
 }
@@ -166,20 +168,26 @@ class MongodbSinkTask implements SinkTask {
     const { options, idStrategy } = target
     if (record.value === null) {
       if (!options['delete.on.null.values']) return undefined
-      const filter: Document = { _id: idStrategy.make(this.#idSource(record, {}, target)) }
+      const processed = { record, key: this.#keyOf(record), value: {} }
+      const filter: Document = { _id: idStrategy.make(this.#idSource(processed, target)) }
       return { deleteOne: { filter } }
     }
     const value = documentOf(record.value)
     const document = toBson(value, record.valueSchema, this.#bson!) as Document
-    if (document._id === undefined || options['document.id.strategy.overwrite.existing'])
-      document._id = idStrategy.make(this.#idSource(record, document, target))
+    const processed = { record, key: this.#keyOf(record), value: document }
+    for (const process of target.processors) process(processed)
     return target.writeModel.make(document, this.#context.clock.nowMs())
   }
 
-  #idSource(record: SinkRecord, document: Document, target: Target): IdSource {
+  #keyOf({ key, keySchema }: SinkRecord): Document | undefined {
+    return isObject(key) ? (toBson(key, keySchema, this.#bson!) as Document) : undefined
+  }
+
+  #idSource({ record, key, value: document }: Processed, target: Target): IdSource {
     return {
       record,
       document,
+      key,
       bson: this.#bson!,
       partialKey: target.partialKey,
       partialValue: target.partialValue,
@@ -225,14 +233,21 @@ class MongodbSinkTask implements SinkTask {
     let target = this.#targets.get(topic)
     if (!target) {
       const options = optionsOf(this.#config, topic)
-      target = {
+      const idStrategy = findIdStrategy(options['document.id.strategy'])
+      const made: Target = {
         options,
+        processors: postProcessors(options, (processed) => {
+          const { value } = processed
+          if (value._id === undefined || options['document.id.strategy.overwrite.existing'])
+            value._id = idStrategy.make(this.#idSource(processed, made))
+        }),
         namespace: `${options.database}\0${options.collection || topic}`,
-        idStrategy: findIdStrategy(options['document.id.strategy']),
+        idStrategy,
         writeModel: findWriteModel(options['writemodel.strategy']),
         partialKey: projectionOf(options, 'key'),
         partialValue: projectionOf(options, 'value'),
       }
+      target = made
       this.#targets.set(topic, target)
     }
     return target

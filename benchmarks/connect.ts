@@ -1,0 +1,279 @@
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { appendFile, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { homedir, tmpdir } from 'node:os'
+import path from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { Admin } from '@khlong/kafka-client'
+import { MongoClient } from 'mongodb'
+import { Stops } from '../packages/connect/test/helpers/stops.ts'
+import { peer, reference } from '../tools/peers.ts'
+import { freePort, startKafka, startMongo } from '../tools/real-engines.ts'
+
+export interface ConnectBenchmarkOptions {
+  /** Lines that go from a file to Kafka, and from there to a file. */
+  readonly lines: number
+  /** Records that go from Kafka to MongoDB. */
+  readonly documents: number
+}
+
+interface RuntimeFigures {
+  readonly fileToKafkaPerSecond: number
+  readonly kafkaToFilePerSecond: number
+  readonly kafkaToMongoPerSecond: number
+  /** From the start of the process, with connectors stored, to the first record at their end. */
+  readonly startToFirstRecordMs: number
+  /** Resident memory after all of it. */
+  readonly rssMiB: number
+}
+
+export interface ConnectBenchmarkResult {
+  readonly java: RuntimeFigures
+  readonly ours: RuntimeFigures
+  /** Ours by Java's. */
+  readonly ratios: RuntimeFigures
+}
+
+/** A worker in a process of its own. */
+interface Worker {
+  readonly url: string
+  readonly processId: number
+  stop(): Promise<void>
+}
+
+interface Place {
+  readonly name: 'java' | 'ours'
+  readonly folder: string
+  readonly servers: string
+  readonly mongoUri: string
+  start(): Promise<Worker>
+}
+
+const run = promisify(execFile)
+const partitions = 6
+const mongoConnector = 'mongo-kafka-connect-2.0.1-all.jar'
+const text = { 'value.converter': 'org.apache.kafka.connect.storage.StringConverter' }
+const json = {
+  'value.converter': 'org.apache.kafka.connect.json.JsonConverter',
+  'value.converter.schemas.enable': 'false',
+}
+
+/** The Java runtime and ours on the same real Kafka: file → Kafka → file, and Kafka → MongoDB's protocol. */
+export async function measureConnect(
+  options: ConnectBenchmarkOptions,
+): Promise<ConnectBenchmarkResult> {
+  const folder = await mkdtemp(path.join(tmpdir(), 'khlong-bench-'))
+  const ends: (() => Promise<unknown>)[] = []
+  const stops = new Stops({ after: (end) => ends.push(end) })
+  try {
+    const kafka = `${folder}/kafka`
+    const servers = await startKafka(stops, kafka)
+    const mongoUri = await startMongo(stops, `${folder}/mongo`)
+    const plugins = await javaPlugins()
+    const place = { folder, servers, mongoUri }
+    const java = await measureRuntime(
+      { ...place, name: 'java', start: () => startJava(kafka, plugins) },
+      options,
+    )
+    const ours = await measureRuntime(
+      { ...place, name: 'ours', start: () => startOurs(`${folder}/data`, servers) },
+      options,
+    )
+    return { java, ours, ratios: ratiosOf(ours, java) }
+  } finally {
+    for (const end of ends) await end()
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+async function measureRuntime(
+  place: Place,
+  { lines, documents }: ConnectBenchmarkOptions,
+): Promise<RuntimeFigures> {
+  const { name, folder, servers } = place
+  const input = `${folder}/${name}-in`
+  const output = `${folder}/${name}-out`
+  const topic = `${name}-lines`
+  await writeFile(input, '')
+  await using admin = new Admin({ 'bootstrap.servers': servers })
+  for (const one of [topic, `${name}-documents`])
+    await admin.createTopics([{ name: one, partitions }])
+  let worker = await place.start()
+  const put = async (connector: string, config: Record<string, string>): Promise<void> => {
+    const response = await fetch(`${worker.url}/connectors/${name}-${connector}/config`, {
+      method: 'PUT',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(config),
+    })
+    if (!response.ok) throw new Error(await response.text())
+  }
+  try {
+    await put('in', { 'connector.class': 'FileStreamSource', file: input, topic, ...text })
+    await appendFile(input, lineText(lines))
+    const fileToKafkaPerSecond = await perSecond(lines, () => countOf(admin, topic))
+    await put('out', { 'connector.class': 'FileStreamSink', topics: topic, file: output, ...text })
+    const size = (await stat(input)).size
+    const kafkaToFilePerSecond = await perSecond(lines, async () =>
+      (await sizeOf(output)) >= size ? lines : 0,
+    )
+    const kafkaToMongoPerSecond = await toMongo(place, documents, admin, put)
+    const rssMiB = await rssOf(worker.processId)
+    await worker.stop()
+
+    await appendFile(input, 'the first\n')
+    const startMs = performance.now()
+    worker = await place.start()
+    while ((await sizeOf(output)) <= size) await delay(5)
+    const startToFirstRecordMs = Math.round(performance.now() - startMs)
+    return {
+      fileToKafkaPerSecond,
+      kafkaToFilePerSecond,
+      kafkaToMongoPerSecond,
+      startToFirstRecordMs,
+      rssMiB,
+    }
+  } finally {
+    await worker.stop()
+  }
+}
+
+async function toMongo(
+  { name, folder, mongoUri }: Place,
+  documents: number,
+  admin: Admin,
+  put: (connector: string, config: Record<string, string>) => Promise<void>,
+): Promise<number> {
+  const topic = `${name}-documents`
+  const input = `${folder}/${name}-documents`
+  await writeFile(input, lineText(documents))
+  await put('documents-in', { 'connector.class': 'FileStreamSource', file: input, topic, ...text })
+  while ((await countOf(admin, topic)) < documents) await delay(10)
+  const mongo = await MongoClient.connect(mongoUri)
+  try {
+    const collection = mongo.db('bench').collection(name)
+    await put('documents-out', {
+      'connector.class': 'com.mongodb.kafka.connect.MongoSinkConnector',
+      topics: topic,
+      'connection.uri': mongoUri,
+      database: 'bench',
+      collection: name,
+      ...json,
+    })
+    return await perSecond(documents, () => collection.countDocuments())
+  } finally {
+    await mongo.close()
+  }
+}
+
+/** Lines as sensors would write them. */
+function lineText(count: number): string {
+  let all = ''
+  for (let n = 0; n < count; n++)
+    all += `{"id":"${n % 1_000}","name":"iot_sensor_${n % 1_000}","place_id":"32347983","timestamp":${1_769_846_400_000 + n},"payload":{"temperature":21,"humidity":50,"pressure":1012,"luminosity":40000}}\n`
+  return all
+}
+
+/** Waits until all of `expected` is there, and gives how many came a second. */
+async function perSecond(expected: number, count: () => Promise<number>): Promise<number> {
+  const startMs = performance.now()
+  while ((await count()) < expected) await delay(10)
+  return Math.round((expected * 1_000) / (performance.now() - startMs))
+}
+
+async function countOf(admin: Admin, topic: string): Promise<number> {
+  const ends = await admin.listOffsets(
+    Array.from({ length: partitions }, (_item, partition) => ({
+      topic,
+      partition,
+      spec: 'latest' as const,
+    })),
+  )
+  return ends.reduce((sum, { offset }) => sum + offset, 0)
+}
+
+const sizeOf = async (file: string): Promise<number> =>
+  (await stat(file).catch(() => undefined))?.size ?? 0
+
+async function rssOf(processId: number): Promise<number> {
+  const [, kib] = /^VmRSS:\s+(\d+) kB$/m.exec(await readFile(`/proc/${processId}/status`, 'utf8'))!
+  return Math.round(Number(kib) / 1024)
+}
+
+async function startJava(kafkaFolder: string, plugins: string): Promise<Worker> {
+  const port = String(await freePort())
+  const script = reference('kafka.sh')
+  const { stdout } = await run('bash', [script, 'connect', kafkaFolder, port, plugins], {
+    timeout: 120_000,
+  })
+  const processId = Number(await readFile(`${kafkaFolder}/connect.pid`, 'utf8'))
+  return {
+    url: stdout.trim(),
+    processId,
+    stop: async () => {
+      if (!existsSync(`/proc/${processId}`)) return
+      process.kill(processId, 'SIGTERM')
+      while (existsSync(`/proc/${processId}`)) await delay(20)
+    },
+  }
+}
+
+async function startOurs(data: string, servers: string): Promise<Worker> {
+  const script = fileURLToPath(
+    new URL('../packages/connect/test/peers/worker-process.ts', import.meta.url),
+  )
+  const options = {
+    'bootstrap.servers': servers,
+    data,
+    'group.id': 'ours',
+    'config.storage.topic': 'our-configs',
+    'offset.storage.topic': 'our-offsets',
+    'status.storage.topic': 'our-status',
+    'offset.flush.interval.ms': 10_000,
+  }
+  const child = spawn(process.execPath, [script, JSON.stringify(options)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const [line] = (await once(createInterface({ input: child.stdout }), 'line')) as [string]
+  const { http } = JSON.parse(line) as { http: string }
+  return {
+    url: `http://${http}`,
+    processId: child.pid!,
+    stop: async () => {
+      if (child.exitCode !== null || child.signalCode !== null) return
+      child.kill('SIGTERM')
+      await once(child, 'exit')
+    },
+  }
+}
+
+/** The folder of plugins of the Java worker: MongoDB's connector, by Maven. */
+async function javaPlugins(): Promise<string> {
+  const cache = process.env.REFERENCE_CACHE ?? path.join(homedir(), '.cache/reference')
+  const folder = path.join(cache, 'connect-plugins')
+  if (existsSync(path.join(folder, mongoConnector))) return folder
+  await mkdir(folder, { recursive: true })
+  await run(peer('mvn'), [
+    '-B',
+    '-q',
+    'dependency:copy',
+    '-Dartifact=org.mongodb.kafka:mongo-kafka-connect:2.0.1:jar:all',
+    `-DoutputDirectory=${folder}`,
+  ])
+  return folder
+}
+
+function ratiosOf(ours: RuntimeFigures, java: RuntimeFigures): RuntimeFigures {
+  const ratio = (name: keyof RuntimeFigures): number =>
+    Math.round((ours[name] / java[name]) * 100) / 100
+  return {
+    fileToKafkaPerSecond: ratio('fileToKafkaPerSecond'),
+    kafkaToFilePerSecond: ratio('kafkaToFilePerSecond'),
+    kafkaToMongoPerSecond: ratio('kafkaToMongoPerSecond'),
+    startToFirstRecordMs: ratio('startToFirstRecordMs'),
+    rssMiB: ratio('rssMiB'),
+  }
+}
