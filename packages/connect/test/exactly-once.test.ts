@@ -11,6 +11,7 @@ import {
 } from '../src/index.ts'
 import { resolveConnectOptions } from '../src/options.ts'
 import type { MemoryKafka } from './helpers/memory-kafka.ts'
+import { ScriptedBroker } from './helpers/scripted-broker.ts'
 import { startWorker, type TestWorker } from './helpers/worker.ts'
 
 const fileSource = 'org.apache.kafka.connect.file.FileStreamSourceConnector'
@@ -214,6 +215,39 @@ describe('sources that write by transactions', () => {
     await call('PUT', '/connectors/s/resume')
     await kafka.waitFor('lines', 2)
     assert.deepEqual(valuesOf(kafka, 'lines'), ['a', 'a'])
+  })
+
+  test('the MQTT source acknowledges what is committed, and gets the rest again', async (t) => {
+    const broker = await ScriptedBroker.start(t)
+    const { kafka, create } = await startWorker(t, { ...enabled, ...text })
+    let isFailing = true
+    kafka.onCommit = () => {
+      if (isFailing) throw new Error('no answer')
+    }
+    await create('s', {
+      'connector.class': 'MqttSource',
+      'mqtt.server.uri': broker.url,
+      'mqtt.topics': 'iot-frames',
+      'mqtt.qos': '1',
+      'mqtt.clean.session.enabled': 'false',
+      'mqtt.reconnect.backoff.ms': '1',
+      'kafka.topic': 'frames',
+      'value.converter': 'org.apache.kafka.connect.converters.ByteArrayConverter',
+    })
+    const first = await broker.accept()
+    await broker.acceptSubscription(first)
+    first.publish(1, 'a')
+    // The transaction failed: the source begins anew, and nothing was acknowledged.
+    await first.closed()
+    assert.deepEqual(
+      first.waiting.filter(({ cmd }) => cmd === 'puback'),
+      [],
+    )
+    isFailing = false
+    const second = await broker.accept({ sessionPresent: true })
+    second.publish(1, 'a', { dup: true })
+    assert.equal((await second.next('puback')).messageId, 1)
+    assert.deepEqual(valuesOf(kafka, 'frames'), ['a'])
   })
 
   test('before tasks begin the leader fences those of the generation before, by Java’s names', async (t) => {

@@ -1,5 +1,7 @@
 import { ConnectError } from '../errors.ts'
 import type { ConnectorPlugin } from '../plugin.ts'
+import { folderSink } from './file/folder-sink.ts'
+import { csvFolderSource, jsonFolderSource } from './file/folder-source.ts'
 import { fileSink } from './file/sink.ts'
 import { fileSource } from './file/source.ts'
 import { aivenHttpSink, confluentHttpSink } from './http/sink-plugins.ts'
@@ -19,12 +21,15 @@ export const builtInConnectors: readonly ConnectorPlugin[] = [
   mqttSink,
   prometheusSink,
   fileSink,
+  folderSink,
   jdbcSink,
   aivenHttpSink,
   confluentHttpSink,
   remoteWriteSink,
   mqttSource,
   fileSource,
+  csvFolderSource,
+  jsonFolderSource,
   jdbcSource,
   httpSource,
   webhookSource,

@@ -187,6 +187,17 @@ test('a Java worker and ours answer the same calls with the same status and JSON
     ],
   )
   await both('s', 'RUNNING', 1)
+  const withSource = (options: Record<string, string>): Call => [
+    'POST',
+    '/connectors',
+    { name: 'x', config: { 'connector.class': source, topic: 't', file: 'f', ...options } },
+  ]
+  await compare(
+    withSource({ 'exactly.once.support': 'required' }),
+    withSource({ 'transaction.boundary': 'connector' }),
+    withSource({ 'transaction.boundary': 'sometimes' }),
+    withSource({ 'exactly.once.support': 'perhaps' }),
+  )
   await compare(
     ['GET', '/connectors/s/offsets'],
     ['GET', '/connectors/s'],
