@@ -137,7 +137,7 @@ const sourceFields = {
     'required: the connector is refused where the worker, or what it reads from, gives no exactly-once. requested: it runs in any case.',
     {
       default: 'requested',
-      choices: ['requested', 'required'],
+      choices: ['required', 'requested'],
       isCaseIgnored: true,
       ...exactlyOnceGroup,
     },

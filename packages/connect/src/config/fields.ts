@@ -72,7 +72,12 @@ function build<T>(
     parse: (text) => {
       const parsed = read(options.isCaseIgnored ? text.toLowerCase() : text)
       if (choices.length > 0 && !choices.includes(String(parsed)))
-        throw new ConnectError('CONNECT_CONFIG', `String must be one of: ${choices.join(', ')}`)
+        throw new ConnectError(
+          'CONNECT_CONFIG',
+          options.isCaseIgnored
+            ? `String must be one of (case insensitive): ${choices.join(', ').toUpperCase()}`
+            : `String must be one of: ${choices.join(', ')}`,
+        )
       const wrong = check?.(parsed)
       if (wrong !== undefined) throw new ConnectError('CONNECT_CONFIG', wrong)
       return parsed
