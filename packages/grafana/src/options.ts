@@ -24,6 +24,10 @@ export interface GrafanaOptions {
   connect?: string
   /** Address of the MQTT broker, `mqtt://host:port`. */
   mqtt?: string
+  /** The broker as people reach it, where that is another address: `mqtt://host:port`, `mqtts://…`. */
+  'mqtt.public'?: string
+  /** Whether people need a name and a secret there. */
+  'mqtt.login'?: boolean
   /** Address of the MQTT broker for browsers, `ws://host:port`. */
   mqttWebsocket?: string
   /** The MQTT topic that carries sensor frames. */
@@ -96,6 +100,8 @@ const schema = z.strictObject({
   'kafka.client': z.record(z.string(), z.unknown()).optional(),
   connect: httpUrl.optional(),
   mqtt: z.string().min(1).optional(),
+  'mqtt.public': z.string().min(1).optional(),
+  'mqtt.login': z.union([z.boolean(), z.stringbool()]).optional(),
   mqttWebsocket: z.string().min(1).optional(),
   'mqtt.topic': z.string().min(1).default('iot-frames'),
   zookeeper: z.string().min(1).optional(),

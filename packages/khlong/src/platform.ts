@@ -15,6 +15,7 @@ import { type AddressBook, resolveAddressBook } from './config/address-book.ts'
 import { type PartName, partNames } from './config/part-names.ts'
 import { type Pipeline, partSettings } from './config/pipeline.ts'
 import { ownAccessKey } from './devices/broker-access.ts'
+import { brokerTls } from './devices/broker-place.ts'
 import { addressOf } from './devices/device.ts'
 import { DeviceRegistry } from './devices/device-registry.ts'
 import { countStates, type DeviceStatus, DeviceWatch } from './devices/device-watch.ts'
@@ -146,7 +147,10 @@ export class Platform {
         ? new DeviceRoutes({
             registry: this.#registry,
             statuses: () => this.#devices,
-            broker: (reachedAt) => brokerForDevices(book, reachedAt),
+            broker: async (reachedAt) => ({
+              ...brokerForDevices(book, reachedAt),
+              tls: await brokerTls(options.pipeline),
+            }),
             token: book.token,
           })
         : undefined,

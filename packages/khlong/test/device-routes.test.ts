@@ -21,7 +21,7 @@ async function serve(t: TestContext): Promise<{ url: string; registry: DeviceReg
     deviceRoutes: new DeviceRoutes({
       registry,
       statuses: () => [],
-      broker: (reachedAt) => deviceAddress({ host: '0.0.0.0', port: 2_883 }, reachedAt),
+      broker: async (reachedAt) => deviceAddress({ host: '0.0.0.0', port: 2_883 }, reachedAt),
       token,
     }),
     metrics: async () => '',

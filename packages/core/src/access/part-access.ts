@@ -39,6 +39,8 @@ export interface PartAccess {
   readonly guard: AccessGuard
   readonly store: AccessStore | undefined
   readonly audit: AuditLog | undefined
+  /** Resolves when all changes and logins that happened are in their files. */
+  flush(): Promise<void>
   close(): Promise<void>
 }
 
@@ -91,12 +93,16 @@ export async function openAccess(
     ...guardOptions,
     ...(context.clock ? { clock: context.clock } : {}),
   })
+  const flush = async (): Promise<void> => {
+    await Promise.all([audit?.flush(), logins?.flush()])
+  }
   return {
     guard,
     store,
     audit,
+    flush,
     close: async () => {
-      await Promise.all([audit?.flush(), logins?.flush()])
+      await flush()
       await store?.close()
     },
   }

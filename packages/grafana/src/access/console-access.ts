@@ -111,6 +111,11 @@ export class ConsoleAccess {
     await this.#access.close()
   }
 
+  /** Resolves when all changes and logins that happened can be read. */
+  flushAudit(): Promise<void> {
+    return this.#access.flush()
+  }
+
   get sessionCount(): number {
     return this.#sessions.size
   }

@@ -95,7 +95,7 @@ export function peopleRoutes(app: FastifyInstance, access: ConsoleAccess): void 
     '/-/access/audit',
     forAdministrators,
     async (request): Promise<{ lines: readonly AuditLine[] }> => {
-      await access.audit.flush()
+      await access.flushAudit()
       const beforeMs = Number(request.query.before)
       return {
         lines: await readAudit(store.folder, {

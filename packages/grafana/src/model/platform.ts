@@ -66,7 +66,14 @@ export interface SensorNow {
 export interface ConsoleSetup {
   readonly version: string
   readonly configured: Readonly<Record<string, boolean>>
-  readonly mqtt: { readonly host: string; readonly port: number; readonly topic: string } | null
+  readonly mqtt: {
+    /** 0.0.0.0 and :: are whatever name this machine is reached by. */
+    readonly host: string
+    readonly port: number
+    readonly topic: string
+    readonly isTls: boolean
+    readonly needsLogin: boolean
+  } | null
   readonly mqttWebsocket: string | null
   readonly home: string | null
 }

@@ -250,7 +250,9 @@ export class GrafanaServer extends PartBase {
 
   #setup(): ConsoleSetup {
     const options = this.#options
-    const mqtt = this.#mqtt && URL.canParse(this.#mqtt.url) ? new URL(this.#mqtt.url) : undefined
+    const mqttUrl = options['mqtt.public'] ?? this.#mqtt?.url
+    const mqtt = this.#mqtt && mqttUrl && URL.canParse(mqttUrl) ? new URL(mqttUrl) : undefined
+    const isTls = mqtt?.protocol === 'mqtts:'
     const list = this.#dashboards?.list() ?? []
     const home =
       list.find((one) => one.uid === 'iot') ?? list.find((one) => one.provisioned) ?? list[0]
@@ -263,8 +265,10 @@ export class GrafanaServer extends PartBase {
       mqtt: mqtt
         ? {
             host: mqtt.hostname,
-            port: Number(mqtt.port) || 1883,
+            port: Number(mqtt.port) || (isTls ? 8883 : 1883),
             topic: options['mqtt.topic'],
+            isTls,
+            needsLogin: options['mqtt.login'] ?? false,
           }
         : null,
       mqttWebsocket: options.mqttWebsocket ?? null,

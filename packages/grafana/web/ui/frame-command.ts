@@ -29,29 +29,30 @@ export function frameCommand(
   kind: CommandKind,
   id: string = ownSensor.id,
 ): string {
-  const host = setup?.mqtt?.host ?? '127.0.0.1'
-  const port = setup?.mqtt?.port ?? 1883
-  const topic = setup?.mqtt?.topic ?? 'iot-frames'
+  const { host: listen, port, topic, isTls, needsLogin } = setup?.mqtt ?? unknownMqtt
+  const host = isEverywhere(listen) ? location.hostname : listen
   const values = '"temperature":27.5,"humidity":61,"pressure":1012,"luminosity":18400'
   const json = `{"id":"${id}","name":"${ownSensor.name}","place_id":"${ownSensor.place}","timestamp":'$(date +%s000)',"payload":{${values}}}`
   switch (kind) {
     case 'mosquitto':
-      return `mosquitto_pub -h ${host} -p ${port} -t ${topic} -q 1 -m '${json}'`
+      return `mosquitto_pub -h ${host} -p ${port}${isTls ? ' --cafile ca.crt' : ''}${needsLogin ? ' -u NAME -P SECRET' : ''} -t ${topic} -q 1 -m '${json}'`
     case 'khlong':
-      return `npx khlong mqtt pub --url mqtt://${host}:${port} ${topic} '${json}'`
+      return `npx khlong mqtt pub --url ${isTls ? 'mqtts' : 'mqtt'}://${needsLogin ? 'NAME:SECRET@' : ''}${host}:${port}${isTls ? ' --cafile ca.crt' : ''} ${topic} '${json}'`
     case 'python':
       return [
         'import json, time, paho.mqtt.publish as mqtt',
         `frame = {"id": "${id}", "name": "${ownSensor.name}", "place_id": "${ownSensor.place}",`,
         '  "timestamp": int(time.time() * 1000),',
         '  "payload": {"temperature": 27.5, "humidity": 61, "pressure": 1012, "luminosity": 18400}}',
-        `mqtt.single("${topic}", json.dumps(frame), qos=1, hostname="${host}", port=${port})`,
+        `mqtt.single("${topic}", json.dumps(frame), qos=1, hostname="${host}", port=${port}${
+          needsLogin ? ', auth={"username": "NAME", "password": "SECRET"}' : ''
+        }${isTls ? ', tls={"ca_certs": "ca.crt"}' : ''})`,
       ].join('\n')
     case 'esp32':
       return [
         '// Arduino, library PubSubClient (QoS 0)',
         `client.setServer("${host}", ${port});`,
-        `client.connect("esp32-${id}");`,
+        `client.connect("esp32-${id}"${needsLogin ? ', "NAME", "SECRET"' : ''});`,
         'char frame[256];',
         'snprintf(frame, sizeof frame,',
         `  "{\\"id\\":\\"${id}\\",\\"name\\":\\"${ownSensor.name}\\",\\"place_id\\":\\"${ownSensor.place}\\","`,
@@ -60,4 +61,17 @@ export function frameCommand(
         `client.publish("${topic}", frame);`,
       ].join('\n')
   }
+}
+
+/** As it is until the server has said where the broker is. */
+const unknownMqtt = {
+  host: '127.0.0.1',
+  port: 1883,
+  topic: 'iot-frames',
+  isTls: false,
+  needsLogin: false,
+}
+
+function isEverywhere(host: string): boolean {
+  return host === '0.0.0.0' || host === '[::]'
 }

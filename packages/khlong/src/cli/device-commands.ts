@@ -4,6 +4,7 @@ import { AuditLog } from '@khlong/core/access'
 import type { Command } from 'commander'
 import { type Pipeline, partSettings, readPipeline } from '../config/pipeline.ts'
 import { ownAccessKey } from '../devices/broker-access.ts'
+import { type BrokerPlace, brokerTls } from '../devices/broker-place.ts'
 import type { Device } from '../devices/device.ts'
 import { parseDeviceCsv } from '../devices/device-csv.ts'
 import { DeviceRegistry, type DeviceSecret } from '../devices/device-registry.ts'
@@ -44,7 +45,10 @@ export function addDeviceCommands(program: Command): void {
   const withSketch = (made: Command): Command =>
     made
       .option('--for <kind>', `the sketch: ${sketchKinds.join(', ')}`, 'python')
-      .option('--url <url>', 'where the device finds MQTT, as mqtt://HOST:PORT')
+      .option(
+        '--url <url>',
+        'where the device finds MQTT, as mqtt://HOST:PORT or mqtts://HOST:PORT',
+      )
 
   withSketch(command('add'))
     .description('add a device and print a program with its secret, which is not shown again')
@@ -241,22 +245,29 @@ async function withRegistry(
 async function whereMqttIs(
   pipeline: Pipeline,
   { url }: Pick<SketchFlags, 'url'>,
-): Promise<{ host: string; port: number }> {
+): Promise<BrokerPlace> {
   if (url !== undefined) {
     const given = URL.canParse(url) ? new URL(url) : undefined
-    if (given?.protocol !== 'mqtt:' || given.hostname === '')
-      throw new KhlongError('KHLONG_USAGE', `--url: expected mqtt://HOST:PORT, found ${url}`)
-    return { host: given.hostname, port: Number(given.port || 1883) }
+    const isTls = given?.protocol === 'mqtts:'
+    if (!given || given.hostname === '' || !(isTls || given.protocol === 'mqtt:'))
+      throw new KhlongError(
+        'KHLONG_USAGE',
+        `--url: expected mqtt://HOST:PORT or mqtts://HOST:PORT, found ${url}`,
+      )
+    const tls = isTls ? ((await brokerTls(pipeline)) ?? { authority: undefined }) : undefined
+    return { host: given.hostname, port: Number(given.port || (isTls ? 8883 : 1883)), tls }
   }
   const mqtt = partSettings(pipeline, 'mqtt') || {}
   if (typeof mqtt.url === 'string') return whereMqttIs(pipeline, { url: mqtt.url })
   const state = await findRunningPipeline(pipeline.data)
-  const running =
+  const addresses =
     state.kind === 'running'
-      ? state.snapshot.parts.find(({ name }) => name === 'mqtt')?.addresses.mqtt
+      ? state.snapshot.parts.find(({ name }) => name === 'mqtt')?.addresses
       : undefined
+  const running = addresses?.mqtt ?? addresses?.mqtts
   const written = (mqtt.listen as string | number | undefined) ?? 1883
-  return deviceAddress(parseListen(running ?? written, pipeline.lan ? '0.0.0.0' : '127.0.0.1'))
+  const listen = parseListen(running ?? written, pipeline.lan ? '0.0.0.0' : '127.0.0.1')
+  return { ...deviceAddress(listen), tls: await brokerTls(pipeline) }
 }
 
 function publicDevice({ password: _, ...device }: Device): Omit<Device, 'password'> {

@@ -120,6 +120,6 @@ function publishUrl({ book }: Platform, device: FirstUse['device']): string | un
   const { listen } = mqtt.listeners
   if (listen === undefined) return undefined
   const address = clientAddress(listen)
-  if (address === listen) return `mqtt://${listen}`
-  return device && `mqtt://${device.name}:${device.secret}@${address}`
+  if (address === listen) return `${book.mqttScheme}://${listen}`
+  return device && `${book.mqttScheme}://${device.name}:${device.secret}@${address}`
 }

@@ -39,6 +39,8 @@ export interface AddressBook {
   readonly kafkaLogin: KafkaLogin
   /** How this run's own clients reach Kafka; undefined where there is none. */
   readonly kafka: KafkaAccess | undefined
+  /** How others reach our broker: by TLS where it has a certificate. */
+  readonly mqttScheme: 'mqtt' | 'mqtts'
   /** `KHLONG_…` variables as connector files read them. */
   readonly environment: Readonly<Record<string, string>>
   /** Host names that files of the pipeline use, with what they mean in this run. */
@@ -159,7 +161,9 @@ export async function resolveAddressBook(
   const kafka = kafkaAccess(pipeline, parts.kafka, kafkaLogin)
   const hosts = resolveHosts(pipeline, { parts, platform, mqttLogin })
   const logins = { token: newToken(), mqttLogin, kafkaLogin }
-  return { parts, platform, moved, ...logins, kafka, environment, hosts }
+  const mqtt = partSettings(pipeline, 'mqtt') || {}
+  const mqttScheme = mqtt.certfile === undefined ? 'mqtt' : 'mqtts'
+  return { parts, platform, moved, ...logins, mqttScheme, kafka, environment, hosts }
 }
 
 function checkOneKind(pipeline: Pipeline, listen: unknown): void {

@@ -1,14 +1,13 @@
 import { KhlongError } from '../errors.ts'
+import type { BrokerPlace } from './broker-place.ts'
 import type { Device } from './device.ts'
 import { arduinoSketch, micropythonSketch } from './sketches-for-boards.ts'
 import { nodeSketch, pythonSketch } from './sketches-for-computers.ts'
 
 /** Where a sketch connects to, and as whom. */
-export interface SketchFacts {
+export interface SketchFacts extends BrokerPlace {
   readonly device: Device
   readonly secret: string
-  readonly host: string
-  readonly port: number
 }
 
 /** What a sketch can be made for. */

@@ -7,11 +7,12 @@ import type { SketchFacts } from './sketch.ts'
 const literal = JSON.stringify
 
 /** For an ESP32 in the Arduino IDE, with the library MQTT by Joël Gähwiler. */
-export function arduinoSketch({ device, secret, host, port }: SketchFacts): string {
+export function arduinoSketch({ device, secret, host, port, tls }: SketchFacts): string {
   const { name, id, place, rate = 1 } = device
+  const authority = tls?.authority ?? 'the certificate of the authority, as text'
   return `// ${name}: an ESP32. Library manager: "MQTT" by Joel Gaehwiler. Fill in your Wi-Fi.
 #include <WiFi.h>
-#include <MQTT.h>
+${tls ? '#include <WiFiClientSecure.h>\n' : ''}#include <MQTT.h>
 
 const char WIFI_NAME[] = "your Wi-Fi";
 const char WIFI_PASSWORD[] = "its password";
@@ -22,8 +23,8 @@ const char NAME[] = ${literal(name)};
 const char SECRET[] = ${literal(secret)};
 const char ID[] = ${literal(id)};
 const char PLACE[] = ${literal(place)};
-
-WiFiClient network;
+${tls ? `const char AUTHORITY[] = R"(${authority}\n)";\n` : ''}
+${tls ? 'WiFiClientSecure' : 'WiFiClient'} network;
 MQTTClient client(1024);
 String boot;
 String answer;
@@ -74,7 +75,7 @@ void setup() {
   randomSeed(esp_random());
   boot = String((unsigned long)esp_random(), HEX);
   WiFi.begin(WIFI_NAME, WIFI_PASSWORD);
-  client.begin(HOST, PORT, network);
+${tls ? '  network.setCACert(AUTHORITY);\n' : ''}  client.begin(HOST, PORT, network);
   client.onMessage(onMessage);
   connect();
 }
@@ -97,10 +98,12 @@ void loop() {
 }
 
 /** For MicroPython with umqtt.simple. */
-export function micropythonSketch({ device, secret, host, port }: SketchFacts): string {
+export function micropythonSketch({ device, secret, host, port, tls }: SketchFacts): string {
   const { name, id, place, rate = 1 } = device
+  // Boards read certificates in DER: what stands between the lines of PEM.
+  const authority = (tls?.authority ?? '').replaceAll(/-----.*-----|\s/g, '')
   return `# ${name}: MicroPython. Save as main.py; mpremote mip install umqtt.simple. Fill in your Wi-Fi.
-import json, network, os, random, time
+import ${tls ? 'binascii, ' : ''}json, network, os, random, ${tls ? 'ssl, ' : ''}time
 from umqtt.simple import MQTTClient
 
 WIFI_NAME, WIFI_PASSWORD = "your Wi-Fi", "its password"
@@ -109,7 +112,7 @@ HOST, PORT = ${literal(host)}, ${port}
 NAME, SECRET = ${literal(name)}, ${literal(secret)}
 ID, PLACE = ${literal(id)}, ${literal(place)}
 COMMANDS = "devices/%s/commands" % NAME
-
+${tls ? `AUTHORITY = "${authority}"${authority === '' ? '  # the certificate of the authority, DER in base64' : ''}\n` : ''}
 
 def measure():
     # Put your sensor here.
@@ -144,7 +147,7 @@ done = []
 
 wifi = network.WLAN(network.STA_IF)
 wifi.active(True)
-client = MQTTClient(NAME, HOST, port=PORT, user=NAME, password=SECRET, keepalive=60)
+${tls ? 'tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)\ntls.verify_mode = ssl.CERT_REQUIRED\ntls.load_verify_locations(cadata=binascii.a2b_base64(AUTHORITY))\n' : ''}client = MQTTClient(NAME, HOST, port=PORT, user=NAME, password=SECRET, keepalive=60${tls ? ', ssl=tls' : ''})
 client.set_callback(on_message)
 boot = "".join("%02x" % byte for byte in os.urandom(6))
 seq = 0

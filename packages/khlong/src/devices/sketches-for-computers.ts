@@ -5,16 +5,17 @@ import type { SketchFacts } from './sketch.ts'
 const literal = JSON.stringify
 
 /** For Python 3 with paho-mqtt 2. */
-export function pythonSketch({ device, secret, host, port }: SketchFacts): string {
+export function pythonSketch({ device, secret, host, port, tls }: SketchFacts): string {
   const { name, id, place, rate = 1 } = device
+  const authority = tls?.authority
   return `# ${name}: pip install paho-mqtt, then python ${name}.py
-import json, random, time
+import json, random, ${tls ? 'ssl, ' : ''}time
 import paho.mqtt.client as mqtt
 
 HOST, PORT = ${literal(host)}, ${port}
 NAME, SECRET = ${literal(name)}, ${literal(secret)}
 ID, PLACE = ${literal(id)}, ${literal(place)}
-
+${authority === undefined ? '' : `AUTHORITY = """${authority}"""\n`}
 
 def measure():
     # Put your sensor here.
@@ -52,7 +53,7 @@ def on_message(client, userdata, message):
 done = []
 client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=NAME, clean_session=False)
 client.username_pw_set(NAME, SECRET)
-client.on_connect = on_connect
+${tls ? `client.tls_set_context(ssl.create_default_context(${authority === undefined ? '' : 'cadata=AUTHORITY'}))\n` : ''}client.on_connect = on_connect
 client.on_message = on_message
 client.max_queued_messages_set(1000)
 client.connect_async(HOST, PORT)
@@ -75,20 +76,21 @@ while True:
 }
 
 /** For Node 20 and newer with MQTT.js 5. */
-export function nodeSketch({ device, secret, host, port }: SketchFacts): string {
+export function nodeSketch({ device, secret, host, port, tls }: SketchFacts): string {
   const { name, id, place, rate = 1 } = device
+  const authority = tls?.authority
   return `// ${name}: npm install mqtt, then node ${name}.mjs
 import { randomBytes } from 'node:crypto'
 import mqtt from 'mqtt'
 
 const name = ${literal(name)}
-const client = mqtt.connect(${literal(`mqtt://${host}:${port}`)}, {
+const client = mqtt.connect(${literal(`${tls ? 'mqtts' : 'mqtt'}://${host}:${port}`)}, {
   clientId: name,
   username: name,
   password: ${literal(secret)},
   clean: false,
   reconnectOnConnackError: true,
-})
+${authority === undefined ? '' : `  ca: \`${authority}\`,\n`}})
 const between = (low, high) => Math.round((low + Math.random() * (high - low)) * 10) / 10
 
 function measure() {

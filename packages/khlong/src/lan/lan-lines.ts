@@ -27,8 +27,8 @@ export async function networkLines(book: AddressBook, colour: boolean): Promise<
     return urls
   }
   const [consoleUrl] = give('console', 'http://', 'grafana')
-  give('MQTT', 'mqtt://', 'mqtt')
-  give('WebSocket', 'ws://', 'mqtt', 'websocket')
+  give('MQTT', `${book.mqttScheme}://`, 'mqtt')
+  give('WebSocket', book.mqttScheme === 'mqtts' ? 'wss://' : 'ws://', 'mqtt', 'websocket')
   if (lines.length === 0) return ['On the network: nothing, this machine has no address there']
   return ['On the network:', ...lines, ...(consoleUrl ? await qrLines(consoleUrl, colour) : [])]
 }

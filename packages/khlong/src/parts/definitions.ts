@@ -1,9 +1,6 @@
 import path from 'node:path'
-import { parseListen } from '@khlong/core'
-import { isLoopback } from '@khlong/core/access'
-import type { AddressBook } from '../config/address-book.ts'
-import { clientAddress } from '../config/part-address.ts'
 import type { PartName } from '../config/part-names.ts'
+import { partSettings } from '../config/pipeline.ts'
 import { brokerAccess } from '../devices/broker-access.ts'
 import type { PartDefinition, WiringContext } from './definition.ts'
 
@@ -108,8 +105,6 @@ export const partDefinitions: readonly PartDefinition[] = [
     after: [],
     settings: ({ dashboards, ...written }, context) => {
       const { environment, platform, parts, token } = context.book
-      // The console shows addresses that people can use, so it gets the public ones.
-      const mqtt = parts.mqtt.kind === 'embedded' ? parts.mqtt.listeners : undefined
       return {
         ...written,
         ...context.listeners,
@@ -120,8 +115,8 @@ export const partDefinitions: readonly PartDefinition[] = [
         ...given('kafka', environment.KHLONG_KAFKA_BOOTSTRAP_SERVERS),
         ...(context.book.kafka === undefined ? {} : { 'kafka.client': context.book.kafka }),
         ...given('connect', environment.KHLONG_CONNECT_URL),
-        ...given('mqtt', consoleMqttUrl(context.book)),
-        ...given('mqttWebsocket', mqtt?.websocket && `ws://${mqtt.websocket}`),
+        ...given('mqtt', environment.KHLONG_MQTT_URL),
+        ...shownMqtt(context),
         ...given('zookeeper', environment.KHLONG_ZOOKEEPER_CONNECT),
         platform: `http://${platform}`,
         'platform.token': token,
@@ -199,14 +194,19 @@ function accessOf(
   }
 }
 
-/** MQTT as the console connects to it and shows it, without its login: by the public port where that can be. */
-function consoleMqttUrl({ parts, environment, mqttLogin }: AddressBook): string | undefined {
-  const listen = parts.mqtt.kind === 'embedded' ? parts.mqtt.listeners.listen : undefined
-  const address = listen === undefined ? undefined : clientAddress(listen)
-  // The pipeline's own login counts only from this machine's loopback.
-  if (address === undefined || !isLoopback(parseListen(address).host))
-    return environment.KHLONG_MQTT_URL
-  return `mqtt://${mqttLogin.username}:${mqttLogin.password}@${address}`
+/** MQTT as people reach it, for the console to show: it connects as the pipeline's own clients do. */
+function shownMqtt({ pipeline, book }: WiringContext): Record<string, string | boolean> {
+  const { mqtt } = book.parts
+  const { listen, websocket } = mqtt.kind === 'embedded' ? mqtt.listeners : {}
+  const written = partSettings(pipeline, 'mqtt') || {}
+  const listeners = mqtt.kind === 'embedded' ? mqtt.listeners : {}
+  const access = { ...brokerAccess(written, listeners, pipeline.data), ...written }
+  const webSocketScheme = book.mqttScheme === 'mqtts' ? 'wss' : 'ws'
+  return {
+    ...given('mqtt.public', listen && `${book.mqttScheme}://${listen}`),
+    ...given('mqttWebsocket', websocket && `${webSocketScheme}://${websocket}`),
+    'mqtt.login': access.password_file !== undefined && access.allow_anonymous !== true,
+  }
 }
 
 /** One key with its value, or none where there is no value. */

@@ -1,6 +1,7 @@
 import type http from 'node:http'
-import { describeError, type ListenAddress } from '@khlong/core'
+import { describeError } from '@khlong/core'
 import { isEqualSecret } from '@khlong/core/access'
+import type { BrokerPlace } from '../devices/broker-place.ts'
 import type { DeviceGiven } from '../devices/device.ts'
 import { parseDeviceCsv } from '../devices/device-csv.ts'
 import type { DeviceRegistry, DeviceSecret } from '../devices/device-registry.ts'
@@ -24,7 +25,7 @@ export interface DeviceRoutesOptions {
   /** How each device is doing. */
   statuses(): readonly DeviceStatus[]
   /** Where a device finds the broker, told for somebody who reached this machine at an address. */
-  broker(reachedAt: string | undefined): ListenAddress
+  broker(reachedAt: string | undefined): Promise<BrokerPlace>
   /** What this run's own clients show as `Authorization: Bearer`; they have asked who their user is. */
   token: string
 }
@@ -76,10 +77,13 @@ export class DeviceRoutes {
           const secrets = added.map(({ device, secret }) => ({ name: device.name, secret }))
           return { status: 201, body: { added: secrets } }
         }
-        return { status: 201, body: this.#shown(await registry.add(deviceOf(body)), reachedAt) }
+        return {
+          status: 201,
+          body: await this.#shown(await registry.add(deviceOf(body)), reachedAt),
+        }
       }
       case 'POST rotate':
-        return { status: 200, body: this.#shown(await registry.rotate(name!), reachedAt) }
+        return { status: 200, body: await this.#shown(await registry.rotate(name!), reachedAt) }
       case 'POST revoke':
         await registry.revoke(name!)
         return { status: 200, body: { name } }
@@ -92,10 +96,10 @@ export class DeviceRoutes {
   }
 
   /** A device with what is shown once. */
-  #shown({ device, secret }: DeviceSecret, reachedAt: string | undefined): object {
+  async #shown({ device, secret }: DeviceSecret, reachedAt: string | undefined): Promise<object> {
     const { password: _, ...known } = device
-    const { host, port } = this.#options.broker(reachedAt)
-    return { ...known, secret, sketches: makeSketches({ device, secret, host, port }) }
+    const place = await this.#options.broker(reachedAt)
+    return { ...known, secret, sketches: makeSketches({ device, secret, ...place }) }
   }
 }
 

@@ -47,7 +47,7 @@ export interface Snapshot {
 
 /** The listener that is named as the part's protocol, not one that is for other parts only. */
 function mainAddress({ name, addresses }: PartState): string | undefined {
-  return addresses[name] || addresses.http || undefined
+  return addresses[name] || addresses[`${name}s`] || addresses.http || undefined
 }
 
 interface ExternalPart {

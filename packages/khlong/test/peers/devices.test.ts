@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { symlink, writeFile } from 'node:fs/promises'
+import { readFile, symlink, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -10,6 +10,7 @@ import { eventually, temporaryFolder } from '@khlong/core/testing'
 import { MongoClient } from 'mongodb'
 import { peer } from '../../../../tools/peers.ts'
 import { PipelineProcess } from '../../../../tools/pipeline-process.ts'
+import type { BrokerTls } from '../../src/devices/broker-place.ts'
 import { DeviceRegistry } from '../../src/devices/device-registry.ts'
 import { makeSketch, type SketchKind } from '../../src/devices/sketch.ts'
 
@@ -100,6 +101,73 @@ test('a printed sketch for Python and for Node works unchanged, and a revoked de
   assert.equal(await pipeline.stop(), 0, pipeline.output)
 })
 
+test('with a certificate of khlong cert the printed sketches trust it and work unchanged, and the console goes on', async (t) => {
+  const folder = await temporaryFolder(t)
+  const certs = path.join(folder, 'certs')
+  await run(process.execPath, [main, 'cert', 'server', '--host', '127.0.0.1', '--dir', certs])
+  const pipeline = await PipelineProcess.create({
+    folder,
+    set: [
+      'sensors=false',
+      `mqtt.certfile=${path.join(certs, 'server.crt')}`,
+      `mqtt.keyfile=${path.join(certs, 'server.key')}`,
+    ],
+  })
+  t.after(() => pipeline.kill())
+  await pipeline.start()
+  const { ports } = pipeline
+  await eventually(() => {
+    const { output } = pipeline
+    assert.match(output, new RegExp(`^mqtt +ready +127\\.0\\.0\\.1:${ports.mqtt} `, 'm'))
+    assert.match(output, new RegExp(`--url mqtts://127\\.0\\.0\\.1:${ports.mqtt}\n`))
+  })
+  const address = `http://127.0.0.1:${ports.grafana}/-/`
+  const post = async (route: string, body: object): Promise<Record<string, unknown>> => {
+    const answer = await fetch(`${address}${route}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(body),
+    })
+    const json = (await answer.json()) as Record<string, unknown>
+    assert.ok(answer.ok, `${route}: ${JSON.stringify(json)}`)
+    return json
+  }
+  await symlink(modules, path.join(folder, 'node_modules'))
+  for (const [name, kind, command] of [
+    ['a.py', 'python', peer('python')],
+    ['b.mjs', 'node', process.execPath],
+  ] as const) {
+    const { sketches } = await post('devices', { name: name.slice(0, 1), place: '1' })
+    const file = path.join(folder, name)
+    await writeFile(file, (sketches as Record<SketchKind, string>)[kind])
+    runSketch(t, command, file)
+  }
+  const setup = (await (await fetch(`${address}setup`)).json()) as { mqtt: object }
+  assert.deepEqual(setup.mqtt, {
+    ...{ host: '127.0.0.1', port: ports.mqtt, topic: 'iot-frames' },
+    ...{ isTls: true, needsLogin: false },
+  })
+  const frame = (id: string): string =>
+    JSON.stringify({
+      ...{ id, name: id, place_id: '1' },
+      payload: { temperature: 21, humidity: 40, pressure: 1_013, luminosity: 300 },
+    })
+  await post('mqtt/publish', { topic: 'iot-frames', payload: frame('console') })
+  const url = `mqtts://127.0.0.1:${ports.mqtt}`
+  const trust = ['--cafile', path.join(certs, 'ca.crt')]
+  const publish = (...args: string[]): Promise<unknown> =>
+    run(process.execPath, [main, 'mqtt', 'pub', '--url', url, 'iot-frames', frame('cli'), ...args])
+  await publish(...trust)
+  await assert.rejects(publish(), /certificate/)
+  const client = await MongoClient.connect(`mongodb://127.0.0.1:${ports.mongodb}`)
+  t.after(() => client.close())
+  await eventually(async () => {
+    const ids = (await client.db('iot').collection('iot_frames').distinct('id')) as string[]
+    assert.deepEqual(ids.toSorted(), ['a', 'b', 'cli', 'console'], pipeline.output)
+  }, 30_000)
+  assert.equal(await pipeline.stop(), 0, pipeline.output)
+})
+
 test('sketches for boards are right in their syntax: no board runs them here', async (t) => {
   const folder = await temporaryFolder(t)
   const { device, secret } = await new DeviceRegistry(folder).add({
@@ -107,17 +175,22 @@ test('sketches for boards are right in their syntax: no board runs them here', a
     place: 'เรือนเพาะชำ 1',
     rate: 0.2,
   })
-  const write = async (name: string, kind: SketchKind): Promise<string> => {
+  const write = async (name: string, kind: SketchKind, tls?: BrokerTls): Promise<string> => {
     const file = path.join(folder, name)
-    await writeFile(file, makeSketch(kind, { device, secret, host: '192.0.2.1', port: 1883 }))
+    await writeFile(file, makeSketch(kind, { device, secret, host: '192.0.2.1', port: 1883, tls }))
     return file
   }
-  await run(peer('python'), ['-m', 'py_compile', await write('board.py', 'micropython')])
   await writeFile(path.join(folder, 'WiFi.h'), wifiStub)
+  await writeFile(path.join(folder, 'WiFiClientSecure.h'), secureStub)
   await writeFile(path.join(folder, 'MQTT.h'), mqttStub)
-  const sketch = await write('board.ino', 'esp32')
-  const options = ['-std=c++17', '-fsyntax-only', '-Wall', '-Wextra', '-Werror', '-x', 'c++']
-  await run('g++', [...options, '-I', folder, sketch])
+  await run(process.execPath, [main, 'cert', 'server', '--dir', folder])
+  const authority = (await readFile(path.join(folder, 'ca.crt'), 'utf8')).trim()
+  for (const tls of [undefined, { authority: undefined }, { authority }]) {
+    await run(peer('python'), ['-m', 'py_compile', await write('board.py', 'micropython', tls)])
+    const sketch = await write('board.ino', 'esp32', tls)
+    const options = ['-std=c++17', '-fsyntax-only', '-Wall', '-Wextra', '-Werror', '-x', 'c++']
+    await run('g++', [...options, '-I', folder, sketch])
+  }
 })
 
 // What the sketch uses of the ESP32's Arduino core and of the library, as they declare it.
@@ -137,6 +210,11 @@ struct WiFiLink { int status(); void begin(const char *, const char *); }; exter
 struct Client {}; struct WiFiClient : Client {};
 long random(long, long); void randomSeed(unsigned long); uint32_t esp_random();
 unsigned long millis(); void delay(unsigned long);
+`
+const secureStub = `
+#pragma once
+#include "WiFi.h"
+struct WiFiClientSecure : WiFiClient { void setCACert(const char *rootCA); };
 `
 const mqttStub = `
 #pragma once
