@@ -73,7 +73,7 @@ export class AuditLog {
   /** Adds an entry; it is on its way to the disk when this returns. */
   add(entry: Omit<AuditEntry, 'atMs' | 'part'>): void {
     const line = `${JSON.stringify({
-      atMs: this.#clock.nowMs(),
+      atMs: momentOf(this.#clock.nowMs()),
       part: this.#part,
       ...entry,
       who: entry.who.slice(0, textMax),
@@ -135,6 +135,14 @@ export class AuditLog {
     await rename(this.#file, aside(1)).catch(ignoreMissing)
     this.#bytes = 0
   }
+}
+
+let latestMs = 0
+
+/** A moment of its own for each entry of this process, so that those of one millisecond keep their order. */
+function momentOf(nowMs: number): number {
+  latestMs = Math.floor(latestMs) === nowMs ? latestMs + 0.001 : nowMs
+  return latestMs
 }
 
 /**

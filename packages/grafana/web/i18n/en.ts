@@ -270,6 +270,9 @@ const enPlaces = {
   fact_viewers: 'viewers',
   fact_dashboards: 'dashboards',
   fact_disk: 'disk',
+  fact_refused: 'logins refused',
+  fact_denied: 'publishes denied',
+  fact_dropped: 'dropped',
   // sensors
   sensorLive: 'live',
   sensorLate: 'late',
