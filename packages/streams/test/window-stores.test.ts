@@ -89,12 +89,12 @@ describe('the store of what waits for a partner', () => {
 
   it('orders by time, right before left, then by key, also after a restart', () => {
     const store = open()
-    store.add('b', 5, true, 'one', 9)
-    store.add('a', 5, true, 'two', 9)
-    store.add('z', 5, false, 7, 9)
-    store.add('a', 4, true, 'three', 9)
-    store.add('a', 5, true, 'four', 9)
-    store.add('gone', 1, true, 'gone', 9)
+    store.add('b', 5, true, 'one')
+    store.add('a', 5, true, 'two')
+    store.add('z', 5, false, 7)
+    store.add('a', 4, true, 'three')
+    store.add('a', 5, true, 'four')
+    store.add('gone', 1, true, 'gone')
     store.remove('gone', 1, true, 9)
     const expected = [
       ['a', 4, true, ['three']],

@@ -15,6 +15,7 @@ import { prepareTopics } from '../runtime/internal-topics.ts'
 import type { RestoreProgress } from '../runtime/restore.ts'
 import { newTaskCounts, type TaskCounts } from '../runtime/task.ts'
 import { KeyValueStore, type ReadOnlyKeyValueStore } from '../state/key-value-store.ts'
+import { type ReadOnlySessionStore, SessionStore } from '../state/session-store.ts'
 import { StateFolder } from '../state/state-folder.ts'
 import type { StateStore } from '../state/state-store.ts'
 import { type ReadOnlyWindowStore, WindowStore } from '../state/window-store.ts'
@@ -64,6 +65,7 @@ export class KafkaStreams implements AsyncDisposable {
   #running: Promise<void> | undefined
   #starting: Promise<void> | undefined
   #closing: (() => Promise<void>)[] = []
+  #globals: GlobalTables | undefined
   /** What ended the reading of global tables. */
   #globalFailure: unknown
 
@@ -132,7 +134,14 @@ export class KafkaStreams implements AsyncDisposable {
     return this.#stores(name).filter((store) => store instanceof WindowStore)
   }
 
+  /** A session store of the tasks that run here. */
+  sessionStores<K, V>(name: string): ReadOnlySessionStore<K, V>[] {
+    return this.#stores(name).filter((store) => store instanceof SessionStore)
+  }
+
   #stores(name: string): StateStore[] {
+    const globalStore = this.#globals?.stores.get(name)
+    if (globalStore) return [globalStore]
     return (this.#session?.thread.tasks ?? []).flatMap((task) => {
       const held = task.stores.get(name)
       return held ? [held.store] : []
@@ -174,6 +183,7 @@ export class KafkaStreams implements AsyncDisposable {
       },
     })
     if (globals) this.#closing.push(() => globals.close())
+    this.#globals = globals
     const openSession = (): StreamSession =>
       new StreamSession({
         ...ports,

@@ -40,7 +40,12 @@ export class CogroupedKStream<K, A> {
     this.#members = { graph, list }
   }
 
-  /** Adds a stream with its aggregator. */
+  /**
+   * Adds a stream with its aggregator.
+   *
+   * @example
+   * cogrouped.cogroup(payments.groupByKey(), (_id, payment, sum) => sum - payment.amount)
+   */
   cogroup<V>(
     grouped: Group<K, V>,
     aggregator: (key: K, value: V, aggregate: A) => A,
@@ -50,7 +55,12 @@ export class CogroupedKStream<K, A> {
     return new CogroupedKStream<K, A>(graph, [...list, member])
   }
 
-  /** Aggregates the values of all streams; a key's aggregate begins as `initializer()`. */
+  /**
+   * Aggregates the values of all streams; a key's aggregate begins as `initializer()`.
+   *
+   * @example
+   * cogrouped.aggregate(() => 0, { storeName: 'balances', valueSerde: serdes.double })
+   */
   aggregate(initializer: () => A, materialized: Materialized<K, A> = {}): KTable<K, A> {
     const { graph } = this.#members
     const { keySerde, valueSerde, storeName } = materialized
@@ -76,7 +86,12 @@ export class CogroupedKStream<K, A> {
     })
   }
 
-  /** The same by windows of time, or by sessions. */
+  /**
+   * The same by windows of time, or by sessions.
+   *
+   * @example
+   * cogrouped.windowedBy(TimeWindows.ofSizeWithNoGrace(hours(1))).aggregate(() => 0)
+   */
   windowedBy(windows: TimeWindows | SlidingWindows): TimeWindowedCogroupedKStream<K, A>
   windowedBy(windows: SessionWindows): SessionWindowedCogroupedKStream<K, A>
   windowedBy(

@@ -27,7 +27,12 @@ export class KGroupedTable<K, V> {
     this.#parts = parts
   }
 
-  /** How many of the table's keys each group has. */
+  /**
+   * How many of the table's keys each group has.
+   *
+   * @example
+   * sensors.groupBy((id, sensor) => [sensor.room, id], grouped).count()
+   */
   count(materialized: Materialized<K, number> = {}): KTable<K, number> {
     const remove: Remove = (_key, _value, count) => (count as number) - 1
     const kept = { valueSerde: longSerde, ...materialized }
@@ -53,6 +58,9 @@ export class KGroupedTable<K, V> {
   /**
    * Keeps an aggregate of each group, which begins as `initializer()`: `adder` puts a new value in,
    * `subtractor` takes an old one out. Null deletes it.
+   *
+   * @example
+   * grouped.aggregate(() => 0, (_room, watts, sum) => sum + watts, (_room, watts, sum) => sum - watts)
    */
   aggregate<A>(
     initializer: () => A,

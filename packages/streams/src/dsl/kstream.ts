@@ -13,8 +13,7 @@ import {
   peekProcessor,
   selectKeyProcessor,
 } from '../processors/stateless.ts'
-import { type TableView, tableSourceProcessor } from '../processors/table.ts'
-import { streamTableJoinProcessor } from '../processors/table-join.ts'
+import { tableSourceProcessor } from '../processors/table.ts'
 import type { Serde } from '../serdes/serde.ts'
 import type { ProcessorSupplier } from '../topology/processor-node.ts'
 import type { StreamPartitioner, TopicNameExtractor } from '../topology/topology.ts'
@@ -33,7 +32,8 @@ import type {
   StreamJoined,
 } from './options.ts'
 import { type Printed, printAction } from './printed.ts'
-import { addStreamJoin, type JoinedStream, repartitionForJoin } from './stream-join.ts'
+import { addStreamJoin, type JoinedStream } from './stream-join.ts'
+import { addLookup, addTableJoin } from './table-lookup.ts'
 
 /** A pair of key and value, as `map` and `flatMap` give it. */
 export type KeyValue<K, V> = readonly [key: K, value: V]
@@ -64,7 +64,12 @@ export class KStream<K, V> {
     this.#rekeyed = parts.rekeyed
   }
 
-  /** Keeps the records for which `predicate` holds. */
+  /**
+   * Keeps the records for which `predicate` holds; a predicate that narrows the type narrows the stream.
+   *
+   * @example
+   * frames.filter((_key, frame) => frame.celsius > 30)
+   */
   filter<W extends V>(predicate: (key: K, value: V) => value is V & W, named?: Named): KStream<K, W>
   filter(predicate: (key: K, value: V) => boolean, named?: Named): KStream<K, V>
   filter(predicate: (key: K, value: V) => boolean, named: Named = {}): KStream<K, V> {
@@ -72,19 +77,34 @@ export class KStream<K, V> {
     return this.#then('KSTREAM-FILTER-', named, work)
   }
 
-  /** Keeps the records for which `predicate` does not hold. */
+  /**
+   * Keeps the records for which `predicate` does not hold.
+   *
+   * @example
+   * frames.filterNot((_key, frame) => frame.isTest)
+   */
   filterNot(predicate: (key: K, value: V) => boolean, named: Named = {}): KStream<K, V> {
     const work = filterProcessor(predicate as Unknown<boolean>, true)
     return this.#then('KSTREAM-FILTER-', named, work)
   }
 
-  /** Makes one record of each. A key-based operation that follows repartitions. */
+  /**
+   * Makes one record of each. A key-based operation that follows repartitions.
+   *
+   * @example
+   * frames.map((_key, frame) => [frame.place, frame.celsius])
+   */
   map<KR, VR>(mapper: (key: K, value: V) => KeyValue<KR, VR>, named: Named = {}): KStream<KR, VR> {
     const node = this.#add('KSTREAM-MAP-', named, mapProcessor(mapper as Unknown<KeyValue<KR, VR>>))
     return this.#rekeyedStream(node)
   }
 
-  /** Gives each record another value. */
+  /**
+   * Gives each record another value.
+   *
+   * @example
+   * frames.mapValues((frame) => frame.celsius * 1.8 + 32)
+   */
   mapValues<VR>(mapper: (value: V, key: K) => VR, named: Named = {}): KStream<K, VR> {
     const work = mapValuesProcessor(mapper as (value: unknown, key: unknown) => unknown)
     return this.#withValues(this.#add('KSTREAM-MAPVALUES-', named, work))
@@ -105,13 +125,24 @@ export class KStream<K, V> {
     return this.#withValues(this.#add('KSTREAM-MAPVALUES-', named, work))
   }
 
-  /** Gives each record another key. A key-based operation that follows repartitions. */
+  /**
+   * Gives each record another key. A key-based operation that follows repartitions.
+   *
+   * @example
+   * frames.selectKey((_key, frame) => frame.place)
+   */
   selectKey<KR>(mapper: (key: K, value: V) => KR, named: Named = {}): KStream<KR, V> {
     const work = selectKeyProcessor(mapper as Unknown<unknown>)
-    return this.#withKey(this.#add('KSTREAM-KEY-SELECT-', named, work))
+    const node = this.#add('KSTREAM-KEY-SELECT-', named, work)
+    return this.#next<KR, V>(node, { valueSerde: this.#valueSerde, rekeyed: true })
   }
 
-  /** Makes any number of records of each. */
+  /**
+   * Makes any number of records of each. A key-based operation that follows repartitions.
+   *
+   * @example
+   * batches.flatMap((_key, batch) => batch.frames.map((frame) => [frame.id, frame] as const))
+   */
   flatMap<KR, VR>(
     mapper: (key: K, value: V) => Iterable<KeyValue<KR, VR>>,
     named: Named = {},
@@ -120,7 +151,12 @@ export class KStream<K, V> {
     return this.#rekeyedStream(this.#add('KSTREAM-FLATMAP-', named, work))
   }
 
-  /** Makes any number of values of each, under the same key. */
+  /**
+   * Makes any number of values of each, under the same key.
+   *
+   * @example
+   * lines.flatMapValues((line) => line.split(' '))
+   */
   flatMapValues<VR>(mapper: (value: V, key: K) => Iterable<VR>, named: Named = {}): KStream<K, VR> {
     const work = flatMapValuesProcessor(
       mapper as (value: unknown, key: unknown) => Iterable<unknown>,
@@ -128,12 +164,22 @@ export class KStream<K, V> {
     return this.#withValues(this.#add('KSTREAM-FLATMAPVALUES-', named, work))
   }
 
-  /** Lets a function look at each record on its way. */
+  /**
+   * Lets a function look at each record on its way.
+   *
+   * @example
+   * frames.peek((key) => seen.add(key))
+   */
   peek(action: (key: K, value: V) => void, named: Named = {}): KStream<K, V> {
     return this.#then('KSTREAM-PEEK-', named, peekProcessor(action as Unknown<void>, true))
   }
 
-  /** Gives each record to a function; nothing follows. */
+  /**
+   * Gives each record to a function; nothing follows.
+   *
+   * @example
+   * alarms.foreach((key, alarm) => pager.ring(key, alarm.text))
+   */
   foreach(action: (key: K, value: V) => void, named: Named = {}): void {
     this.#add('KSTREAM-FOREACH-', named, peekProcessor(action as Unknown<void>, false))
   }
@@ -149,17 +195,16 @@ export class KStream<K, V> {
     this.#add('KSTREAM-PRINTER-', printed, work)
   }
 
-  /** The records of both streams. There is no order between them. */
+  /**
+   * The records of both streams. There is no order between them.
+   *
+   * @example
+   * indoors.merge(outdoors).to('everywhere', produced)
+   */
   merge(other: KStream<K, V>, named: Named = {}): KStream<K, V> {
     const node = this.#graph.name(named.name, 'KSTREAM-MERGE-')
     this.#graph.topology.addNode(node, passProcessor, [this.#node, other.#node])
-    return new KStream<K, V>({
-      graph: this.#graph,
-      node,
-      keySerde: undefined,
-      valueSerde: undefined,
-      rekeyed: this.#rekeyed || other.#rekeyed,
-    })
+    return this.#next<K, V>(node, { rekeyed: this.#rekeyed || other.#rekeyed })
   }
 
   /**
@@ -187,7 +232,12 @@ export class KStream<K, V> {
     >
   }
 
-  /** Splits the stream by predicates, named by Java's rules; the last stream is what no predicate took. */
+  /**
+   * Splits the stream by predicates, named by Java's rules; the last stream is what no predicate took.
+   *
+   * @example
+   * const [hot, rest] = frames.branch([(_key, frame) => frame.celsius > 30])
+   */
   branch(
     predicates: readonly ((key: K, value: V) => boolean)[],
     named: Named = {},
@@ -196,7 +246,12 @@ export class KStream<K, V> {
     return this.#split(named, branches, { name: undefined })
   }
 
-  /** Sends the stream through a topic of its own and reads it from there. */
+  /**
+   * Sends the stream through a topic of its own and reads it from there.
+   *
+   * @example
+   * frames.selectKey((_key, frame) => frame.place).repartition({ name: 'by-place', numberOfPartitions: 12 })
+   */
   repartition(options: Repartitioned<K, V> = {}): KStream<K, V> {
     const keySerde = options.keySerde ?? this.#keySerde
     const valueSerde = options.valueSerde ?? this.#valueSerde
@@ -210,10 +265,16 @@ export class KStream<K, V> {
       partitions: options.numberOfPartitions,
       partitioner: options.partitioner,
     })
-    return new KStream<K, V>({ graph: this.#graph, node, keySerde, valueSerde, rekeyed: false })
+    return this.#next<K, V>(node, { keySerde, valueSerde, rekeyed: false })
   }
 
-  /** Writes the records to a topic, or to the one that a function names. */
+  /**
+   * Writes the records to a topic, or to the one that a function names, which must exist.
+   *
+   * @example
+   * frames.to('frames-of-today', { keySerde: serdes.string, valueSerde: serdes.json<Frame>() })
+   * frames.to((_key, frame) => `frames-${frame.kind}`)
+   */
   to(topic: string | TopicNameExtractor<K, V>, produced: Produced<K, V> = {}): void {
     this.#graph.topology.addSink({
       name: this.#graph.name(produced.name, 'KSTREAM-SINK-'),
@@ -225,7 +286,12 @@ export class KStream<K, V> {
     })
   }
 
-  /** Groups by the key that the records have. */
+  /**
+   * Groups by the key that the records have.
+   *
+   * @example
+   * frames.groupByKey().count()
+   */
   groupByKey(grouped: Grouped<K, V> = {}): KGroupedStream<K, V> {
     return new KGroupedStream<K, V>({
       graph: this.#graph,
@@ -237,7 +303,12 @@ export class KStream<K, V> {
     })
   }
 
-  /** Groups by another key. */
+  /**
+   * Groups by another key; the records go through a topic, so that those of one key meet.
+   *
+   * @example
+   * frames.groupBy((_key, frame) => frame.place, { keySerde: serdes.string, name: 'by-place' }).count()
+   */
   groupBy<KR>(
     mapper: (key: K, value: V) => KR,
     grouped: Grouped<KR, V> = {},
@@ -315,7 +386,13 @@ export class KStream<K, V> {
     return this.#join('left', other, rest)
   }
 
-  /** As {@link KStream.join} of two streams, but every record of both comes out. */
+  /**
+   * As {@link KStream.join} of two streams, but every record of both comes out.
+   *
+   * @example
+   * ours.outerJoin(theirs, (our, their) => our ?? their,
+   *   JoinWindows.ofTimeDifferenceWithNoGrace(seconds(10)))
+   */
   outerJoin<VO, VR>(
     other: KStream<K, VO>,
     joiner: (value: V | null, otherValue: VO | null, key: K) => VR,
@@ -325,7 +402,12 @@ export class KStream<K, V> {
     return this.#join('outer', other, [joiner, windows, joined]) as KStream<K, VR>
   }
 
-  /** Reads the records as changes of a table: the newest value of each key. */
+  /**
+   * Reads the records as changes of a table: the newest value of each key.
+   *
+   * @example
+   * frames.toTable({ storeName: 'latest-frames' })
+   */
   toTable(materialized: Materialized<K, V> = {}): KTable<K, V> {
     const graph = this.#graph
     const name = graph.name(materialized.name, 'KSTREAM-TOTABLE-')
@@ -343,7 +425,12 @@ export class KStream<K, V> {
     )
   }
 
-  /** Gives each record to a processor of yours, which may forward any records. */
+  /**
+   * Gives each record to a processor of yours, which may forward any records.
+   *
+   * @example
+   * frames.process(() => new Deduplicate(), { stores: ['seen'] })
+   */
   process<KR = K, VR = V>(
     supplier: () => Processor<K, V, KR, VR>,
     options: Named & { readonly stores?: readonly string[] } = {},
@@ -354,7 +441,12 @@ export class KStream<K, V> {
     return this.#rekeyedStream(node)
   }
 
-  /** Gives each record to a processor of yours that leaves keys as they are. */
+  /**
+   * Gives each record to a processor of yours that leaves keys as they are.
+   *
+   * @example
+   * frames.processValues(() => new Smooth(), { stores: ['means'] })
+   */
   processValues<VR = V>(
     supplier: () => ValuesProcessor<K, V, VR>,
     options: Named & { readonly stores?: readonly string[] } = {},
@@ -382,7 +474,8 @@ export class KStream<K, V> {
       const [keyOf, joiner, named = {}] = rest as [Unknown<unknown>, Joiner, Named?]
       const node = this.#graph.name(named.name, 'KSTREAM-LEFTJOIN-')
       const view = globalTableView(other as GlobalKTable<unknown, unknown>)
-      this.#addTableJoin(node, this.#node, { view, isLeft: kind === 'left', keyOf, joiner })
+      const isLeft = kind === 'left'
+      addLookup(this.#graph, node, this.#node, { view, isLeft, keyOf, joiner })
       return this.#withValues(node)
     }
     throw topologyError(
@@ -415,47 +508,12 @@ export class KStream<K, V> {
     joiner: Joiner,
     joined: Joined<K, V>,
   ): KStream<K, unknown> {
-    if ('gracePeriodMs' in joined || 'gracePeriod' in joined)
-      throw topologyError(
-        `${this.#node}: a grace period for a join with a table needs a versioned table, which is not supported yet`,
-      )
-    const keySerde = joined.keySerde ?? this.#keySerde
-    const valueSerde = joined.valueSerde ?? this.#valueSerde
-    const parent = repartitionForJoin(this.#joining(), joined.name, keySerde, valueSerde)
-    const { node: tableNode, view } = tableParts(table)
-    this.#graph.topology.copartition([parent, tableNode])
-    const node = this.#graph.name(joined.name, isLeft ? 'KSTREAM-LEFTJOIN-' : 'KSTREAM-JOIN-')
-    this.#addTableJoin(node, parent, { view: view(), isLeft, keyOf: (key) => key, joiner })
-    return this.#joinResult(node, joined.keySerde)
-  }
-
-  #addTableJoin(
-    node: string,
-    parent: string,
-    plan: {
-      readonly view: TableView
-      readonly isLeft: boolean
-      readonly keyOf: Unknown<unknown>
-      readonly joiner: Joiner
-    },
-  ): void {
-    const { joiner, view } = plan
-    const work = streamTableJoinProcessor({
-      ...plan,
-      joiner: (key, value, tableValue) => joiner(value, tableValue, key),
-    })
-    this.#graph.topology.addNode(node, work, [parent], view.storeNames)
-    if (plan.isLeft) this.#graph.usesNullKeys(node)
+    const join = { stream: this.#joining(), table: tableParts(table), isLeft, joiner, joined }
+    return this.#joinResult(addTableJoin<K, V>(join), joined.keySerde)
   }
 
   #joinResult(node: string, keySerde: Serde<K> | undefined): KStream<K, unknown> {
-    return new KStream<K, unknown>({
-      graph: this.#graph,
-      node,
-      keySerde: keySerde ?? this.#keySerde,
-      valueSerde: undefined,
-      rekeyed: false,
-    })
+    return this.#next<K, unknown>(node, { keySerde: keySerde ?? this.#keySerde, rekeyed: false })
   }
 
   /** What a join sees of this stream, and where it notes what it has added. */
@@ -514,42 +572,27 @@ export class KStream<K, V> {
   }
 
   #same(node: string): KStream<K, V> {
-    return new KStream<K, V>({
-      graph: this.#graph,
-      node,
-      keySerde: this.#keySerde,
-      valueSerde: this.#valueSerde,
-      rekeyed: this.#rekeyed,
-    })
+    const [keySerde, valueSerde] = [this.#keySerde, this.#valueSerde]
+    return this.#next<K, V>(node, { keySerde, valueSerde, rekeyed: this.#rekeyed })
   }
 
   #withValues<VR>(node: string): KStream<K, VR> {
-    return new KStream<K, VR>({
-      graph: this.#graph,
-      node,
-      keySerde: this.#keySerde,
-      valueSerde: undefined,
-      rekeyed: this.#rekeyed,
-    })
-  }
-
-  #withKey<KR>(node: string): KStream<KR, V> {
-    return new KStream<KR, V>({
-      graph: this.#graph,
-      node,
-      keySerde: undefined,
-      valueSerde: this.#valueSerde,
-      rekeyed: true,
-    })
+    return this.#next<K, VR>(node, { keySerde: this.#keySerde, rekeyed: this.#rekeyed })
   }
 
   #rekeyedStream<KR, VR>(node: string): KStream<KR, VR> {
-    return new KStream<KR, VR>({
-      graph: this.#graph,
-      node,
-      keySerde: undefined,
-      valueSerde: undefined,
-      rekeyed: true,
-    })
+    return this.#next<KR, VR>(node, { rekeyed: true })
+  }
+
+  #next<KR, VR>(
+    node: string,
+    known: {
+      readonly keySerde?: Serde<KR> | undefined
+      readonly valueSerde?: Serde<VR> | undefined
+      readonly rekeyed: boolean
+    },
+  ): KStream<KR, VR> {
+    const { keySerde, valueSerde, rekeyed } = known
+    return new KStream<KR, VR>({ graph: this.#graph, node, keySerde, valueSerde, rekeyed })
   }
 }

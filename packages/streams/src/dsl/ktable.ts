@@ -61,7 +61,12 @@ export class KTable<K, V> {
     this.queryableStoreName = parts.storeName
   }
 
-  /** Keeps the keys whose value fulfils `predicate`; others count as deleted. */
+  /**
+   * Keeps the keys whose value fulfils `predicate`; others count as deleted.
+   *
+   * @example
+   * sensors.filter((_id, sensor) => sensor.isActive)
+   */
   filter(
     predicate: (key: K, value: V) => boolean,
     materialized: Materialized<K, V> = {},
@@ -69,7 +74,12 @@ export class KTable<K, V> {
     return this.#filter(predicate, materialized)
   }
 
-  /** Keeps the keys whose value does not fulfil `predicate`; others count as deleted. */
+  /**
+   * Keeps the keys whose value does not fulfil `predicate`; others count as deleted.
+   *
+   * @example
+   * sensors.filterNot((_id, sensor) => sensor.isBroken)
+   */
   filterNot(
     predicate: (key: K, value: V) => boolean,
     materialized: Materialized<K, V> = {},
@@ -77,7 +87,12 @@ export class KTable<K, V> {
     return this.#filter((key, value) => !predicate(key, value), materialized)
   }
 
-  /** Gives each key another value, made of the one it has. */
+  /**
+   * Gives each key another value, made of the one it has; null deletes the key.
+   *
+   * @example
+   * sensors.mapValues((sensor) => sensor.room, { storeName: 'rooms' })
+   */
   mapValues<VR>(
     mapper: (value: V, key: K) => VR,
     materialized: Materialized<K, VR> = {},
@@ -86,7 +101,12 @@ export class KTable<K, V> {
     return this.#derive('KTABLE-MAPVALUES-', compute, false, materialized, materialized.valueSerde)
   }
 
-  /** The table's changes as a stream, with the key that they have, or with the one that `mapper` gives. */
+  /**
+   * The table's changes as a stream, with the key that they have, or with the one that `mapper` gives.
+   *
+   * @example
+   * counts.toStream((windowed) => windowed.key).to('counts', produced)
+   */
   toStream(): KStream<K, V>
   toStream<KR>(mapper: (key: K, value: V) => KR, named?: Named): KStream<KR, V>
   toStream<KR>(mapper?: (key: K, value: V) => KR, named: Named = {}): KStream<K | KR, V> {
@@ -128,7 +148,12 @@ export class KTable<K, V> {
     return this.#join('inner', other, joiner as Joiner, materialized)
   }
 
-  /** The values of keys that this table has; where the other one has none, its value is null. */
+  /**
+   * The values of keys that this table has; where the other one has none, its value is null.
+   *
+   * @example
+   * sensors.leftJoin(owners, (sensor, owner) => ({ ...sensor, owner: owner?.name ?? 'nobody' }))
+   */
   leftJoin<VO, VR>(
     other: KTable<K, VO>,
     joiner: (value: V, otherValue: VO | null, key: K) => VR,
@@ -137,7 +162,12 @@ export class KTable<K, V> {
     return this.#join('left', other, joiner as Joiner, materialized)
   }
 
-  /** The values of keys that one of the tables has; where the other one has none, its value is null. */
+  /**
+   * The values of keys that one of the tables has; where the other one has none, its value is null.
+   *
+   * @example
+   * planned.outerJoin(measured, (plan, value) => ({ plan, value }))
+   */
   outerJoin<VO, VR>(
     other: KTable<K, VO>,
     joiner: (value: V | null, otherValue: VO | null, key: K) => VR,
@@ -181,6 +211,10 @@ export class KTable<K, V> {
   /**
    * Holds changes back. Time is stream time: nothing leaves while no record comes, unless the
    * application sets `window.close.idle.ms`.
+   *
+   * @example
+   * windowed.suppress(Suppressed.untilWindowCloses({ maxBytes: 50_000_000 }))
+   * counts.suppress(Suppressed.untilTimeLimit(seconds(10), { maxRecords: 1_000 }))
    */
   suppress(suppressed: Suppression): KTable<K, V> {
     const graph = this.#parts.graph

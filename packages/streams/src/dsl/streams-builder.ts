@@ -1,3 +1,4 @@
+import { topologyError } from '../errors.ts'
 import { storeView, tableSourceProcessor } from '../processors/table.ts'
 import type { Serde } from '../serdes/serde.ts'
 import { keyValueStore } from '../state/key-value-store.ts'
@@ -35,7 +36,13 @@ export class StreamsBuilder {
     this.#graph = new Graph(options.defaultStore !== 'memory', (parts) => new KStream(parts))
   }
 
-  /** The records of one topic, or of several. A topic that is read twice is read once. */
+  /**
+   * The records of one topic, or of several. A topic that is read twice is read once. Without a serde
+   * the types are unknown; who relies on `default.value.serde` says them: `stream<string, string>(…)`.
+   *
+   * @example
+   * builder.stream('frames', { keySerde: serdes.string, valueSerde: serdes.json<Frame>() })
+   */
   stream<K = unknown, V = unknown>(
     topics: string | readonly string[],
     consumed: Consumed<K, V> = {},
@@ -45,7 +52,12 @@ export class StreamsBuilder {
     return new KStream<K, V>({ graph: this.#graph, node, keySerde, valueSerde, rekeyed: false })
   }
 
-  /** The newest value of each key of a topic. */
+  /**
+   * The newest value of each key of a topic.
+   *
+   * @example
+   * builder.table('sensors', { keySerde: serdes.string, valueSerde: sensor }, { storeName: 'sensors' })
+   */
   table<K = unknown, V = unknown>(
     topic: string,
     consumed: Consumed<K, V> = {},
@@ -92,7 +104,12 @@ export class StreamsBuilder {
     return new GlobalKTable<K, V>(storeView(storeName), materialized.storeName)
   }
 
-  /** Adds a store for processors; `process` and `processValues` name it. */
+  /**
+   * Adds a store for processors; `process` and `processValues` name it.
+   *
+   * @example
+   * builder.addStateStore(keyValueStore({ name: 'seen', keySerde: serdes.string, valueSerde: serdes.long }))
+   */
   addStateStore(store: StoreSpec): this {
     this.#graph.topology.addStore(store)
     return this
@@ -108,6 +125,11 @@ export class StreamsBuilder {
     topics: string | readonly string[],
     consumed: Consumed<K, V>,
   ): string {
+    const pattern: unknown = topics
+    if (pattern instanceof RegExp)
+      throw topologyError(
+        `${name} reads topics by a pattern, ${String(pattern)}, which is not supported yet; name the topics`,
+      )
     const list = typeof topics === 'string' ? [topics] : topics
     const known = this.#sources.get(list.join())
     if (known !== undefined) return known

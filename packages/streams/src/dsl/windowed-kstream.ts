@@ -39,7 +39,12 @@ export class TimeWindowedKStream<K, V> {
     return new TimeWindowedKStream(this.#builder, this.#windows, strategy)
   }
 
-  /** How many records each key has had in each window. */
+  /**
+   * How many records each key has had in each window.
+   *
+   * @example
+   * frames.groupByKey().windowedBy(TimeWindows.ofSizeWithNoGrace(minutes(5))).count()
+   */
   count(materialized: Materialized<K, number> = {}): KTable<Windowed<K>, number> {
     const kept =
       this.#windows instanceof SlidingWindows
@@ -48,7 +53,12 @@ export class TimeWindowedKStream<K, V> {
     return this.#table('KSTREAM-AGGREGATE-', counting, kept)
   }
 
-  /** Combines the values of each key and window, two at a time, beginning with the first. */
+  /**
+   * Combines the values of each key and window, two at a time, beginning with the first.
+   *
+   * @example
+   * windowed.reduce((highest, value) => Math.max(highest, value))
+   */
   reduce(
     reducer: (a: V, b: V) => V,
     materialized: Materialized<K, V> = {},
@@ -62,6 +72,9 @@ export class TimeWindowedKStream<K, V> {
   /**
    * Adds each value to the aggregate of its key and window, which begins as `initializer()`. The
    * aggregator gives a new value and leaves the one that it got as it is; null deletes it.
+   *
+   * @example
+   * windowed.aggregate(() => 0, (_key, frame, sum) => sum + frame.celsius, { valueSerde: serdes.double })
    */
   aggregate<A>(
     initializer: () => A,
@@ -94,12 +107,22 @@ export class SessionWindowedKStream<K, V> {
     this.#emit = emit
   }
 
-  /** Says when results are given: with each record, or once, when a session closes. */
+  /**
+   * Says when results are given: with each record, or once, when a session closes.
+   *
+   * @example
+   * sessions.emitStrategy(EmitStrategy.onWindowClose()).count()
+   */
   emitStrategy(strategy: EmitStrategy): SessionWindowedKStream<K, V> {
     return new SessionWindowedKStream(this.#builder, this.#windows, strategy)
   }
 
-  /** How many records each session has. */
+  /**
+   * How many records each session has.
+   *
+   * @example
+   * clicks.groupByKey().windowedBy(SessionWindows.ofInactivityGapWithNoGrace(minutes(30))).count()
+   */
   count(materialized: Materialized<K, number> = {}): KTable<Windowed<K>, number> {
     return this.#table(
       'KSTREAM-AGGREGATE-',
@@ -109,7 +132,12 @@ export class SessionWindowedKStream<K, V> {
     )
   }
 
-  /** Combines the values of each session, two at a time. */
+  /**
+   * Combines the values of each session, two at a time.
+   *
+   * @example
+   * sessions.reduce((path, page) => `${path}/${page}`)
+   */
   reduce(
     reducer: (a: V, b: V) => V,
     materialized: Materialized<K, V> = {},

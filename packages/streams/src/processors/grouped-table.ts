@@ -55,7 +55,7 @@ export const groupedTableProcessor =
           newMs = Math.max(timestampMs, entryMs)
         }
         // A deletion is logged with the time of the record under work, as Java does.
-        store.put(key, aggregate, aggregate === null ? context.record.timestampMs : newMs)
+        store.put(key, aggregate, aggregate === null ? timestampMs : newMs)
         context.forward(key, new Change(aggregate, sendOldValues ? oldAggregate : null), newMs)
       },
     }

@@ -73,12 +73,11 @@ class SessionAggregateProcessor implements NodeProcessor {
     }
     if (endMs < closeTimeMs) this.#context.drop('late')
     else {
-      const changedMs = this.#context.record.timestampMs
       // Where only a session of this very time was found, it is overwritten.
       if (startMs !== timestampMs || endMs !== timestampMs)
-        for (const session of merged) this.#remove(session, changedMs)
+        for (const session of merged) this.#remove(session, timestampMs)
       aggregate = aggregation.add(key, value, aggregate)
-      this.#store.put(key, startMs, endMs, aggregate, changedMs)
+      this.#store.put(key, startMs, endMs, aggregate, timestampMs)
       this.#forward(new Windowed(key, { startMs, endMs }), null, aggregate)
     }
     if (this.#finals?.isDue(closeTimeMs)) this.#emitFinal(this.#finals, closeTimeMs)

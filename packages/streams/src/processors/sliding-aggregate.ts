@@ -188,7 +188,7 @@ class SlidingAggregateProcessor implements NodeProcessor {
     const newAggregate = this.#plan.aggregation.add(key, value, oldAggregate)
     const newMs = oldAggregate === null ? timestampMs : Math.max(timestampMs, newestMs)
     // A deletion is logged with the time of the record under work, as Java does.
-    const loggedMs = newAggregate === null ? this.#context.record.timestampMs : newMs
+    const loggedMs = newAggregate === null ? timestampMs : newMs
     this.#store.put(key, newAggregate, startMs, loggedMs)
     this.#forward(key, startMs, oldAggregate, newAggregate, newMs)
   }

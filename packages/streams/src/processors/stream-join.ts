@@ -103,13 +103,14 @@ class StreamJoinProcessor implements NodeProcessor {
       else this.#context.drop('null-key')
       return
     }
-    if (timestampMs === time.streamTimeMs && this.#outer) this.#emitUnjoined(this.#outer)
+    if (timestampMs === time.streamTimeMs && this.#outer)
+      this.#emitUnjoined(this.#outer, timestampMs)
     const fromMs = Math.max(0, timestampMs - this.#beforeMs)
     const toMs = Math.max(0, timestampMs + this.#afterMs)
     let isJoined = false
     for (const [otherMs, otherValue] of this.#other.fetch(key, fromMs, toMs)) {
       isJoined = true
-      this.#outer?.remove(key, otherMs, !this.#isLeft, this.#context.record.timestampMs)
+      this.#outer?.remove(key, otherMs, !this.#isLeft, timestampMs)
       this.#forward(key, value, otherValue, Math.max(timestampMs, otherMs))
     }
     if (isJoined || !this.#isOuter) return
@@ -117,7 +118,7 @@ class StreamJoinProcessor implements NodeProcessor {
     if (!this.#outer || toMs < time.streamTimeMs) this.#forward(key, value, null, timestampMs)
     else {
       if (timestampMs < time.minTimeMs) time.minTimeMs = timestampMs
-      this.#outer.add(key, timestampMs, this.#isLeft, value, this.#context.record.timestampMs)
+      this.#outer.add(key, timestampMs, this.#isLeft, value)
     }
   }
 
@@ -128,7 +129,7 @@ class StreamJoinProcessor implements NodeProcessor {
   }
 
   /** Gives the records whose windows have closed without a partner. */
-  #emitUnjoined(outer: OuterJoinStore<unknown>): void {
+  #emitUnjoined(outer: OuterJoinStore<unknown>, changedMs: number): void {
     const time = this.#time
     const { graceMs, beforeMs, afterMs } = this.#plan.windows
     if (this.#isTooEarly(this.#afterMs + graceMs)) return
@@ -137,7 +138,6 @@ class StreamJoinProcessor implements NodeProcessor {
     time.nextEmitMs = nowMs + this.#context.emitIntervalMs
     time.minTimeMs = Number.POSITIVE_INFINITY
     const { joiner } = this.#plan
-    const changedMs = this.#context.record.timestampMs
     let isLeftOpen = false
     let isRightOpen = false
     for (const unjoined of outer.all()) {

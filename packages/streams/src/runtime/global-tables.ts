@@ -125,13 +125,16 @@ export class GlobalTables {
   }
 
   async #restore(): Promise<void> {
-    const { admin, settings, signal } = this.#options
+    const { admin, settings, signal, isCommitted } = this.#options
     const described = await admin.describeTopics(this.#stores.topics)
     const partitions: TopicPartition[] = described.flatMap(({ name, partitions: list }) =>
       list.map((_, partition) => ({ topic: name, partition })),
     )
     const at = (spec: 'earliest' | 'latest'): Promise<{ offset: number }[]> =>
-      admin.listOffsets(partitions.map((one) => ({ ...one, spec })))
+      admin.listOffsets(
+        partitions.map((one) => ({ ...one, spec })),
+        { isCommitted },
+      )
     const [first, end] = await Promise.all([at('earliest'), at('latest')])
     const startedMs = performance.now()
     this.#fetcher.assign(partitions.map((one, index) => ({ ...one, offset: first[index]!.offset })))

@@ -74,14 +74,17 @@ export class OuterJoinStore<K> implements StateStore {
     return this.#dirty.size
   }
 
-  /** @param changedMs the time of the record under work, which the changelog's record gets */
-  add(key: K, timestampMs: number, isLeft: boolean, value: unknown, changedMs: number): void {
+  add(key: K, timestampMs: number, isLeft: boolean, value: unknown): void {
     const slot = this.#slot(key, this.#bytes(key, timestampMs, isLeft))
     slot.values.push(value)
-    this.#change(slot, changedMs)
+    this.#change(slot, timestampMs)
   }
 
-  /** Forgets the records of a key, time and side: they have found their partner. */
+  /**
+   * Forgets the records of a key, time and side: they have found their partner.
+   *
+   * @param changedMs the time of the record under work, which the changelog's record gets
+   */
   remove(key: K, timestampMs: number, isLeft: boolean, changedMs: number): void {
     const slot = this.#slots.get(this.#bytes(key, timestampMs, isLeft).toString('latin1'))
     if (slot) this.#remove(slot, changedMs)

@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import {
+  keyValueStore,
+  Printed,
+  type Processor,
+  type ProcessorContext,
+  type StreamRecord,
+  StreamsBuilder,
+  serdes,
+  Topology,
+  TopologyTestDriver,
+} from '../src/index.ts'
+
+const text = { keySerde: serdes.string, valueSerde: serdes.string }
+
+/** Lets through what is new for its key, and how often it was not. */
+class Changes implements Processor<string, string, string, string> {
+  #context: ProcessorContext<string, string> | undefined
+
+  init(context: ProcessorContext<string, string>): void {
+    this.#context = context
+  }
+
+  process(record: StreamRecord<string, string>): void {
+    const seen = this.#context!.keyValueStore<string, string>('seen')
+    if (seen.get(record.key) === record.value) return
+    seen.put(record.key, record.value, record.timestampMs)
+    this.#context!.forward(record, 'out')
+  }
+}
+
+const changes = (): Topology =>
+  new Topology()
+    .addSource({ name: 'in', topics: ['readings'], ...text })
+    .addStore(keyValueStore({ name: 'seen', ...text }))
+    .addProcessor('changes', () => new Changes(), ['in'], ['seen'])
+    .addSink({ name: 'out', parents: ['changes'], topic: 'changes', ...text })
+    .addSink({ name: 'unused', parents: ['changes'], topic: 'unused', ...text })
+
+describe('a topology without the DSL', () => {
+  it('is described as in Java, and its processors have stores and name whom they forward to', () => {
+    const topology = changes()
+    assert.equal(
+      topology.describe(),
+      [
+        'Topologies:',
+        '   Sub-topology: 0',
+        '    Source: in (topics: [readings])',
+        '      --> changes',
+        '    Processor: changes (stores: [seen])',
+        '      --> out, unused',
+        '      <-- in',
+        '    Sink: out (topic: changes)',
+        '      <-- changes',
+        '    Sink: unused (topic: unused)',
+        '      <-- changes',
+        '',
+        '',
+      ].join('\n'),
+    )
+    const driver = new TopologyTestDriver(topology)
+    const input = driver.createInputTopic('readings', serdes.string, serdes.string)
+    for (const value of ['on', 'on', 'off']) input.pipe('lamp', value, 1)
+    const output = driver.createOutputTopic('changes', serdes.string, serdes.string)
+    assert.deepEqual(
+      output.readAll().map(({ value }) => value),
+      ['on', 'off'],
+    )
+    assert.deepEqual(driver.producedTopicNames(), ['test-seen-changelog'])
+  })
+
+  it('says what does not fit', () => {
+    const source = { name: 'in', topics: ['readings'] }
+    const supplier = (): Changes => new Changes()
+    const topology = new Topology().addSource(source)
+    const invalid = (message: RegExp): object => ({ code: 'STREAMS_TOPOLOGY_INVALID', message })
+    assert.throws(() => topology.addSource({ ...source, name: 'again' }), invalid(/read by in/))
+    assert.throws(() => topology.addProcessor('in', supplier, []), invalid(/exists already/))
+    assert.throws(
+      () => topology.addProcessor('late', supplier, ['missing']),
+      invalid(/missing, which does not exist/),
+    )
+    assert.throws(
+      () => topology.addProcessor('storeless', supplier, ['in'], ['seen']),
+      invalid(/no store seen/),
+    )
+  })
+
+  it('of the builder does not read by a pattern, and says so', () => {
+    const builder = new StreamsBuilder()
+    const pattern = /readings-.*/ as unknown as string
+    assert.throws(
+      () => builder.stream(pattern),
+      /pattern, \/readings-\.\*\/, which is not supported/,
+    )
+  })
+})
+
+describe('print', () => {
+  it('writes what Java writes', () => {
+    const lines: string[] = []
+    const write = (line: string): void => void lines.push(line)
+    const builder = new StreamsBuilder()
+    const stream = builder.stream<string | null, string | null>('in', text as never)
+    stream.print({ ...Printed.toSysOut(), write })
+    stream.print({ ...Printed.toSysOut({ label: 'in', mapper: (key) => `<${key}>` }), write })
+    const driver = new TopologyTestDriver(builder.build())
+    const input = driver.createInputTopic<string | null, string | null>(
+      'in',
+      serdes.string,
+      serdes.string,
+    )
+    input.pipe('a', 'one', 1)
+    input.pipe('b', null, 2)
+    assert.deepEqual(lines, [
+      '[KSTREAM-SOURCE-0000000000]: a, one\n',
+      '[in]: <a>\n',
+      '[KSTREAM-SOURCE-0000000000]: b, null\n',
+      '[in]: <b>\n',
+    ])
+  })
+})
