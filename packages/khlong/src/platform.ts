@@ -55,6 +55,7 @@ export interface PlatformOptions {
 const subscriptionsWaitMs = 30_000
 const snapshotEveryMs = 1_000
 const diskEveryMs = 10_000
+const doorAttempts = 5
 
 /** A pipeline that runs: its parts, wired, supervised, and watched. */
 export class Platform {
@@ -85,15 +86,19 @@ export class Platform {
    *   nothing is left open then
    */
   static async start(options: PlatformOptions): Promise<Platform> {
-    const book = await resolveAddressBook(options.pipeline)
-    const data = await openData(options.pipeline)
-    const platform = new Platform(options, book, data)
-    try {
-      await platform.#start()
-      return platform
-    } catch (error) {
-      await platform.stop()
-      throw locateSettingsError(error, options.pipeline)
+    for (let attempt = 1; ; attempt++) {
+      const book = await resolveAddressBook(options.pipeline)
+      const data = await openData(options.pipeline)
+      const platform = new Platform(options, book, data)
+      try {
+        await platform.#start()
+        return platform
+      } catch (error) {
+        await platform.stop()
+        // Another pipeline that started at the same time was faster; nobody was promised that port.
+        if (attempt < doorAttempts && isDoorTaken(error, book)) continue
+        throw locateSettingsError(error, options.pipeline)
+      }
     }
   }
 
@@ -207,6 +212,7 @@ export class Platform {
   }
 
   async #start(): Promise<void> {
+    await this.#status.start()
     await this.#cutter.clear()
     await this.#prepareAccess()
     await writeDiscovery(path.join(this.#data.path, 'discovery'), this.book, this.#running)
@@ -214,7 +220,6 @@ export class Platform {
       logger: this.#options.logger,
       signal: this.#stopped.signal,
     })
-    await this.#status.start()
     await writeControlFile(this.#data.path, {
       address: this.book.platform,
       token: this.#controlToken,
@@ -380,4 +385,12 @@ function brokerForDevices({ parts: { mqtt } }: AddressBook, reachedAt?: string):
 function windowOf({ settings }: Pipeline): { sizeMs: number } | undefined {
   const sizeMs = settings.value(['streams', 'settings', 'window.size.ms'])
   return typeof sizeMs === 'number' && sizeMs > 0 ? { sizeMs } : undefined
+}
+
+function isDoorTaken(error: unknown, { platform }: AddressBook): boolean {
+  return (
+    error instanceof CodedError &&
+    error.code === 'LISTEN_TAKEN' &&
+    error.fields.port === parseListen(platform).port
+  )
 }
