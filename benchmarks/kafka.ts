@@ -354,6 +354,18 @@ async function measureProcess({ flushing, kafka, comparisons }: Bench): Promise<
   )
 }
 
+/** Older figures with newer ones in their places. */
+export function withFigures(
+  before: KafkaBenchmarkResult,
+  now: KafkaBenchmarkResult,
+): KafkaBenchmarkResult {
+  const kept = before.comparisons.filter(
+    ({ what }) => !now.comparisons.some((newer) => newer.what === what),
+  )
+  const opening = now.opening ?? before.opening
+  return { comparisons: [...kept, ...now.comparisons], ...(opening ? { opening } : {}) }
+}
+
 /** The lines that a person reads. */
 export function kafkaReport({ comparisons, opening }: KafkaBenchmarkResult): string[] {
   return [...comparisons.map(report), ...(opening ? [`opening: ${JSON.stringify(opening)}`] : [])]

@@ -6,7 +6,13 @@ import { availableParallelism, cpus, totalmem } from 'node:os'
 import path from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { measureConnect } from '../benchmarks/connect.ts'
-import { kafkaReport, measureKafka, tryKafka } from '../benchmarks/kafka.ts'
+import {
+  type KafkaBenchmarkResult,
+  kafkaReport,
+  measureKafka,
+  tryKafka,
+  withFigures,
+} from '../benchmarks/kafka.ts'
 import { measurePipeline } from '../benchmarks/pipeline.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
@@ -68,7 +74,7 @@ async function measure({ runs, run }: { runs: number; run(): Promise<object> }):
     results.push(result)
     process.stdout.write(`${name} ${index + 1}/${runs}: ${JSON.stringify(result)}\n`)
   }
-  if (small || only !== undefined) return
+  if (small) return
   const { version } = JSON.parse(
     await readFile(path.join(root, 'packages/khlong/package.json'), 'utf8'),
   )
@@ -82,6 +88,13 @@ async function measure({ runs, run }: { runs: number; run(): Promise<object> }):
     node: process.versions.node,
   }
   const file = path.join(folder, `${name}.json`)
+  const before = await readFile(file, 'utf8').catch(() => undefined)
+  // Groups that were left out keep the figures that they have.
+  if (only !== undefined && before !== undefined)
+    results[0] = withFigures((JSON.parse(before) as { runs: KafkaBenchmarkResult[] }).runs[0]!, {
+      comparisons: [],
+      ...results[0],
+    })
   await writeFile(
     file,
     `${JSON.stringify({ name, khlong: version, machine, date: new Date().toISOString().slice(0, 10), runs: results }, null, 2)}\n`,

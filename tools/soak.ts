@@ -3,11 +3,13 @@
 import { type BackupResult, measureBackup } from './backup.ts'
 import { type BoardResult, measureBoard } from './board.ts'
 import { type DeliveryResult, measureDelivery } from './delivery.ts'
+import { soakKafkaJava } from './kafka-soak/java.ts'
 import { soakKafkaKill } from './kafka-soak/kill.ts'
 import { soakConnect } from './soak-connect.ts'
 
 const soaks: Record<string, () => Promise<boolean>> = {
   'kafka-kill': soakKafkaKill,
+  'kafka-java': soakKafkaJava,
   delivery: async () => {
     const startMs = performance.now()
     const result = await measureDelivery({

@@ -4,28 +4,40 @@ import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { classPath, JavaProcess, type KafkaRelease } from './java.ts'
 import { makeTopics } from './records.ts'
-import type { JavaCase, JavaContext } from './run.ts'
+import type { JavaCase } from './run.ts'
 
 const smokeTopics = [
   ...['data', 'echo', 'min', 'min-suppressed', 'min-raw', 'max', 'sum', 'sws-raw'],
   ...['sws-suppressed', 'dif', 'cnt', 'avg', 'wcnt', 'tagg', 'fk'],
 ]
-const eosTopics = ['data', 'echo', 'min', 'max', 'sum', 'cnt', 'repartition']
+const eosNames = ['data', 'echo', 'min', 'max', 'sum', 'cnt', 'repartition']
 /** The program asks for three replicas of its own topics, which no single broker has; so they are there before it. */
 const eosChangelogs = ['03', '07', '14', '18'].map(
   (node) => `EosTest-KSTREAM-AGGREGATE-STATE-STORE-00000000${node}-changelog`,
 )
 
+/** What StreamsEosTest needs, with the number of its partitions. */
+export const eosTopics: Readonly<Record<string, number>> = Object.fromEntries(
+  [...eosNames, ...eosChangelogs].map((name) => [name, 5]),
+)
+
+/** Which broker the programs use, and where they keep their state. */
+export interface StreamsContext {
+  readonly cache: string
+  readonly folder: string
+  readonly target: { readonly bootstrapServers: string }
+}
+
 /** Starts programs of the Streams tests, each with a state folder of its own. */
-class StreamsPrograms {
-  readonly #context: JavaContext
+export class StreamsPrograms {
+  readonly #context: StreamsContext
   readonly #main: string
   readonly #path: string
   readonly #guarantee: string
   #count = 0
 
   static async make(
-    context: JavaContext,
+    context: StreamsContext,
     release: KafkaRelease,
     main: string,
     guarantee: string,
@@ -38,7 +50,7 @@ class StreamsPrograms {
     )
   }
 
-  private constructor(context: JavaContext, path: string, main: string, guarantee: string) {
+  private constructor(context: StreamsContext, path: string, main: string, guarantee: string) {
     this.#context = context
     this.#path = path
     this.#main = `org.apache.kafka.streams.tests.${main}`
@@ -93,10 +105,7 @@ export const streamsEos: readonly JavaCase[] = ['', '-complex'].map((kind) => ({
   name: `StreamsEosTest of 3.9.1, process${kind}, exactly_once_v2`,
   run: async (context) => {
     const { bootstrapServers } = context.target
-    await makeTopics(
-      bootstrapServers,
-      Object.fromEntries([...eosTopics, ...eosChangelogs].map((name) => [name, 5])),
-    )
+    await makeTopics(bootstrapServers, eosTopics)
     const programs = await StreamsPrograms.make(
       context,
       '3.9.1',

@@ -58,3 +58,23 @@ test("CRC-32C of '123456789' is the check value of RFC 3720", () => {
   assert.equal(crc32c(Buffer.from('123456789')), 0xe306_9283)
   assert.equal(crc32c(Buffer.from('6789'), crc32c(Buffer.from('12345'))), 0xe306_9283)
 })
+
+test('large pieces are borrowed and come in their places; the frame’s length counts them', () => {
+  fc.assert(
+    fc.property(fc.array(fc.uint8Array({ maxLength: 12 })), (pieces) => {
+      const writer = new Writer(1, { borrowFromBytes: 5 })
+      const start = writer.reserve(4)
+      for (const piece of pieces) writer.uint8(piece.byteLength).raw(piece)
+      writer.setInt32(start, writer.position + writer.borrowedSince(start) - start - 4)
+      const taken = writer.takePieces()
+      for (const piece of pieces)
+        assert.equal(taken.includes(piece), piece.byteLength >= 5, 'borrowed, not copied')
+      const bytes = Buffer.concat(taken)
+      const expected = pieces.flatMap((piece) => [piece.byteLength, ...piece])
+      assert.equal(bytes.readInt32BE(0), expected.length)
+      assert.deepEqual([...bytes.subarray(4)], expected)
+      assert.equal(writer.position, 0)
+      assert.equal(writer.borrowedSince(0), 0)
+    }),
+  )
+})

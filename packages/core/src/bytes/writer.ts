@@ -10,14 +10,25 @@ export class Writer {
   #buffer: Buffer
   #view: DataView
   position = 0
+  readonly #borrowFromBytes: number
+  #borrowed: { readonly at: number; readonly bytes: Uint8Array }[] = []
 
-  constructor(initialBytes = 256) {
+  /**
+   * Where `borrowFromBytes` is given, {@link raw} borrows pieces of that size and larger: they are not copied, must not
+   * change any more, and what was written is got by {@link takePieces} alone.
+   */
+  constructor(
+    initialBytes = 256,
+    { borrowFromBytes = Number.POSITIVE_INFINITY }: { borrowFromBytes?: number } = {},
+  ) {
+    this.#borrowFromBytes = borrowFromBytes
     this.#buffer = Buffer.allocUnsafeSlow(initialBytes)
     this.#view = new DataView(this.#buffer.buffer)
   }
 
   reset(): this {
     this.position = 0
+    if (this.#borrowed.length > 0) this.#borrowed = []
     return this
   }
   /** What was written, borrowed. */
@@ -34,6 +45,27 @@ export class Writer {
     this.#grow(Math.max(256, Math.min(this.position, 65_536)))
     this.position = 0
     return bytes
+  }
+
+  /** What was written, in order: our own bytes, owned by the caller, and between them the borrowed pieces. */
+  takePieces(): Uint8Array[] {
+    const own = this.copy()
+    const pieces: Uint8Array[] = []
+    let from = 0
+    for (const { at, bytes } of this.#borrowed) {
+      if (at > from) pieces.push(own.subarray(from, at))
+      pieces.push(bytes)
+      from = at
+    }
+    if (own.byteLength > from) pieces.push(own.subarray(from))
+    this.reset()
+    return pieces
+  }
+  /** The bytes of the pieces borrowed since the position was `start`. */
+  borrowedSince(start: number): number {
+    let byteCount = 0
+    for (const { at, bytes } of this.#borrowed) if (at >= start) byteCount += bytes.byteLength
+    return byteCount
   }
 
   /** Makes room for `byteCount` bytes and gives the position where they begin. */
@@ -141,8 +173,12 @@ export class Writer {
     return this.uint8(Number(rest))
   }
 
-  /** Copies `bytes` in. */
+  /** Copies `bytes` in, or borrows them where they are large and the writer does that. */
   raw(bytes: Uint8Array): this {
+    if (bytes.byteLength >= this.#borrowFromBytes) {
+      this.#borrowed.push({ at: this.position, bytes })
+      return this
+    }
     const at = this.reserve(bytes.byteLength)
     this.#buffer.set(bytes, at)
     return this

@@ -43,7 +43,7 @@ export interface ConnectionServices {
 interface Slot {
   readonly byteCount: number
   /** Undefined while the answer is not there; null where the client wants none. */
-  answer: Buffer | null | undefined
+  answer: readonly Uint8Array[] | null | undefined
   /** Whether the connection ends with this answer. */
   isLast: boolean
 }
@@ -176,7 +176,7 @@ export class Connection {
   #takeToken(slot: Slot, session: SaslSession, token: Buffer): void {
     const answer = session.authenticate(token, this.#services.broker.clock.monotonicMs())
     this.#afterLogin(session, slot, () => {
-      slot.answer = session.hasFailed ? null : frameOf(answer.authBytes)
+      slot.answer = session.hasFailed ? null : [frameOf(answer.authBytes)]
       this.#planFlush(slot)
     })
   }
@@ -228,7 +228,7 @@ export class Connection {
     while (this.#slots.length > 0 && this.#slots[0]!.answer !== undefined) {
       const { answer, byteCount, isLast } = this.#slots.shift()!
       this.#requestBytes -= byteCount
-      if (answer) this.#socket.write(answer)
+      for (const piece of answer ?? []) this.#socket.write(piece)
       if (isLast) this.#socket.end()
     }
     this.#socket.uncork()
@@ -263,17 +263,22 @@ export class Connection {
   }
 }
 
-/** Shared by all connections: an answer is written in one go. Large answers take the memory with them. */
-const writer = new Writer(16_384)
+/**
+ * Shared by all connections: an answer is written in one go. Batches lie beside it as they were read from the disk or
+ * kept in memory, and go to the socket uncopied.
+ */
+const writer = new Writer(16_384, { borrowFromBytes: 4_096 })
+/** Beyond it the memory of an answer that borrowed nothing is given away with it. */
 const copiedBytesMax = 32_768
 
-function encode(header: RequestHeader, write: ResponseWriter): Buffer {
+function encode(header: RequestHeader, write: ResponseWriter): readonly Uint8Array[] {
   writer.reset()
   const start = beginFrame(writer)
   encodeResponseHeader(writer, header.apiKey, header.apiVersion, header.correlationId)
   write(writer)
   endFrame(writer, start)
-  return writer.position <= copiedBytesMax ? writer.copy() : writer.take()
+  const isLarge = writer.position > copiedBytesMax && writer.borrowedSince(start) === 0
+  return isLarge ? [writer.take()] : writer.takePieces()
 }
 
 function frameOf(bytes: Buffer): Buffer {
