@@ -26,8 +26,8 @@ const benchmarks: Record<string, { runs: number; run(): Promise<object> }> = {
     run: () =>
       measurePipeline(
         small
-          ? { rate: 100, latencySeconds: 1, flatOutFrames: 500 }
-          : { rate: 1_000, latencySeconds: 15, flatOutFrames: 60_000 },
+          ? { rate: 100, latencySeconds: 1, flatOutFrames: 500, storedMiB: 2 }
+          : { rate: 1_000, latencySeconds: 15, flatOutFrames: 60_000, storedMiB: 1_024 },
       ),
   },
   kafka: {
