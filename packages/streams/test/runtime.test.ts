@@ -158,7 +158,9 @@ describe('an application on a broker', () => {
     const servers = await startBroker(t)
     apps = new StreamsApps({
       'bootstrap.servers': servers,
-      apps: fileURLToPath(new URL('../../../pipelines/iot/streams', import.meta.url)),
+      apps: fileURLToPath(
+        new URL('../../../pipelines/iot/streams/iot-processor.ts', import.meta.url),
+      ),
       data: await temporaryFolder(t),
       'create.source.topics': 2,
       settings: { 'window.size.ms': 300 },
