@@ -22,7 +22,9 @@ async function valuesOf(address: string, topic: string): Promise<string[]> {
 }
 
 test('a cut under load holds everything that was acknowledged before it, and opens', async (t) => {
-  const { broker, address } = await startBroker(t, { 'num.partitions': 1 })
+  // Small files, so that several are sealed before the cut and one is begun in the middle of it.
+  const small = { 'num.partitions': 1, 'log.segment.bytes': 2_048 }
+  const { broker, address } = await startBroker(t, small)
   await using producer = new Producer({ 'bootstrap.servers': address })
   let isSending = true
   const acknowledged: string[] = []
@@ -32,7 +34,7 @@ test('a cut under load holds everything that was acknowledged before it, and ope
       acknowledged.push(`${index}`)
     }
   })()
-  while (acknowledged.length < 50) await new Promise(setImmediate)
+  while (acknowledged.length < 200) await new Promise(setImmediate)
   const before = [...acknowledged]
   const folder = await restoredCut(broker, dataFolder())
   isSending = false

@@ -159,10 +159,24 @@ test('a frame flows to its document, SIGTERM stops cleanly, and a second start r
       }
     }, 30_000)
 
+  const expiry = async (): Promise<number | undefined> => {
+    const client = await MongoClient.connect(`mongodb://127.0.0.1:${pipeline.ports.mongodb}`)
+    try {
+      const indexes = await client.db('iot').collection('iot_frames').indexes()
+      return indexes.find((index) => index.key.recorded_at === 1)?.expireAfterSeconds
+    } finally {
+      await client.close()
+    }
+  }
+
+  const beganMs = Date.now()
   await publish('777')
   const document = await find('777')
   assert.equal(document.payload.temperature, 21.5)
   assert.match(String(document._id), /^iot-frames#\d+#\d+$/)
+  // By its own date, and not the one that its sensor claims, it goes after 30 days.
+  assert.ok(document.recorded_at instanceof Date && document.recorded_at.getTime() >= beganMs)
+  await eventually(async () => assert.equal(await expiry(), 30 * 86_400), 30_000)
   await find('12434345')
   const aggregates = await fetch(
     `http://127.0.0.1:${pipeline.ports.connect}/connectors?expand=status`,
