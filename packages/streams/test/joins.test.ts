@@ -73,73 +73,75 @@ function joinEverything(): Topology {
 }
 
 describe('joins on a broker', () => {
-  it('find after a restart what came before it, and sessions are given once', async (t) => {
-    const servers = await startBroker(t)
-    await using admin = new Admin({ 'bootstrap.servers': servers })
-    await admin.createTopics(
-      ['frames', 'sensors', 'events', 'placed', 'paired', 'sessions'].map((name) => ({
-        name,
-        partitions: 1,
-      })),
-    )
-    await admin.createTopics([{ name: 'rooms', partitions: 3 }])
-    await using producer = new Producer({ 'bootstrap.servers': servers })
-    const say = async (
-      topic: string,
-      key: string,
-      value: string,
-      timeMs: number,
-    ): Promise<void> => {
-      await producer.send({ topic, key, value, timestamp: timeMs })
-    }
-    const settings = {
-      'application.id': 'joins',
-      'bootstrap.servers': servers,
-      'commit.interval.ms': 50,
-      'max.task.idle.ms': 100,
-    }
-    // Looks for closed sessions are a second apart, and a record brings each.
-    const closes = (timeMs: number, expected: string[]): Promise<void> =>
-      eventually(async () => {
-        await say('frames', 'tick', '', timeMs)
-        assert.deepEqual(await contents(servers, 'sessions'), expected)
-      }, 30_000)
-    const has = (topic: string, expected: string[]): Promise<void> =>
-      eventually(async () => assert.deepEqual(await contents(servers, topic), expected), 30_000)
+  for (const where of ['in memory', 'on disk'] as const)
+    it(`find after a restart what came before it, and sessions are given once (${where})`, async (t) => {
+      const servers = await startBroker(t)
+      const context = where === 'on disk' ? { data: await temporaryFolder(t) } : {}
+      await using admin = new Admin({ 'bootstrap.servers': servers })
+      await admin.createTopics(
+        ['frames', 'sensors', 'events', 'placed', 'paired', 'sessions'].map((name) => ({
+          name,
+          partitions: 1,
+        })),
+      )
+      await admin.createTopics([{ name: 'rooms', partitions: 3 }])
+      await using producer = new Producer({ 'bootstrap.servers': servers })
+      const say = async (
+        topic: string,
+        key: string,
+        value: string,
+        timeMs: number,
+      ): Promise<void> => {
+        await producer.send({ topic, key, value, timestamp: timeMs })
+      }
+      const settings = {
+        'application.id': 'joins',
+        'bootstrap.servers': servers,
+        'commit.interval.ms': 50,
+        'max.task.idle.ms': 100,
+      }
+      // Looks for closed sessions are a second apart, and a record brings each.
+      const closes = (timeMs: number, expected: string[]): Promise<void> =>
+        eventually(async () => {
+          await say('frames', 'tick', '', timeMs)
+          assert.deepEqual(await contents(servers, 'sessions'), expected)
+        }, 30_000)
+      const has = (topic: string, expected: string[]): Promise<void> =>
+        eventually(async () => assert.deepEqual(await contents(servers, topic), expected), 30_000)
 
-    await say('rooms', 'oven', 'kitchen', 0)
-    await say('rooms', 'bed', 'bedroom', 0)
-    await say('sensors', 's1', 'oven', 0)
-    {
-      await using streams = new KafkaStreams(joinEverything(), settings)
-      await streams.start()
-      // The global table was read before the first record was taken.
-      await say('frames', 's1', 'one', seconds(10))
-      await say('frames', 's2', 'two', seconds(11))
-      await has('placed', ['s1=one of oven in kitchen', 's2=two of null in null'])
-      await say('frames', 's1', 'three', minutes(11))
-      await closes(minutes(11), ['s1=one', 's2=two'])
-      await say('rooms', 'oven', 'workshop', 0)
-      await say('rooms', 'last', 'read', 0)
-    }
-    {
-      await using streams = new KafkaStreams(joinEverything(), settings)
-      await streams.start()
-      // The frame of before the restart is in the store of the join, read from its changelog.
-      await say('events', 's1', 'alarm', minutes(11) + 1)
-      await has('paired', ['s1=three and alarm'])
-      await say('frames', 's1', 'four', minutes(12))
-      await say('frames', 's1', 'five', minutes(23))
-      await closes(minutes(23), ['s1=one', 's1=three+four', 's2=two'])
-      await has('placed', [
-        's1=five of oven in workshop',
-        's1=four of oven in workshop',
-        's1=one of oven in kitchen',
-        's1=three of oven in kitchen',
-        's2=two of null in null',
-      ])
-    }
-  })
+      await say('rooms', 'oven', 'kitchen', 0)
+      await say('rooms', 'bed', 'bedroom', 0)
+      await say('sensors', 's1', 'oven', 0)
+      {
+        await using streams = new KafkaStreams(joinEverything(), settings, context)
+        await streams.start()
+        // The global table was read before the first record was taken.
+        await say('frames', 's1', 'one', seconds(10))
+        await say('frames', 's2', 'two', seconds(11))
+        await has('placed', ['s1=one of oven in kitchen', 's2=two of null in null'])
+        await say('frames', 's1', 'three', minutes(11))
+        await closes(minutes(11), ['s1=one', 's2=two'])
+        await say('rooms', 'oven', 'workshop', 0)
+        await say('rooms', 'last', 'read', 0)
+      }
+      {
+        await using streams = new KafkaStreams(joinEverything(), settings, context)
+        await streams.start()
+        // The frame of before the restart is in the store of the join, read from its changelog.
+        await say('events', 's1', 'alarm', minutes(11) + 1)
+        await has('paired', ['s1=three and alarm'])
+        await say('frames', 's1', 'four', minutes(12))
+        await say('frames', 's1', 'five', minutes(23))
+        await closes(minutes(23), ['s1=one', 's1=three+four', 's2=two'])
+        await has('placed', [
+          's1=five of oven in workshop',
+          's1=four of oven in workshop',
+          's1=one of oven in kitchen',
+          's1=three of oven in kitchen',
+          's2=two of null in null',
+        ])
+      }
+    })
 })
 
 describe('topics whose records are joined', () => {

@@ -9,7 +9,14 @@ import { sessionStoreKey, splitSessionStoreKey } from '../src/serdes/windowed.ts
 import { type JoinWindowStore, joinWindowStore } from '../src/state/join-window-store.ts'
 import { type OuterJoinStore, outerJoinStore } from '../src/state/outer-join-store.ts'
 import { type SessionStore, sessionStore } from '../src/state/session-store.ts'
-import type { StateStore, StoreEnvironment, StoreSpec } from '../src/state/state-store.ts'
+import type {
+  StateStore,
+  StoreBacking,
+  StoredEntry,
+  StoredValue,
+  StoreEnvironment,
+  StoreSpec,
+} from '../src/state/state-store.ts'
 import { type WindowStore, windowStore } from '../src/state/window-store.ts'
 
 const environment: StoreEnvironment = {
@@ -19,12 +26,41 @@ const environment: StoreEnvironment = {
 }
 const text = { keySerde: serdes.string, valueSerde: serdes.string }
 
+class MemoryBacking implements StoreBacking {
+  readonly map = new Map<string, { value: Buffer; timestampMs: number }>()
+
+  get(key: Buffer): StoredValue | undefined {
+    return this.map.get(key.toString('latin1'))
+  }
+  put(key: Buffer, value: Buffer, timestampMs: number): void {
+    this.map.set(key.toString('latin1'), { value, timestampMs })
+  }
+  remove(key: Buffer): void {
+    this.map.delete(key.toString('latin1'))
+  }
+  removeRange(): void {
+    throw new Error('not used here')
+  }
+  *entries(): Generator<StoredEntry> {
+    for (const [key, stored] of [...this.map].sort(([a], [b]) => (a < b ? -1 : 1)))
+      yield { key: Buffer.from(key, 'latin1'), ...stored }
+  }
+}
+
+/** Opens a store on disk, and again what it has flushed. */
+function onDisk<S extends StateStore>(spec: StoreSpec): { open: () => S; backing: MemoryBacking } {
+  const backing = new MemoryBacking()
+  return { open: () => spec.create({ ...environment, backing }) as S, backing }
+}
+
+const nowhere = { log: (): void => {} }
+
 /** Gives a new store what another one writes to its changelog. */
 function restored<S extends StateStore>(spec: StoreSpec, store: S): S {
   const copy = spec.create(environment) as S
   store.flush({
     log: (key, value, timestampMs, headers: RecordHeaders) =>
-      copy.restore(key, value, timestampMs ?? -1, headers, 0),
+      copy.restore(Buffer.from(key), value && Buffer.from(value), timestampMs ?? -1, headers, 0),
   })
   return copy
 }
@@ -118,7 +154,7 @@ describe('the store of what waits for a partner', () => {
       fc.property(fc.uint8Array(), (bytes) => {
         const store = open()
         try {
-          store.restore(Buffer.from('0000000000000001016b', 'hex'), Buffer.from(bytes))
+          store.restore(Buffer.from('0000000000000001016b', 'hex'), Buffer.from(bytes), 1)
         } catch (error) {
           assert.ok(error instanceof Error)
         }
@@ -204,5 +240,83 @@ describe('a change of a table', () => {
     const serde = changeSerde(serdes.string)
     assert.throws(() => serde.serialize(new Change<string>(null, null)), /no value/)
     assert.throws(() => serde.deserialize(Buffer.of(1, 2, 9)), /before 3.5/)
+  })
+})
+
+describe('stores that are in memory and on disk', () => {
+  it('have after a restart what they had, and let go of what has expired', () => {
+    const joins = onDisk<JoinWindowStore<string, string>>(
+      joinWindowStore<string, string>({ name: 'join', retentionMs: 20, ...text }),
+    )
+    const store = joins.open()
+    store.put('a', 'old', 1, [])
+    store.put('a', 'one', 30, [])
+    store.put('a', 'two', 30, [])
+    store.put('b', null, 31, [])
+    store.flush(nowhere)
+    assert.deepEqual(
+      [...joins.open().fetch('a', 0, 99)],
+      [
+        [30, 'one'],
+        [30, 'two'],
+      ],
+    )
+    assert.equal(joins.backing.map.size, 2)
+    const later = joins.open()
+    later.put('a', 'three', 60, [])
+    later.flush(nowhere)
+    assert.deepEqual([...joins.open().fetch('a', 0, 99)], [[60, 'three']])
+    assert.equal(joins.backing.map.size, 1)
+
+    const sessions = onDisk<SessionStore<string, string>>(
+      sessionStore<string, string>({ name: 'sessions', retentionMs: 20, ...text }),
+    )
+    const session = sessions.open()
+    session.put('a', 10, 15, 'one', 15)
+    session.put('a', 12, 12, 'gone', 15)
+    session.remove('a', 12, 12, 15)
+    session.flush(nowhere)
+    assert.equal(sessions.open().fetchSession('a', 10, 15), 'one')
+    assert.equal(sessions.backing.map.size, 1)
+    const next = sessions.open()
+    next.put('a', 1_000_000, 1_000_000, 'far', 1_000_000)
+    next.flush(nowhere)
+    assert.equal(sessions.backing.map.size, 1)
+
+    const outer = onDisk<OuterJoinStore<string>>(
+      outerJoinStore<string>({
+        name: 'outer',
+        keySerde: serdes.string,
+        leftSerde: serdes.string as never,
+        rightSerde: serdes.string as never,
+      }),
+    )
+    const waiting = outer.open()
+    waiting.add('a', 5, true, 'one')
+    waiting.add('b', 6, false, 'two')
+    waiting.flush(nowhere)
+    const again = outer.open()
+    again.remove('a', 5, true, 9)
+    again.flush(nowhere)
+    assert.deepEqual(
+      [...outer.open().all()].map(({ key, values }) => [key, values]),
+      [['b', ['two']]],
+    )
+  })
+
+  it('take what the changelog has beyond the disk before they are used', () => {
+    const spec = sessionStore<string, string>({ name: 'sessions', retentionMs: 20, ...text })
+    const { open, backing } = onDisk<SessionStore<string, string>>(spec)
+    const store = open()
+    store.put('a', 1, 2, 'one', 2)
+    store.flush(nowhere)
+    const next = open()
+    next.restore(sessionStoreKey(Buffer.from('a'), 1, 2), null, 3)
+    next.restore(sessionStoreKey(Buffer.from('a'), 1, 3), Buffer.from('two'), 3)
+    assert.deepEqual(
+      [...next.fetch('a')].map(([, value]) => value),
+      ['two'],
+    )
+    assert.equal(backing.map.size, 1)
   })
 })

@@ -9,7 +9,7 @@ import type { Serde } from '../serdes/serde.ts'
 import { joinWindowStore } from '../state/join-window-store.ts'
 import { outerJoinStore } from '../state/outer-join-store.ts'
 import type { JoinWindows } from '../windows.ts'
-import { addRepartition, type Upstream } from './graph.ts'
+import { addRepartition, isPersistent, type Upstream } from './graph.ts'
 import type { StreamJoined } from './options.ts'
 
 /** A stream as a join sees it. */
@@ -92,16 +92,16 @@ export function addStreamJoin<K, V, VO>(join: StreamJoin<K, V, VO>): string {
     times: new JoinTimes(),
   }
   const retentionMs = windows.sizeMs + windows.graceMs
-  const { logging } = joined
+  const shared = { keySerde, logging: joined.logging, persistent: isPersistent(graph, {}) }
   graph.topology
     .addNode(windowedLeft, joinWindowProcessor(leftStore), [leftParent])
     .addStore(
-      joinWindowStore({ name: leftStore, retentionMs, keySerde, valueSerde: leftSerde, logging }),
+      joinWindowStore({ ...shared, name: leftStore, retentionMs, valueSerde: leftSerde }),
       windowedLeft,
     )
     .addNode(windowedRight, joinWindowProcessor(rightStore), [rightParent])
     .addStore(
-      joinWindowStore({ name: rightStore, retentionMs, keySerde, valueSerde: rightSerde, logging }),
+      joinWindowStore({ ...shared, name: rightStore, retentionMs, valueSerde: rightSerde }),
       windowedRight,
     )
     .addNode(
@@ -129,11 +129,10 @@ export function addStreamJoin<K, V, VO>(join: StreamJoin<K, V, VO>): string {
   if (outerStoreName !== undefined)
     graph.topology.addStore(
       outerJoinStore({
+        ...shared,
         name: outerStoreName,
-        keySerde,
         leftSerde: leftSerde as Serde<unknown> | undefined,
         rightSerde: rightSerde as Serde<unknown> | undefined,
-        logging,
       }),
       leftNode,
       rightNode,

@@ -78,8 +78,9 @@ export function sessionWindowing(
   return {
     graceMs,
     windowedSerde: sessionWindowedSerde,
-    storeOf: (_graph, name, materialized) =>
+    storeOf: (graph, name, materialized) =>
       sessionStore({
+        persistent: isPersistent(graph, materialized),
         name,
         retentionMs: retentionOf(materialized, graceMs, 'the inactivity gap'),
         keySerde: materialized.keySerde,

@@ -122,20 +122,44 @@ class StreamJoinProcessor implements NodeProcessor {
     }
   }
 
+  advanceStreamTime(timeMs: number): void {
+    if (timeMs <= this.#time.streamTimeMs) return
+    this.#time.streamTimeMs = timeMs
+    if (this.#outer) this.#giveUnjoined(this.#outer, timeMs)
+  }
+
+  nextEmitMs(): number | undefined {
+    const { graceMs, beforeMs, afterMs } = this.#plan.windows
+    let next: number | undefined
+    const sides = new Set<boolean>()
+    for (const { timestampMs, isLeft } of this.#outer?.all() ?? []) {
+      const closeMs = timestampMs + (isLeft ? afterMs : beforeMs) + graceMs + 1
+      if (!sides.has(isLeft) && (next === undefined || closeMs < next)) next = closeMs
+      // Of each side the first one closes first.
+      if (sides.add(isLeft).size === 2) break
+    }
+    return next
+  }
+
   #forward(key: unknown, value: unknown, other: unknown, timestampMs: number): void {
     const { joiner } = this.#plan
     const joined = this.#isLeft ? joiner(key, value, other) : joiner(key, other, value)
     this.#context.forward(key, joined, timestampMs)
   }
 
-  /** Gives the records whose windows have closed without a partner. */
+  /** Looks for records whose windows have closed without a partner, not with every record. */
   #emitUnjoined(outer: OuterJoinStore<unknown>, changedMs: number): void {
     const time = this.#time
-    const { graceMs, beforeMs, afterMs } = this.#plan.windows
-    if (this.#isTooEarly(this.#afterMs + graceMs)) return
+    if (this.#isTooEarly(this.#afterMs + this.#plan.windows.graceMs)) return
     const nowMs = this.#context.nowMs()
     if (nowMs < time.nextEmitMs) return
     time.nextEmitMs = nowMs + this.#context.emitIntervalMs
+    this.#giveUnjoined(outer, changedMs)
+  }
+
+  #giveUnjoined(outer: OuterJoinStore<unknown>, changedMs: number): void {
+    const time = this.#time
+    const { graceMs, beforeMs, afterMs } = this.#plan.windows
     time.minTimeMs = Number.POSITIVE_INFINITY
     const { joiner } = this.#plan
     let isLeftOpen = false

@@ -9,12 +9,15 @@ import {
   type StoreEnvironment,
   type StoreSpec,
 } from './state-store.ts'
+import { StoreMirror } from './store-mirror.ts'
 
 export interface JoinWindowStoreOptions<K, V> {
   readonly name: string
   readonly retentionMs: number
   readonly keySerde?: Serde<K> | undefined
   readonly valueSerde?: Serde<V> | undefined
+  /** Kept on disk beside the changelog. Default true, as in Java. */
+  readonly persistent?: boolean | undefined
   readonly logging?: Readonly<Record<string, string>> | false | undefined
 }
 
@@ -27,7 +30,7 @@ export function joinWindowStore<K, V>(options: JoinWindowStoreOptions<K, V>): St
   return {
     name: options.name,
     kind: 'window',
-    persistent: false,
+    persistent: options.persistent ?? true,
     logging: logging === false ? false : { ...logging, 'cleanup.policy': 'delete' },
     retentionMs: options.retentionMs,
     create: (environment) => new JoinWindowStore(options, environment),
@@ -59,7 +62,8 @@ export class JoinWindowStore<K, V> implements StateStore {
   readonly #valueSerde: Serde<V>
   readonly #retentionMs: number
   readonly #logging: boolean
-  readonly #items = new Map<KeyIdentity, Item<V>[]>()
+  readonly #items = new Map<KeyIdentity, { readonly key: K; items: Item<V>[] }>()
+  readonly #mirror: StoreMirror
   #unlogged: Unlogged<K, V>[] = []
   #sequence = 0
   #observedMs = -1
@@ -71,6 +75,9 @@ export class JoinWindowStore<K, V> implements StateStore {
     this.#valueSerde = environment.valueSerde(options.valueSerde)
     this.#retentionMs = options.retentionMs
     this.#logging = options.logging !== false
+    this.#mirror = new StoreMirror(environment.backing, (bytes, value) =>
+      this.#restore(bytes, value),
+    )
   }
 
   get dirtyCount(): number {
@@ -79,9 +86,10 @@ export class JoinWindowStore<K, V> implements StateStore {
 
   /** Adds a record. One without a value is only logged, and moves no time, as in Java. */
   put(key: K, value: V | null, timestampMs: number, headers: CarriedHeaders): void {
+    this.#mirror.load()
     this.#sequence = (this.#sequence + 1) & 0x7fff_ffff
     const sequence = this.#sequence
-    if (this.#logging) this.#unlogged.push({ key, timestampMs, sequence, value, headers })
+    this.#unlogged.push({ key, timestampMs, sequence, value, headers })
     if (value === null) return
     this.#observe(timestampMs)
     this.#insert(key, { timestampMs, sequence, value })
@@ -93,7 +101,8 @@ export class JoinWindowStore<K, V> implements StateStore {
     fromMs: number,
     toMs: number,
   ): Generator<readonly [timestampMs: number, value: V]> {
-    const items = this.#items.get(keyIdentity(key, this.#keySerde))
+    this.#mirror.load()
+    const items = this.#items.get(keyIdentity(key, this.#keySerde))?.items
     if (!items) return
     const firstMs = Math.max(fromMs, this.#observedMs - this.#retentionMs + 1)
     // A copy: what is forwarded for one of them may come back as a record of this key.
@@ -106,24 +115,33 @@ export class JoinWindowStore<K, V> implements StateStore {
   flush(writer: ChangelogWriter): void {
     const unlogged = this.#unlogged
     this.#unlogged = []
-    for (const { key, timestampMs, sequence, value, headers } of unlogged)
-      writer.log(
-        encodeKey(this.#keySerde.serialize(key), timestampMs, sequence),
-        value === null ? null : this.#valueSerde.serialize(value),
-        timestampMs,
-        headersOf(headers),
-      )
+    for (const { key, timestampMs, sequence, value, headers } of unlogged) {
+      const changelogKey = encodeKey(this.#keySerde.serialize(key), timestampMs, sequence)
+      const bytes = value === null ? null : this.#valueSerde.serialize(value)
+      if (this.#logging) writer.log(changelogKey, bytes, timestampMs, headersOf(headers))
+      if (bytes !== null && timestampMs > this.#observedMs - this.#retentionMs)
+        this.#mirror.put(changelogKey, bytes, timestampMs)
+    }
+    this.#mirror.flush()
   }
 
-  restore(changelogKey: Buffer, value: Buffer | null): void {
+  restore(changelogKey: Buffer, value: Buffer | null, timestampMs: number): void {
+    if (value === null || this.#mirror.restore(changelogKey, value, timestampMs)) return
+    this.#restore(changelogKey, value)
+  }
+
+  #restore(changelogKey: Buffer, value: Buffer): void {
     const keyEnd = changelogKey.byteLength - 12
-    if (keyEnd < 0 || value === null) return
+    if (keyEnd < 0) return
     const timestampMs = readInt64(changelogKey, keyEnd)
     const sequence = changelogKey.readInt32BE(keyEnd + 8)
     // A number that is used again would overwrite, for whoever restores next, what has it now.
     if (sequence > this.#sequence) this.#sequence = sequence
     this.#observe(timestampMs)
-    if (timestampMs <= this.#observedMs - this.#retentionMs) return
+    if (timestampMs <= this.#observedMs - this.#retentionMs) {
+      this.#mirror.forget(() => Buffer.from(changelogKey))
+      return
+    }
     const key = this.#keySerde.deserialize(changelogKey.subarray(0, keyEnd))
     const item = { timestampMs, sequence, value: this.#valueSerde.deserialize(value) }
     this.#insert(key, item)
@@ -137,11 +155,12 @@ export class JoinWindowStore<K, V> implements StateStore {
   #insert(key: K, item: Item<V>): void {
     if (item.timestampMs <= this.#observedMs - this.#retentionMs) return
     const id = keyIdentity(key, this.#keySerde)
-    const items = this.#items.get(id)
-    if (!items) {
-      this.#items.set(id, [item])
+    const known = this.#items.get(id)
+    if (!known) {
+      this.#items.set(id, { key, items: [item] })
       return
     }
+    const { items } = known
     const newest = items.at(-1)
     if (!newest || newest.timestampMs <= item.timestampMs) items.push(item)
     else items.splice(lowerBound(items, item.timestampMs + 1), 0, item)
@@ -154,8 +173,10 @@ export class JoinWindowStore<K, V> implements StateStore {
     if (timestampMs - this.#sweptMs < this.#retentionMs) return
     this.#sweptMs = timestampMs
     const firstMs = timestampMs - this.#retentionMs + 1
-    for (const [id, items] of this.#items) {
+    for (const [id, { key, items }] of this.#items) {
       const live = lowerBound(items, firstMs)
+      for (const { timestampMs: expiredMs, sequence } of items.slice(0, live))
+        this.#mirror.forget(() => encodeKey(this.#keySerde.serialize(key), expiredMs, sequence))
       if (live === items.length) this.#items.delete(id)
       else if (live > 0) items.splice(0, live)
     }

@@ -3,6 +3,7 @@ import { StreamsError } from '../errors.ts'
 import type { Serde } from '../serdes/serde.ts'
 import { readInt64, writeInt64 } from '../serdes/windowed.ts'
 import type { ChangelogWriter, StateStore, StoreEnvironment, StoreSpec } from './state-store.ts'
+import { StoreMirror } from './store-mirror.ts'
 
 // The changelog of the store that a left or outer join of two streams keeps records in that found no
 // partner yet:
@@ -16,6 +17,8 @@ export interface OuterJoinStoreOptions<K> {
   readonly keySerde?: Serde<K> | undefined
   readonly leftSerde?: Serde<unknown> | undefined
   readonly rightSerde?: Serde<unknown> | undefined
+  /** Kept on disk beside the changelog. Default true, as in Java. */
+  readonly persistent?: boolean | undefined
   readonly logging?: Readonly<Record<string, string>> | false | undefined
 }
 
@@ -24,7 +27,7 @@ export function outerJoinStore<K>(options: OuterJoinStoreOptions<K>): StoreSpec 
   return {
     name: options.name,
     kind: 'key-value',
-    persistent: false,
+    persistent: options.persistent ?? true,
     logging: options.logging ?? {},
     create: (environment) => new OuterJoinStore(options, environment),
   }
@@ -59,6 +62,7 @@ export class OuterJoinStore<K> implements StateStore {
   readonly #rightSerde: Serde<unknown>
   readonly #logging: boolean
   readonly #slots = new Map<string, Slot<K>>()
+  readonly #mirror: StoreMirror
   #order: Slot<K>[] = []
   #dirty = new Map<string, Dirty<K>>()
 
@@ -68,6 +72,9 @@ export class OuterJoinStore<K> implements StateStore {
     this.#leftSerde = environment.valueSerde(options.leftSerde)
     this.#rightSerde = environment.valueSerde(options.rightSerde)
     this.#logging = options.logging !== false
+    this.#mirror = new StoreMirror(environment.backing, (bytes, value) =>
+      this.#restore(bytes, value),
+    )
   }
 
   get dirtyCount(): number {
@@ -75,6 +82,7 @@ export class OuterJoinStore<K> implements StateStore {
   }
 
   add(key: K, timestampMs: number, isLeft: boolean, value: unknown): void {
+    this.#mirror.load()
     const slot = this.#slot(key, this.#bytes(key, timestampMs, isLeft))
     slot.values.push(value)
     this.#change(slot, timestampMs)
@@ -86,6 +94,7 @@ export class OuterJoinStore<K> implements StateStore {
    * @param changedMs the time of the record under work, which the changelog's record gets
    */
   remove(key: K, timestampMs: number, isLeft: boolean, changedMs: number): void {
+    this.#mirror.load()
     const slot = this.#slots.get(this.#bytes(key, timestampMs, isLeft).toString('latin1'))
     if (slot) this.#remove(slot, changedMs)
   }
@@ -96,20 +105,26 @@ export class OuterJoinStore<K> implements StateStore {
 
   /** What waits, by time, the right side before the left, then by the key's bytes. */
   *all(): Generator<Unjoined<K>> {
+    this.#mirror.load()
     for (const slot of [...this.#order]) if (!slot.isGone) yield slot
   }
 
   flush(writer: ChangelogWriter): void {
     const dirty = this.#dirty
     this.#dirty = new Map()
-    if (!this.#logging) return
     for (const [id, { slot, changedMs }] of dirty) {
       const current = this.#slots.get(id)
-      writer.log(slot.bytes, current ? this.#encode(current) : null, changedMs, [])
+      const value = current ? this.#encode(current) : null
+      if (this.#logging) writer.log(slot.bytes, value, changedMs, [])
+      this.#mirror.put(slot.bytes, value, changedMs)
     }
   }
 
-  restore(bytes: Buffer, value: Buffer | null): void {
+  restore(bytes: Buffer, value: Buffer | null, timestampMs: number): void {
+    if (!this.#mirror.restore(bytes, value, timestampMs)) this.#restore(bytes, value)
+  }
+
+  #restore(bytes: Buffer, value: Buffer | null): void {
     const id = bytes.toString('latin1')
     const known = this.#slots.get(id)
     if (known) this.#forget(known, id)

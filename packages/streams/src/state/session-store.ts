@@ -9,6 +9,7 @@ import {
   type StoreEnvironment,
   type StoreSpec,
 } from './state-store.ts'
+import { StoreMirror } from './store-mirror.ts'
 
 /** What may be asked of a session store from outside its task. */
 export interface ReadOnlySessionStore<K, V> {
@@ -23,15 +24,20 @@ export interface SessionStoreOptions<K, V> {
   readonly retentionMs: number
   readonly keySerde?: Serde<K> | undefined
   readonly valueSerde?: Serde<V> | undefined
+  /** Kept on disk beside the changelog. Default true, as in Java. */
+  readonly persistent?: boolean | undefined
   readonly logging?: Readonly<Record<string, string>> | false | undefined
 }
 
-/** A store of values by key and session, of which old sessions go by themselves. In memory, with a changelog. */
+/**
+ * A store of values by key and session, of which old sessions go by themselves. All of them are in
+ * memory; on disk they need not be read from the changelog at a start.
+ */
 export function sessionStore<K, V>(options: SessionStoreOptions<K, V>): StoreSpec {
   return {
     name: options.name,
     kind: 'window',
-    persistent: false,
+    persistent: options.persistent ?? true,
     logging: options.logging ?? {},
     retentionMs: options.retentionMs,
     create: (environment) => new SessionStore(options, environment),
@@ -63,6 +69,7 @@ export class SessionStore<K, V> implements StateStore, ReadOnlySessionStore<K, V
   readonly #retentionMs: number
   readonly #logging: boolean
   readonly #sessions = new Map<KeyIdentity, Session<K, V>[]>()
+  readonly #mirror: StoreMirror
   #changed = new Map<string, Changed<K, V>>()
   #observedMs = -1
   #sweptMs = -1
@@ -73,6 +80,9 @@ export class SessionStore<K, V> implements StateStore, ReadOnlySessionStore<K, V
     this.#valueSerde = environment.valueSerde(options.valueSerde)
     this.#retentionMs = options.retentionMs
     this.#logging = options.logging !== false
+    this.#mirror = new StoreMirror(environment.backing, (bytes, value) =>
+      this.#restore(bytes, value),
+    )
   }
 
   get dirtyCount(): number {
@@ -80,6 +90,7 @@ export class SessionStore<K, V> implements StateStore, ReadOnlySessionStore<K, V
   }
 
   fetchSession(key: K, startMs: number, endMs: number): V | undefined {
+    this.#mirror.load()
     const sessions = this.#sessions.get(keyIdentity(key, this.#keySerde)) ?? []
     return sessions.find((one) => one.startMs === startMs && one.endMs === endMs)?.value
   }
@@ -91,6 +102,7 @@ export class SessionStore<K, V> implements StateStore, ReadOnlySessionStore<K, V
 
   /** Sessions of a key that end at the first time or later and start at the second or earlier. */
   find(key: K, endFromMs: number, startToMs: number): Session<K, V>[] {
+    this.#mirror.load()
     const fromMs = Math.max(endFromMs, this.#expiredMs() + 1)
     const sessions = this.#sessions.get(keyIdentity(key, this.#keySerde)) ?? []
     return sessions.filter(({ startMs, endMs }) => endMs >= fromMs && startMs <= startToMs)
@@ -98,6 +110,7 @@ export class SessionStore<K, V> implements StateStore, ReadOnlySessionStore<K, V
 
   /** All sessions that end from the first time to the second, by end, start and the key's bytes. */
   findByEnd(endFromMs: number, endToMs: number): Session<K, V>[] {
+    this.#mirror.load()
     const fromMs = Math.max(endFromMs, this.#liveMs())
     const found: { session: Session<K, V>; bytes: Buffer }[] = []
     for (const sessions of this.#sessions.values())
@@ -115,6 +128,7 @@ export class SessionStore<K, V> implements StateStore, ReadOnlySessionStore<K, V
 
   /** The earliest end of a session that ends at `endFromMs` or later. */
   firstEndMs(endFromMs: number): number | undefined {
+    this.#mirror.load()
     let first: number | undefined
     for (const sessions of this.#sessions.values())
       for (const { endMs } of sessions)
@@ -124,6 +138,7 @@ export class SessionStore<K, V> implements StateStore, ReadOnlySessionStore<K, V
 
   /** @param changedMs the time of the record under work, which the changelog's record gets */
   put(key: K, startMs: number, endMs: number, value: V | null, changedMs: number): void {
+    this.#mirror.load()
     if (endMs > this.#observedMs) this.#observe(endMs)
     if (value === null) {
       this.remove(key, startMs, endMs, changedMs)
@@ -135,6 +150,7 @@ export class SessionStore<K, V> implements StateStore, ReadOnlySessionStore<K, V
   }
 
   remove(key: K, startMs: number, endMs: number, changedMs: number): void {
+    this.#mirror.load()
     const session = this.#take(keyIdentity(key, this.#keySerde), startMs, endMs)
     this.#change(session ?? { key, startMs, endMs, value: null as V }, null, changedMs)
   }
@@ -142,16 +158,21 @@ export class SessionStore<K, V> implements StateStore, ReadOnlySessionStore<K, V
   flush(writer: ChangelogWriter): void {
     const changed = this.#changed
     this.#changed = new Map()
-    if (!this.#logging) return
     for (const { session, value, changedMs } of changed.values()) {
       const { key, startMs, endMs } = session
       const bytes = value === null ? null : this.#valueSerde.serialize(value)
       const changelogKey = sessionStoreKey(this.#keySerde.serialize(key), startMs, endMs)
-      writer.log(changelogKey, bytes, changedMs, [])
+      if (this.#logging) writer.log(changelogKey, bytes, changedMs, [])
+      this.#mirror.put(changelogKey, endMs >= this.#liveMs() ? bytes : null, changedMs)
     }
+    this.#mirror.flush()
   }
 
-  restore(changelogKey: Buffer, value: Buffer | null): void {
+  restore(changelogKey: Buffer, value: Buffer | null, timestampMs: number): void {
+    if (!this.#mirror.restore(changelogKey, value, timestampMs)) this.#restore(changelogKey, value)
+  }
+
+  #restore(changelogKey: Buffer, value: Buffer | null): void {
     const split = splitSessionStoreKey(changelogKey)
     if (!split) return
     const { startMs, endMs } = split
@@ -160,11 +181,18 @@ export class SessionStore<K, V> implements StateStore, ReadOnlySessionStore<K, V
     if (value === null) this.#take(keyIdentity(key, this.#keySerde), startMs, endMs)
     else if (endMs >= this.#liveMs())
       this.#insert({ key, startMs, endMs, value: this.#valueSerde.deserialize(value) })
+    else this.#mirror.forget(() => Buffer.from(changelogKey))
   }
 
   close(): void {
     this.#sessions.clear()
     this.#changed.clear()
+  }
+
+  #forgetOnDisk(sessions: readonly Session<K, V>[]): void {
+    for (const { key, startMs, endMs } of sessions)
+      if (endMs < this.#liveMs())
+        this.#mirror.forget(() => sessionStoreKey(this.#keySerde.serialize(key), startMs, endMs))
   }
 
   #expiredMs(): number {
@@ -222,6 +250,7 @@ export class SessionStore<K, V> implements StateStore, ReadOnlySessionStore<K, V
     this.#sweptMs = endMs
     for (const [id, sessions] of this.#sessions) {
       const live = sessions.filter((one) => one.endMs >= this.#liveMs())
+      if (live.length < sessions.length) this.#forgetOnDisk(sessions)
       if (live.length === 0) this.#sessions.delete(id)
       else if (live.length < sessions.length) this.#sessions.set(id, live)
     }
