@@ -172,6 +172,7 @@ describe('sources that write by transactions', () => {
     await kafka.waitFor('out', 3)
     assert.equal(kafka.commits, 1)
     await eventually(() => assert.equal(source.committed, 3))
+    assert.equal(kafka.overrides.get('connect-cluster-s-0')?.['transaction.timeout.ms'], '61500')
   })
 
   test('with the boundary connector the source says what is committed and what is taken back', async (t) => {
@@ -252,7 +253,7 @@ describe('sources that write by transactions', () => {
 
   test('before tasks begin the leader fences those of the generation before, by Java’s names', async (t) => {
     const source = new ScriptedSource()
-    const { kafka, create, call } = await startWorker(
+    const { kafka, create, call, reach } = await startWorker(
       t,
       { ...enabled, ...text },
       { plugins: [source.plugin] },
@@ -266,6 +267,9 @@ describe('sources that write by transactions', () => {
     await create('s', { ...config, 'tasks.max': '3' })
     await eventually(() => assert.deepEqual(fencings(), [{ 'task-count': 3 }]))
     assert.deepEqual(kafka.fenced, [])
+    // Kafka does not answer at once: the task waits for it, and does not fail.
+    kafka.failFences = 1
+    kafka.failClaims = 1
     await call('PUT', '/connectors/s/config', { ...config, 'tasks.max': '1' })
     await eventually(() => assert.deepEqual(fencings(), [{ 'task-count': 3 }, { 'task-count': 1 }]))
     assert.deepEqual(kafka.fenced, [
@@ -273,6 +277,7 @@ describe('sources that write by transactions', () => {
       'connect-cluster-s-1',
       'connect-cluster-s-2',
     ])
+    await reach('s', 'RUNNING')
     // One in the place of one: it takes the id over itself.
     await call('PATCH', '/connectors/s/config', { topic: 'other' })
     await eventually(() => assert.equal(fencings().length, 3))

@@ -1,5 +1,6 @@
 import type { SourceRecord } from '../data/record.ts'
 import type { ConnectObject } from '../data/schema.ts'
+import { ConnectError } from '../errors.ts'
 import type { SourceTask, SourceTransactions } from '../plugin.ts'
 import type { ConnectorOffsets } from '../storage/connector-offsets.ts'
 import type { OutgoingRecord, TransactionalWriter, WriteOutcome } from './kafka.ts'
@@ -108,7 +109,7 @@ export class ExactlyOnceRunner {
   async #runOnce(createTask: () => SourceTask): Promise<void> {
     const { kafka, clientId, transactionalId, producerOverrides, fence, verify } = this.#options
     const { signal } = this.#stopping
-    await fence(signal)
+    await kafkas(fence(signal))
     if (signal.aborted) return
     const writer = kafka.transactionalWriter(clientId, transactionalId, producerOverrides)
     this.#writer = writer
@@ -116,7 +117,7 @@ export class ExactlyOnceRunner {
     let task: SourceTask | undefined
     try {
       await kafkas(writer.claim())
-      await verify()
+      await kafkas(verify())
       await kafkas(this.#offsets!.refresh())
       task = createTask()
       this.#task = task
@@ -304,7 +305,8 @@ async function kafkas<Result>(asked: Promise<Result> | (() => Promise<Result>)):
   try {
     return await (typeof asked === 'function' ? asked() : asked)
   } catch (cause) {
-    // What is not allowed does not pass by itself.
+    // What the workers refuse, and what is not allowed, does not pass by itself.
+    if (cause instanceof ConnectError) throw cause
     if (/AUTHORIZATION|UNSUPPORTED/.test(String((cause as { code?: unknown }).code))) throw cause
     throw new Interrupted('Kafka', { cause })
   }

@@ -52,6 +52,9 @@ export interface TaskEnvironment {
   readonly loggerOf: (className: string) => Logger
 }
 
+/** How long a transaction may last beyond its interval: Kafka's own limit for one. */
+const transactionRoomMs = 60_000
+
 interface Run {
   readonly runner: SinkRunner | SourceRunner | ExactlyOnceRunner
   readonly addresses: () => Readonly<Record<string, string>>
@@ -233,12 +236,22 @@ export class ConnectorTask {
     const connector = this.#connector
     const generation = exactlyOnce.generation(connector)
     const options = kindSpecs.source.parse(this.#config)
+    const boundary = options['transaction.boundary'] as TransactionBoundary
+    const intervalMs =
+      (options['transaction.boundary.interval.ms'] as number | undefined) ?? flushIntervalMs
     return new ExactlyOnceRunner({
       ...parts,
+      // The broker ends a transaction that lasts longer.
+      producerOverrides:
+        boundary === 'interval'
+          ? {
+              'transaction.timeout.ms': String(intervalMs + transactionRoomMs),
+              ...parts.producerOverrides,
+            }
+          : parts.producerOverrides,
       transactionalId: exactlyOnce.transactionalId(connector, this.id),
-      boundary: options['transaction.boundary'] as TransactionBoundary,
-      intervalMs:
-        (options['transaction.boundary.interval.ms'] as number | undefined) ?? flushIntervalMs,
+      boundary,
+      intervalMs,
       onStarted: () => this.#onChange(),
       fence: (signal) => exactlyOnce.fence(connector, signal),
       verify: () => exactlyOnce.verify(connector, this.id, generation),

@@ -103,14 +103,26 @@ export class MemoryKafka implements ConnectKafka {
   /** Called before a transaction is committed; what it throws is what the commit says. */
   onCommit: () => Promise<void> | void = () => {}
 
-  transactionalWriter(_clientId: string, id: string): TransactionalWriter {
+  /** What the producer of each id was told. */
+  readonly overrides: Map<string, Readonly<Record<string, string>>> = new Map()
+  /** How many claims, and how many calls of `fence`, fail. */
+  failClaims = 0
+  failFences = 0
+
+  transactionalWriter(
+    _clientId: string,
+    id: string,
+    overrides: Readonly<Record<string, string>>,
+  ): TransactionalWriter {
     const claim = {}
+    this.overrides.set(id, overrides)
     let open: OutgoingRecord[] | undefined
     const requireClaim = (): void => {
       if (this.#claims.get(id) !== claim) throw new Error(`fenced: ${id}`)
     }
     return {
       claim: async () => {
+        if (this.failClaims-- > 0) throw new Error('no coordinator')
         this.#claims.set(id, claim)
       },
       begin: () => {
@@ -140,6 +152,7 @@ export class MemoryKafka implements ConnectKafka {
   }
 
   async fence(transactionalIds: readonly string[]): Promise<void> {
+    if (this.failFences-- > 0) throw new Error('no coordinator')
     for (const id of transactionalIds) {
       this.#claims.set(id, {})
       this.fenced.push(id)
