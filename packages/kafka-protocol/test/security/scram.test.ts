@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash, createHmac } from 'node:crypto'
 import { test } from 'node:test'
 import {
   formatScramCredential,
@@ -138,6 +139,26 @@ test('a proof for another nonce or another binding is refused', () => {
     assert.throws(() => server.next(Buffer.from(proof.replace(from, to))), invalid)
     assert.equal(server.isComplete, false)
   }
+})
+
+test('a client that writes its nonce twice logs in, as librdkafka before 2.6.1', () => {
+  const server = makeServer('SCRAM-SHA-256', { alice: 'alice-secret' }, 'server')
+  const challenge = String(server.next(Buffer.from('n,,n=alice,r=client')))
+  const withoutProof = 'c=biws,r=clientclientserver'
+  const salted = saltPassword(
+    'SCRAM-SHA-256',
+    'alice-secret',
+    Buffer.from('a salt that is fixed'),
+    4096,
+  )
+  const hmac = (key: Buffer, text: string): Buffer =>
+    createHmac('sha256', key).update(text).digest()
+  const clientKey = hmac(salted, 'Client Key')
+  const storedKey = createHash('sha256').update(clientKey).digest()
+  const signature = hmac(storedKey, `n=alice,r=client,${challenge},${withoutProof}`)
+  const proof = Buffer.from(clientKey.map((byte, index) => byte ^ signature[index]!))
+  server.next(Buffer.from(`${withoutProof},p=${proof.toString('base64')}`))
+  assert.equal(server.isComplete, true)
 })
 
 test('random bytes are refused, never more', () => {

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { test } from 'node:test'
 import { peer } from '../../../../tools/peers.ts'
 import { startBroker } from '../helpers.ts'
+import { openAs, secureListeners, setScramPassword, tlsFile } from '../security/secure-broker.ts'
 
 const values = Array.from({ length: 1_000 }, (_, index) => `value ${index}`)
 
@@ -46,4 +47,44 @@ test('kcat is an idempotent producer, a group member and a lister', async (t) =>
   assert.deepEqual([brokers.length, topics.length], [1, 2])
   const found = await kcat(['-b', address, '-Q', '-t', 'frames:0:-1'])
   assert.match(found, /offset 1000/)
+})
+
+for (const mechanism of ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'] as const)
+  test(`kcat logs in by ${mechanism} over TLS, and not with another password`, async (t) => {
+    const { broker } = await startBroker(t, secureListeners)
+    const { SASL_SSL, SASL_PLAINTEXT } = broker.addresses
+    if (mechanism !== 'PLAIN') {
+      const admin = await openAs(SASL_PLAINTEXT!, 'admin')
+      await setScramPassword(admin, 'alice', 'alice-secret', mechanism)
+      admin.close()
+    }
+    const common = (password: string): string[] =>
+      [
+        'security.protocol=sasl_ssl',
+        `ssl.ca.location=${tlsFile('ca.crt')}`,
+        `sasl.mechanisms=${mechanism}`,
+        'sasl.username=alice',
+        `sasl.password=${password}`,
+      ].flatMap((property) => ['-X', property])
+    const at = ['-b', SASL_SSL!, '-t', 'frames']
+    await kcat([...at, '-P', ...common('alice-secret')], values.join('\n'))
+    const read = [...at, '-C', '-c', '1000', '-o', 'beginning', '-q']
+    const found = await kcat([...read, ...common('alice-secret')])
+    assert.equal(found.trim().split('\n').length, values.length)
+    await assert.rejects(
+      kcat(['-b', SASL_SSL!, '-L', '-m', '3', ...common('wrong')]),
+      /Authentication failed/,
+    )
+  })
+
+test('kcat shows its certificate', async (t) => {
+  const { broker } = await startBroker(t, { ...secureListeners, 'ssl.client.auth': 'required' })
+  const secure = [
+    'security.protocol=ssl',
+    `ssl.ca.location=${tlsFile('ca.crt')}`,
+    `ssl.certificate.location=${tlsFile('alice.crt')}`,
+    `ssl.key.location=${tlsFile('alice.key')}`,
+  ].flatMap((property) => ['-X', property])
+  const listed = await kcat(['-b', broker.addresses.SSL!, '-L', '-J', ...secure])
+  assert.equal(JSON.parse(listed).brokers.length, 1)
 })
