@@ -2,11 +2,20 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { silentLogger, systemClock } from '@khlong/core'
 import { eventually } from '@khlong/core/testing'
+import { ScramClient } from '@khlong/kafka-protocol/security'
 import { ZooKeeperServer } from '@khlong/zookeeper'
 import { Kafka, logLevel } from 'kafkajs'
 import { ZookeeperClient } from '../src/metadata/zookeeper-client.ts'
 import { ZookeeperMetadataStore } from '../src/metadata/zookeeper-store.ts'
 import { dataFolder, startBroker } from './helpers.ts'
+import {
+  authenticate,
+  handshake,
+  openAs,
+  secureListeners,
+  setScramPassword,
+} from './security/secure-broker.ts'
+import { Wire } from './wire.ts'
 
 const connect = (address: string): Kafka =>
   new Kafka({ brokers: [address], logLevel: logLevel.NOTHING, retry: { retries: 0 } })
@@ -157,4 +166,57 @@ test('a broker lives under the path that its connection string names, which it m
   assert.deepEqual(await client.children('/deep/root/brokers/topics'), ['under'])
   assert.deepEqual(await client.children('/'), ['deep', 'zookeeper'])
   await admin.disconnect()
+})
+
+test('SCRAM credentials lie in ZooKeeper as Kafka 3.9 keeps them, and those of others count at once', async (t) => {
+  const { client, address: zk } = await startZookeeper(t)
+  const { broker } = await startBroker(t, { ...secureListeners, 'zookeeper.connect': zk })
+  const sasl = broker.addresses.SASL_PLAINTEXT!
+  const admin = await openAs(sasl, 'admin')
+  // The name of a node is encoded; a quota of the user stays where it is.
+  const node = '/config/users/dora%20%2A'
+  await client.ensure(node, '{"version":1,"config":{"producer_byte_rate":"1000"}}')
+  await setScramPassword(admin, 'dora *', 'dora-secret', 'SCRAM-SHA-256')
+  const { config } = JSON.parse((await client.get(node))!.data.toString())
+  assert.equal(config.producer_byte_rate, '1000')
+  assert.match(config['SCRAM-SHA-256'], /^salt=.+,stored_key=.+,server_key=.+,iterations=4096$/)
+  const [change] = (await client.children('/config/changes'))!.slice(-1)
+  assert.deepEqual(JSON.parse((await client.get(`/config/changes/${change}`))!.data.toString()), {
+    version: 2,
+    entity_path: 'users/dora%20%2A',
+  })
+  const login = async (password: string): Promise<number> => {
+    const wire = await Wire.open(sasl)
+    const scram = new ScramClient({
+      mechanism: 'SCRAM-SHA-256',
+      username: 'eve',
+      password,
+      nonce: 'abc',
+    })
+    await handshake(wire, 'SCRAM-SHA-256')
+    const challenge = await authenticate(wire, scram.firstMessage)
+    const { errorCode } = await authenticate(wire, scram.finalMessage(challenge.authBytes))
+    wire.close()
+    return errorCode
+  }
+  assert.notEqual(await login('pencil'), 0)
+  // RFC 7677's example, as kafka-configs of 3.9 writes it into ZooKeeper by itself.
+  const credential =
+    'salt=W22ZaJ0SNY7soEsUEjb6gQ==,stored_key=WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=,server_key=wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=,iterations=4096'
+  await client.ensure(
+    '/config/users/eve',
+    JSON.stringify({ version: 1, config: { 'SCRAM-SHA-256': credential } }),
+  )
+  const notify = (): Promise<boolean> =>
+    client.create(
+      '/config/changes/config_change_',
+      '{"version":2,"entity_path":"users/eve"}',
+      'sequential',
+    )
+  await notify()
+  await eventually(async () => assert.equal(await login('pencil'), 0))
+  await client.set('/config/users/eve', '{"version":1,"config":{}}')
+  await notify()
+  await eventually(async () => assert.notEqual(await login('pencil'), 0))
+  admin.close()
 })
