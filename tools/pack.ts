@@ -167,16 +167,20 @@ export const wrong: number = new StreamsBuilder()
   assert.throws(() => run(consumer, process.execPath, [compiler, '-p', '.']), /TS2322/)
 }
 
-/** The TypeScript that the documents show, each block a module. */
+/**
+ * The TypeScript that the documents show, each block a module, in a folder for each document. A block
+ * whose first line is the comment of a file's name has that name, so that another can import it.
+ */
 async function writeExamples(folder: string): Promise<void> {
-  await mkdir(folder)
-  for (const { file, blocks } of readMarkdownFiles(root))
-    for (const { language, line, text } of blocks)
-      if (language === 'ts')
-        await writeFile(
-          path.join(folder, `${file.replace(/[^\w]/g, '-')}-${line}.ts`),
-          `${text}\nexport {}\n`,
-        )
+  for (const { file, blocks } of readMarkdownFiles(root)) {
+    const own = path.join(folder, file.replace(/[^\w]/g, '-'))
+    await mkdir(own, { recursive: true })
+    for (const { language, line, text } of blocks) {
+      if (language !== 'ts') continue
+      const name = /^\/\/ (?:[\w-]+\/)*([\w.-]+\.ts)\n/.exec(text)?.[1] ?? `line-${line}.ts`
+      await writeFile(path.join(own, name), `${text}\nexport {}\n`)
+    }
+  }
 }
 
 async function checkUp(khlong: InstalledKhlong): Promise<void> {
