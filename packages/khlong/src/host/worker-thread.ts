@@ -9,8 +9,8 @@ import {
   type ThreadRequest,
 } from './thread-messages.ts'
 
-/** Node's own default would let each thread keep three times as much of what has died already. */
-const youngGenerationMb = 12
+/** Node's own default would let each thread keep eight times as much of what has died already. */
+const youngGenerationMb = 6
 
 interface Waiting {
   resolve(value: unknown): void
