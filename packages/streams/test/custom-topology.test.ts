@@ -8,6 +8,7 @@ import {
   type StreamRecord,
   StreamsBuilder,
   serdes,
+  sessionStore,
   Topology,
   TopologyTestDriver,
 } from '../src/index.ts'
@@ -93,6 +94,44 @@ describe('a topology without the DSL', () => {
     assert.throws(
       () => builder.stream(pattern),
       /pattern, \/readings-\.\*\/, which is not supported/,
+    )
+  })
+})
+
+/** Keeps how long each key has been there without a break of 10 ms. */
+class Presence implements Processor<string, string, string, string> {
+  #context: ProcessorContext<string, string> | undefined
+
+  init(context: ProcessorContext<string, string>): void {
+    this.#context = context
+  }
+
+  process({ key, value, timestampMs }: StreamRecord<string, string>): void {
+    const store = this.#context!.sessionStore<string, string>('presence')
+    const [last] = store.find(key, timestampMs - 10, timestampMs)
+    if (last) store.remove(key, last.startMs, last.endMs, timestampMs)
+    store.put(key, last?.startMs ?? timestampMs, timestampMs, value, timestampMs)
+  }
+}
+
+describe('a processor with a store of sessions', () => {
+  it('keeps them there, and they can be asked', () => {
+    const topology = new Topology()
+      .addSource({ name: 'in', topics: ['seen'], ...text })
+      .addStore(sessionStore({ name: 'presence', retentionMs: 1_000, ...text }))
+      .addProcessor('presence', () => new Presence(), ['in'], ['presence'])
+    const driver = new TopologyTestDriver(topology)
+    const input = driver.createInputTopic('seen', serdes.string, serdes.string)
+    for (const [value, timeMs] of [
+      ['one', 5],
+      ['two', 12],
+      ['three', 40],
+    ] as const)
+      input.pipe('ann', value, timeMs)
+    const sessions = [...driver.getSessionStore<string, string>('presence').fetch('ann')]
+    assert.deepEqual(
+      sessions.map(([windowed, value]) => `${windowed} ${value}`),
+      ['[ann@5/12] two', '[ann@40/40] three'],
     )
   })
 })

@@ -236,6 +236,19 @@ describe('a change of a table', () => {
     )
   })
 
+  it('of any bytes is read, or refused', () => {
+    const serde = changeSerde(serdes.string)
+    fc.assert(
+      fc.property(fc.uint8Array(), (bytes) => {
+        try {
+          serde.deserialize(Buffer.from(bytes))
+        } catch (error) {
+          assert.ok(error instanceof Error)
+        }
+      }),
+    )
+  })
+
   it('is refused where neither value is there, or the layout is an older one', () => {
     const serde = changeSerde(serdes.string)
     assert.throws(() => serde.serialize(new Change<string>(null, null)), /no value/)

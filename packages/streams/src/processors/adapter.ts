@@ -1,5 +1,6 @@
 import { type CarriedHeaders, headersOf, type RecordHeaders } from '../record.ts'
 import type { KeyValueStore } from '../state/key-value-store.ts'
+import type { SessionStore } from '../state/session-store.ts'
 import type { WindowStore } from '../state/window-store.ts'
 import type { NodeContext, ProcessorSupplier } from '../topology/processor-node.ts'
 import type { Processor, ProcessorContext, StreamRecord, ValuesProcessor } from './processor-api.ts'
@@ -65,6 +66,7 @@ function commonContext(
     recordMetadata: context.record,
     keyValueStore: <SK, SV>(name: string) => context.store(name) as KeyValueStore<SK, SV>,
     windowStore: <SK, SV>(name: string) => context.store(name) as WindowStore<SK, SV>,
+    sessionStore: <SK, SV>(name: string) => context.store(name) as SessionStore<SK, SV>,
     streamTimeMs: () => context.streamTimeMs(),
     nowMs: () => context.nowMs(),
   }

@@ -1,5 +1,6 @@
 import type { RecordContext, RecordHeaders } from '../record.ts'
 import type { KeyValueStore } from '../state/key-value-store.ts'
+import type { SessionStore } from '../state/session-store.ts'
 import type { WindowStore } from '../state/window-store.ts'
 import type { Cancellable, PunctuationType } from '../topology/processor-node.ts'
 
@@ -28,6 +29,8 @@ export interface ProcessorContext<K, V> {
   keyValueStore<SK, SV>(name: string): KeyValueStore<SK, SV>
   /** A window store that the processor is connected to. */
   windowStore<SK, SV>(name: string): WindowStore<SK, SV>
+  /** A session store that the processor is connected to. */
+  sessionStore<SK, SV>(name: string): SessionStore<SK, SV>
   /** The highest timestamp that the task has seen; -1 before the first record. */
   streamTimeMs(): number
   nowMs(): number

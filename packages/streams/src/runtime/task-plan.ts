@@ -144,7 +144,7 @@ function repartitionWidths(
     const isFree =
       internal.length === group.size && internal.every((topic) => !hasOwnWidth(topology, topic))
     const widest = Math.max(...internal.map((topic) => widths.get(topic) ?? 0))
-    if (isFree) for (const topic of internal) widths.set(topic, widest)
+    if (isFree && widest > 0) for (const topic of internal) widths.set(topic, widest)
   }
   for (const topic of topology.internalTopics.keys())
     if (!widths.has(topic))
