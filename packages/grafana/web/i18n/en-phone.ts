@@ -7,6 +7,8 @@ export const enPhone = {
     'Point the phone’s camera here: the page makes it a sensor, with sliders and what it feels.',
   phoneHereOnly:
     'This address is for this computer only. A phone gets in when Khlong listens to the network; open this page by the computer’s name or number then.',
+  phoneNeedsLogin:
+    'The broker asks devices who they are: Add a device, then Phone, gives a code with all in it.',
   phoneName: 'Name of the sensor',
   phoneSecret: 'Secret of the device',
   phoneSecretHint: 'Where the broker asks devices who they are: the name above is the device’s.',

@@ -31,6 +31,7 @@ export function UsePhone() {
       <QrCode value={address} label={text('phoneCode')} />
       <div className="stack">
         <p className="face-hint">{text(isHereOnly ? 'phoneHereOnly' : 'phoneHint')}</p>
+        {setup.mqtt.needsLogin && <p className="face-hint">{text('phoneNeedsLogin')}</p>}
         <label>
           <span>{text('phoneName')}</span>
           <input value={name} maxLength={60} onChange={(event) => setName(event.target.value)} />

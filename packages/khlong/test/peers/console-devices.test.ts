@@ -12,7 +12,7 @@ import mqtt from 'mqtt'
 import type { Browser, Page } from 'playwright-core'
 import { peer } from '../../../../tools/peers.ts'
 import { PipelineProcess } from '../../../../tools/pipeline-process.ts'
-import { faultsOf, launchBrowser, openPage } from '../../../grafana/test/peers/browser.ts'
+import { faultsOf, launchBrowser, openPage, screens } from '../../../grafana/test/peers/browser.ts'
 
 // A person with a browser gives a device its place in a pipeline that asks everybody who they are.
 
@@ -109,6 +109,18 @@ test('devices that were added in the console send by the programs that it shows,
   await page.getByText('It is live').waitFor({ timeout: 60_000 })
   await page.getByRole('button', { name: 'Done' }).click()
 
+  // A phone that opens the code is that device, without typing a secret.
+  await add('pocket', '7')
+  await page.getByRole('tab', { name: 'Phone', exact: true }).click()
+  const code = (await page.locator('.use-phone .copy-line code').textContent()) ?? ''
+  {
+    await using phone = await openPage(browser, code, screens[2]![1])
+    await phone.getByRole('heading', { name: 'pocket' }).waitFor()
+    await phone.getByRole('button', { name: 'Send frames' }).click()
+    await page.getByText('It is live').waitFor({ timeout: 60_000 })
+  }
+  await page.getByRole('button', { name: 'Done' }).click()
+
   const client = await MongoClient.connect(`mongodb://127.0.0.1:${pipeline.ports.mongodb}`)
   t.after(() => client.close())
   const frames = client.db('iot').collection('iot_frames')
@@ -116,6 +128,7 @@ test('devices that were added in the console send by the programs that it shows,
     const said = `${greenhouse.said()}${roof.said()}${pipeline.output}`
     assert.equal((await frames.findOne({ id: 'greenhouse-1' }))?.place_id, 'เรือนเพาะชำ 1', said)
     assert.equal((await frames.findOne({ id: 'roof' }))?.name, 'roof', said)
+    assert.equal((await frames.findOne({ id: 'pocket' }))?.place_id, '7', said)
   }, 30_000)
 
   const row = (name: string) => page.locator('tr', { hasText: name })
@@ -146,6 +159,7 @@ test('devices that were added in the console send by the programs that it shows,
       'ada DELETE /-/devices/roof 200',
       'ada POST /-/devices/roof/rotate 200',
       'ada POST /-/devices/greenhouse-1/revoke 200',
+      'ada POST /-/devices 201 pocket',
       'ada POST /-/devices 201 roof',
       'ada POST /-/devices 201 greenhouse-1',
       'ada POST /-/devices 400 a b',
