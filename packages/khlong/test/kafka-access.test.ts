@@ -134,7 +134,7 @@ test('a pipeline goes on where its Kafka asks everybody to log in and allows not
     },
   })
   t.after(() => platform.stop())
-  await eventually(async () => assert.equal(await readFile(sink!, 'utf8'), 'one\ntwo\n'), 30_000)
+  await eventually(async () => assert.equal(await readFile(sink!, 'utf8'), 'one\ntwo\n'), 60_000)
   // Somebody who may log in may do nothing yet, and somebody else not even that.
   const server = ['kafka', 'topics', '--bootstrap-server', address!]
   const property = (text: string): string[] => ['--command-property', text]

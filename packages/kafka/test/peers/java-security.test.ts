@@ -102,7 +102,7 @@ for (const release of releases)
       'ssl.keystore.password': 'canal-store',
     })
     const read = ['--topic', 'frames', '--group', 'readers', '--from-beginning']
-    const until = ['--max-messages', '2', '--timeout-ms', '15000']
+    const until = ['--max-messages', '2', '--timeout-ms', '60000']
     const consumed = await run(
       '',
       consumer,

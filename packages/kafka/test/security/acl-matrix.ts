@@ -115,7 +115,7 @@ async function settled(admin: Wire, key: ApiKey, version: number, request: objec
   await eventually(async () => {
     const { errorCode } = (await ask(admin, key, version, request)) as { errorCode: number }
     assert.equal(errorCode, 0)
-  })
+  }, 60_000)
 }
 
 /** The answers by question, and by answer the users who get it. */

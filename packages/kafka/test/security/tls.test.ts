@@ -16,6 +16,8 @@ async function reach(address: string, options: tls.ConnectionOptions): Promise<u
     brokers: [address],
     ssl: { ca, ...options },
     logLevel: logLevel.NOTHING,
+    // On a busy machine a handshake takes its time.
+    connectionTimeout: 30_000,
     retry: { retries: 0 },
   })
   const admin = kafka.admin()
