@@ -243,13 +243,20 @@ async function measureKcat({ options, plain, kafka, comparisons }: Bench): Promi
   )
 }
 
+/** What a run of a Node client says: records a second, and the CPU that the client took for both. */
+interface NodeClientFigures {
+  readonly produced: number
+  readonly consumed: number
+  readonly cpuSeconds: number
+}
+
 /** One run of a Node client on a topic of its own. */
 async function nodeClient(
   client: string,
   broker: BenchBroker,
   records: number,
   topic: string,
-): Promise<{ produced: number; consumed: number }> {
+): Promise<NodeClientFigures> {
   await makeTopic(broker, topic, 6)
   const script = fileURLToPath(new URL('./kafka/node-client.ts', import.meta.url))
   const { stdout } = await promisify(execFile)(
@@ -258,12 +265,12 @@ async function nodeClient(
     { timeout: 300_000 },
   )
   await removeTopic(broker, topic)
-  return JSON.parse(stdout.slice(stdout.lastIndexOf('{'))) as { produced: number; consumed: number }
+  return JSON.parse(stdout.slice(stdout.lastIndexOf('{'))) as NodeClientFigures
 }
 
 async function measureNodeClients({ options, flushing, comparisons }: Bench): Promise<void> {
   let run = 0
-  const figures = async (client: string): Promise<{ produced: number; consumed: number }> =>
+  const figures = async (client: string): Promise<NodeClientFigures> =>
     await nodeClient(client, flushing, options.nodeRecords, `node-${run++}`)
   const ours = nodeClients[0]!
   for (const other of nodeClients.slice(1)) {
@@ -273,8 +280,8 @@ async function measureNodeClients({ options, flushing, comparisons }: Bench): Pr
         [ours, runs.ours],
         [other, runs.theirs],
       ] as const) {
-        const { produced, consumed } = await figures(client)
-        kept.push([{ value: produced }, { value: consumed }])
+        const { produced, consumed, cpuSeconds } = await figures(client)
+        kept.push([{ value: produced, cpuSeconds }, { value: consumed }])
       }
     }
     for (const [index, verb] of ['produce', 'consume'].entries())

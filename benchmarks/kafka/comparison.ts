@@ -1,4 +1,4 @@
-/** One figure, and what the broker's process spent for it. */
+/** One figure, and what the process spent for it that is measured: a broker, or a client of Node. */
 export interface Measured {
   readonly value: number
   readonly cpuSeconds?: number
@@ -18,7 +18,7 @@ export interface Comparison extends Floor {
   readonly theirs: readonly number[]
   /** The median of the rounds' ratios. */
   readonly ratio: number
-  /** Of the broker's CPU seconds. */
+  /** Of the CPU seconds. */
   readonly cpuRatio?: number
   readonly isMet?: boolean
 }
@@ -64,7 +64,7 @@ export async function compare(
 /** `what: 1.23 × (ours … / theirs …), floor 1 ×: met`. */
 export function report(comparison: Comparison): string {
   const { what, unit, ours, theirs, ratio, cpuRatio, atLeast, atMost, isMet } = comparison
-  const cpu = cpuRatio === undefined ? '' : `; CPU of the broker ${cpuRatio} ×`
+  const cpu = cpuRatio === undefined ? '' : `; CPU seconds ${cpuRatio} ×`
   const wanted =
     isMet === undefined
       ? ''

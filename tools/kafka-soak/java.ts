@@ -3,7 +3,7 @@ import { homedir, tmpdir } from 'node:os'
 import path from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { setTimeout as pause } from 'node:timers/promises'
-import { SeededRandom } from '@khlong/core/testing'
+import { eventually, SeededRandom } from '@khlong/core/testing'
 import { classPath, JavaProcess, killJavaProcesses } from '../../compat/kafka-java/java.ts'
 import { makeTopics } from '../../compat/kafka-java/records.ts'
 import { eosTopics, StreamsPrograms } from '../../compat/kafka-java/streams.ts'
@@ -209,7 +209,12 @@ class ConnectWorker {
   async start(): Promise<void> {
     const main = 'org.apache.kafka.connect.cli.ConnectDistributed'
     this.#process = new JavaProcess(this.#path, main, [this.#properties], 384)
-    await this.#process.line((line) => /Finished starting connectors and tasks/.test(line), 240_000)
+    // The group is joined, and the topic of configurations is read, when this is answered.
+    await eventually(async () => {
+      if (this.#process!.hasExited) throw new Error(this.#process!.lines.slice(-40).join('\n'))
+      const answer = await fetch(`${this.#url}/connectors`)
+      if (!answer.ok) throw new Error(`Connect answers ${answer.status}`)
+    }, 240_000)
   }
 
   async addConnectors(): Promise<void> {

@@ -63,7 +63,11 @@ async function gather(
 ): Promise<Gathered> {
   const { broker } = context
   const isCommitted = request.isolationLevel === readCommitted
-  let rest = Math.min(request.maxBytes, broker.options['fetch.max.bytes'])
+  let rest = Math.min(
+    request.maxBytes,
+    broker.options['fetch.max.bytes'],
+    context.answers.answerBytesMax,
+  )
   let byteCount = 0
   let hasError = false
   const logs: PartitionLog[] = []

@@ -12,6 +12,8 @@ export interface RequestContext {
   readonly host: string
   /** Where clients of this listener find the broker. */
   readonly address: { readonly host: string; readonly port: number }
+  /** How large an answer may be now; falls while other clients do not take theirs. */
+  readonly answers: { readonly answerBytesMax: number }
   /** Aborted when the connection closes: nobody waits for the answer any more. */
   readonly signal: AbortSignal
 }

@@ -17,6 +17,7 @@ import type { Handler, ResponseWriter } from '../handlers/handler.ts'
 import { internalPrincipal } from '../security/principal.ts'
 import type { SaslSession } from '../security/sasl-session.ts'
 import type { BrokerState } from '../state/broker-state.ts'
+import type { AnswerBudget } from './answer-budget.ts'
 import type { BrokerListener } from './broker-listener.ts'
 import { hostOf } from './peer-host.ts'
 import { answerLogin, isLoginApi } from './sasl-exchange.ts'
@@ -26,6 +27,9 @@ const requestsMax = 256
 /** Bytes of requests under way, and of responses not taken, beyond which the socket is not read. */
 const requestBytesMax = 32 * 1024 * 1024
 const responseBytesMax = 16 * 1024 * 1024
+/** Answers from this size on count against the budget of all connections. */
+const countedBytesMin = 4_096
+const nothing = Buffer.alloc(0)
 
 export interface ConnectionServices {
   readonly broker: BrokerState
@@ -35,6 +39,8 @@ export interface ConnectionServices {
   readonly logger: Logger
   readonly requestBytesMax: number
   readonly idleMs: number
+  /** Shared by all connections. */
+  readonly answers: AnswerBudget
   /** A login that failed is answered after this time, so that guessing is slow. */
   readonly failureDelayMs: number
 }
@@ -44,6 +50,8 @@ interface Slot {
   readonly byteCount: number
   /** Undefined while the answer is not there; null where the client wants none. */
   answer: readonly Uint8Array[] | null | undefined
+  /** Of the answer, as the budget of all connections counts it. */
+  heldBytes: number
   /** Whether the connection ends with this answer. */
   isLast: boolean
 }
@@ -63,6 +71,8 @@ export class Connection {
   readonly #session: SaslSession | undefined
   #principal: string
   #requestBytes = 0
+  /** Of answers that the client has not taken. */
+  #heldBytes = 0
   #isFlushPlanned = false
   /** After a login that failed: nothing more is read. */
   #isRefused = false
@@ -83,7 +93,10 @@ export class Connection {
     if (services.idleMs > 0) socket.setTimeout(services.idleMs, () => this.#idle())
     socket.on('data', (piece: Buffer) => this.#read(piece))
     socket.on('drain', () => this.#regulate())
-    socket.on('close', () => this.#closing.abort())
+    socket.on('close', () => {
+      this.#closing.abort()
+      this.#release(this.#heldBytes)
+    })
     // The other side may end its half after the last request; it still gets its answers.
     socket.on('end', () => {
       if (this.#slots.length === 0) socket.end()
@@ -105,7 +118,12 @@ export class Connection {
 
   #serve(frame: Buffer): void {
     if (this.#closing.signal.aborted || this.#isRefused) return
-    const slot: Slot = { byteCount: frame.byteLength, answer: undefined, isLast: false }
+    const slot: Slot = {
+      byteCount: frame.byteLength,
+      answer: undefined,
+      heldBytes: 0,
+      isLast: false,
+    }
     if (this.#session?.expectsToken) {
       this.#enter(slot)
       this.#takeToken(slot, this.#session, frame)
@@ -134,6 +152,7 @@ export class Connection {
       principal: this.#principal,
       host: this.#host,
       address: this.#services.listener.advertised,
+      answers: this.#services.answers,
       signal: this.#closing.signal,
     })
     if (answer instanceof Promise)
@@ -207,11 +226,29 @@ export class Connection {
     if (this.#closing.signal.aborted) return
     try {
       slot.answer = write ? encode(header, write) : null
+      this.#hold(slot)
     } catch (error) {
       this.#cut(error, header)
       return
     }
     this.#planFlush(slot)
+  }
+
+  /** Small answers are not counted: a connection holds few of them. */
+  #hold(slot: Slot): void {
+    let byteCount = 0
+    for (const piece of slot.answer ?? []) byteCount += piece.byteLength
+    if (byteCount < countedBytesMin) return
+    slot.heldBytes = byteCount
+    this.#heldBytes += byteCount
+    this.#services.answers.hold(byteCount)
+  }
+
+  #release(byteCount: number): void {
+    // After the connection's end all is given back already.
+    const released = Math.min(byteCount, this.#heldBytes)
+    this.#heldBytes -= released
+    this.#services.answers.release(released)
   }
 
   #planFlush(slot: Slot): void {
@@ -226,9 +263,10 @@ export class Connection {
     if (this.#closing.signal.aborted) return
     this.#socket.cork()
     while (this.#slots.length > 0 && this.#slots[0]!.answer !== undefined) {
-      const { answer, byteCount, isLast } = this.#slots.shift()!
+      const { answer, byteCount, heldBytes, isLast } = this.#slots.shift()!
       this.#requestBytes -= byteCount
       for (const piece of answer ?? []) this.#socket.write(piece)
+      if (heldBytes > 0) this.#socket.write(nothing, () => this.#release(heldBytes))
       if (isLast) this.#socket.end()
     }
     this.#socket.uncork()

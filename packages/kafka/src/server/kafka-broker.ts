@@ -31,6 +31,7 @@ import { CoordinatorTopic } from '../state/coordinator-topic.ts'
 import { offsetsTopic, transactionsTopic } from '../state/topic.ts'
 import { resolveLogConfig } from '../state/topic-configs.ts'
 import { TransactionCoordinator } from '../transactions/transaction-coordinator.ts'
+import { AnswerBudget } from './answer-budget.ts'
 import { BrokerHold } from './broker-hold.ts'
 import { BrokerListener, whyUnsafe } from './broker-listener.ts'
 import { brokerMetrics, brokerVitals } from './broker-metrics.ts'
@@ -56,6 +57,9 @@ interface Running {
   timers: TimerHandle[]
 }
 
+/** Of all connections together, while their clients have not taken them. */
+const answerBytesMax = 256 * 1024 * 1024
+
 /**
  * A Kafka broker for one machine.
  *
@@ -71,6 +75,7 @@ export class KafkaBroker extends PartBase {
   #addresses: Readonly<Record<string, string>> = {}
   #metrics: MetricsRegistry | undefined
   #hold: BrokerHold | undefined
+  readonly #answers = new AnswerBudget(answerBytesMax)
 
   constructor(options: KafkaOptions = {}, context: PartContext = {}) {
     super(context)
@@ -265,6 +270,7 @@ export class KafkaBroker extends PartBase {
         logger,
         requestBytesMax: options['socket.request.max.bytes'],
         idleMs: options['connections.max.idle.ms'],
+        answers: this.#answers,
         failureDelayMs: options['connection.failed.authentication.delay.ms'],
       }
       const address = await listener.open((socket) => {
