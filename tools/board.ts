@@ -114,6 +114,8 @@ class DocumentWatch {
   readonly #consumer: Consumer
   readonly #looking = new Set<Promise<void>>()
   #isStopping = false
+  /** How long documents are looked for; late ones count with their lateness. */
+  #untilMs = Number.POSITIVE_INFINITY
   #following: Promise<void> | undefined
   #failure: unknown
 
@@ -142,6 +144,7 @@ class DocumentWatch {
   async stop(): Promise<void> {
     if (this.#isStopping) return
     this.#isStopping = true
+    this.#untilMs = Date.now() + documentDeadlineMs
     await this.#following
     await Promise.all(this.#looking)
     await this.#consumer.close()
@@ -167,8 +170,8 @@ class DocumentWatch {
 
   async #lookFor(_id: string, sentMs: number): Promise<void> {
     while (!(await this.#documents.findOne({ _id }, { projection: { _id: 1 } }))) {
-      if (Date.now() - sentMs > documentDeadlineMs)
-        throw new Error(`${_id} was no document after ${documentDeadlineMs} ms`)
+      if (Date.now() > this.#untilMs)
+        throw new Error(`${_id} was no document ${documentDeadlineMs} ms after the last frame`)
       await delay(5)
     }
     this.latencies.push(Date.now() - sentMs)

@@ -44,11 +44,13 @@ for (const release of releases)
     const got = new Map<string, string>()
     away.on('message', (topic, payload) => got.set(topic, String(payload)))
     away.on('connect', () => away.subscribe('golden/kept', { qos: 1 }))
-    await eventually(() =>
-      assert.deepEqual(Object.fromEntries(got), {
-        'golden/waits': 'for away',
-        'golden/kept': 'retained',
-      }),
+    await eventually(
+      () =>
+        assert.deepEqual(Object.fromEntries(got), {
+          'golden/waits': 'for away',
+          'golden/kept': 'retained',
+        }),
+      30_000,
     )
 
     const json = async (url: string): Promise<unknown> => (await fetch(url)).json()
