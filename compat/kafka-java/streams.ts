@@ -94,7 +94,7 @@ export const streamsSmoke: readonly JavaCase[] = ['at_least_once', 'exactly_once
       for (const instance of instances) await instance.kill()
       const output = driver.lines.slice(-12).join('\n')
       assert.ok(driver.lines.includes('SUCCESS'), output)
-      if (guarantee === 'exactly_once_v2') assert.match(output, /ALL-RECORDS-DELIVERED/)
+      if (guarantee === 'exactly_once_v2') assert.ok(isDelivered(driver), output)
       assert.equal(code, 0, output)
     },
   }),
@@ -131,7 +131,12 @@ export const streamsEos: readonly JavaCase[] = ['', '-complex'].map((kind) => ({
     const verifier = await programs.start(`verify${kind}`)
     const code = await verifier.end(300_000)
     const output = verifier.lines.slice(-12).join('\n')
-    assert.match(output, /ALL-RECORDS-DELIVERED/)
+    assert.ok(isDelivered(verifier), output)
     assert.equal(code, 0, output)
   },
 }))
+
+/** Whether a verifier found each record once. */
+function isDelivered({ lines }: JavaProcess): boolean {
+  return lines.some((line) => line.includes('ALL-RECORDS-DELIVERED'))
+}
