@@ -156,6 +156,7 @@ export class Platform {
               ...brokerForDevices(book, reachedAt),
               tls: await brokerTls(options.pipeline),
             }),
+            onChanged: () => this.#reload('mqtt'),
             token: book.token,
           })
         : undefined,
@@ -198,12 +199,14 @@ export class Platform {
    * again, as their real systems do at SIGHUP. Where a file is broken, what it said before stays.
    */
   async reload(): Promise<void> {
-    const { logger } = this.#options
-    for (const name of ['mqtt', 'prometheus'] as const)
-      if (this.#running.includes(name))
-        await this.#supervisor.call(name, 'reload').catch((error: unknown) => {
-          logger.error({ part: name, err: error }, 'its files could not be read again')
-        })
+    for (const name of ['mqtt', 'prometheus'] as const) await this.#reload(name)
+  }
+
+  async #reload(name: PartName): Promise<void> {
+    if (!this.#running.includes(name)) return
+    await this.#supervisor.call(name, 'reload').catch((error: unknown) => {
+      this.#options.logger.error({ part: name, err: error }, 'its files could not be read again')
+    })
   }
 
   /** Something in the main thread threw where nobody caught it: its parts are started again. */

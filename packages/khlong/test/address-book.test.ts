@@ -53,6 +53,17 @@ test('a wildcard address reaches clients on this machine as loopback', async (t)
   assert.match(book.environment.KHLONG_MONGODB_URI!, /^mongodb:\/\/127\.0\.0\.1:\d+$/)
 })
 
+test('a real Kafka takes one key: what is said of the embedded broker stays, and a wrong login is refused', async (t) => {
+  const yaml = 'kafka:\n  num.partitions: 6\n  bootstrap.servers: k1:9092\n'
+  const book = await resolveAddressBook(await pipelineOf(t, yaml))
+  assert.deepEqual(book.kafka, { 'bootstrap.servers': 'k1:9092' })
+  const wrong = await pipelineOf(t, `${yaml}  sasl.mechanisms: PLAIN\n`)
+  await assert.rejects(
+    resolveAddressBook(wrong),
+    /khlong\.yml:4: kafka\.sasl\.mechanisms: .*; did you mean sasl\.mechanism\?/,
+  )
+})
+
 test('host names of imported files mean parts, embedded or real, port by port', async (t) => {
   const { hosts, parts, platform, mqttLogin } = await resolveAddressBook(
     await pipelineOf(

@@ -10,8 +10,11 @@ import { StatusServer } from '../src/status/status-server.ts'
 
 const token = 'khlong_token-of-this-run'
 
-async function serve(t: TestContext): Promise<{ url: string; registry: DeviceRegistry }> {
+async function serve(
+  t: TestContext,
+): Promise<{ url: string; registry: DeviceRegistry; known: readonly string[] }> {
   const registry = new DeviceRegistry(await temporaryFolder(t))
+  const known: string[] = []
   const probe = net.createServer()
   const address = await listenTcp(probe, { host: '127.0.0.1', port: 0 })
   await new Promise((resolve) => probe.close(resolve))
@@ -22,17 +25,20 @@ async function serve(t: TestContext): Promise<{ url: string; registry: DeviceReg
       registry,
       statuses: () => [],
       broker: async (reachedAt) => deviceAddress({ host: '0.0.0.0', port: 2_883 }, reachedAt),
+      onChanged: async () => {
+        known.splice(0, known.length, ...(await registry.list()).map(({ name }) => name))
+      },
       token,
     }),
     metrics: async () => '',
   })
   await server.start()
   t.after(() => server.stop())
-  return { url: `http://127.0.0.1:${address.port}/-/devices`, registry }
+  return { url: `http://127.0.0.1:${address.port}/-/devices`, registry, known }
 }
 
 test("the console changes devices by the run's token, and nobody else does", async (t) => {
-  const { url, registry } = await serve(t)
+  const { url, registry, known } = await serve(t)
   const ask = async (
     method: string,
     path: string,
@@ -53,6 +59,8 @@ test("the console changes devices by the run's token, and nobody else does", asy
   const [added, device] = await ask('POST', '', roof)
   assert.equal(added, 201)
   assert.match(String(device.secret), /^[a-z2-9]{20}$/)
+  // The broker has read the registry's files before the secret is known to anyone.
+  assert.deepEqual(known, ['roof'])
   assert.ok(!('password' in device))
   // The programs lead to where the reader's browser found the console, where that is an address.
   const sketchesFor = async (host: string): Promise<Record<string, string>> => {

@@ -49,15 +49,22 @@ export function kafkaAccess(
   }
 }
 
-/** The settings of a real cluster's clients; files are looked for from the pipeline's folder. */
+/**
+ * The settings of a real cluster's clients; files are looked for from the pipeline's folder. What is said
+ * of the embedded broker stays in the section and has no effect, so that one key is all that changes.
+ */
 export function externalKafka(pipeline: Pipeline, servers: string): KafkaAccess {
-  const { 'bootstrap.servers': _, ...written } = partSettings(pipeline, 'kafka') || {}
+  const written = Object.fromEntries(
+    Object.entries(partSettings(pipeline, 'kafka') || {}).filter(([key]) =>
+      /^(security|sasl|ssl)\./.test(key),
+    ),
+  )
   for (const key of Object.keys(written)) {
     if (clientSecurityKeys.includes(key)) continue
     const nearest = nearestKey(key, clientSecurityKeys)
     const where = pipeline.settings.where(['kafka', key])
     throw new SettingsError(
-      `${where}: kafka.${key}: beside bootstrap.servers only settings of TLS and logins have a use${nearest ? `; did you mean ${nearest}?` : ''}`,
+      `${where}: kafka.${key}: clients of a real Kafka have no such setting${nearest ? `; did you mean ${nearest}?` : ''}`,
       { key },
     )
   }

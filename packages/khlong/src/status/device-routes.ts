@@ -28,6 +28,8 @@ export interface DeviceRoutesOptions {
   broker(reachedAt: string | undefined): Promise<BrokerPlace>
   /** What this run's own clients show as `Authorization: Bearer`; they have asked who their user is. */
   token: string
+  /** Has the broker read the registry's files; whoever changed a device waits for it. */
+  onChanged(): Promise<void>
 }
 
 /**
@@ -54,7 +56,10 @@ export class DeviceRoutes {
       return { status: 401, body: { message: "this is for the pipeline's own console" } }
     try {
       const reachedAt = url.searchParams.get('host') ?? undefined
-      return await this.#change(request, { name: match[1], action: match[2], reachedAt })
+      const answer = await this.#change(request, { name: match[1], action: match[2], reachedAt })
+      // Whoever reads the answer may log in at once.
+      await this.#options.onChanged()
+      return answer
     } catch (error) {
       const status = error instanceof KhlongError ? (statusOf[error.code] ?? 500) : 500
       return { status, body: { message: describeError(error) } }
