@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { eventually } from '@khlong/core/testing'
 import {
   Admin,
   Consumer,
@@ -21,6 +22,8 @@ export function runClientSuite(mode: 'kraft' | 'zookeeper', tools: { producer: s
   before(async () => {
     kafka = await startRealKafka(mode)
     admin = new Admin({ 'bootstrap.servers': kafka.bootstrapServers })
+    // It answers a moment before it counts as a broker of its own cluster.
+    await eventually(async () => assert.equal((await admin.describeCluster()).brokers.length, 1))
   })
   after(async () => {
     await admin?.close()
