@@ -5,7 +5,7 @@ import net from 'node:net'
 import path from 'node:path'
 import test from 'node:test'
 import { promisify } from 'node:util'
-import { temporaryFolder } from '@khlong/core/testing'
+import { eventually, temporaryFolder } from '@khlong/core/testing'
 import { peer, reference } from '../../../../tools/peers.ts'
 import { startServer } from '../helpers/server.ts'
 import { WireClient } from '../helpers/wire-client.ts'
@@ -61,7 +61,10 @@ test('a Kafka 3.9 broker boots on it, serves a topic, and registers again after 
   await using _broker = { [Symbol.asyncDispose]: () => kafka('stop', folder).then(() => {}) }
   await kafka('start', 'zookeeper', folder, String(port))
   const client = await WireClient.connect(address)
-  assert.deepEqual(await client.children('/brokers/ids'), ['1'])
+  // It answers its clients a moment before it registers.
+  const registered = (): Promise<void> =>
+    eventually(async () => assert.deepEqual(await client.children('/brokers/ids'), ['1']))
+  await registered()
   const first = await client.stat('/brokers/ids/1')
   const topics = 'org.apache.kafka.tools.TopicCommand'
   const bootstrap = ['--bootstrap-server', `127.0.0.1:${port}`]
@@ -81,6 +84,7 @@ test('a Kafka 3.9 broker boots on it, serves a topic, and registers again after 
   await kafka('stop', folder)
   assert.deepEqual(await client.children('/brokers/ids'), [], 'a broker that left is gone at once')
   await kafka('start', 'zookeeper', folder, String(port))
+  await registered()
   const second = await client.stat('/brokers/ids/1')
   assert.ok(second && first && second.czxid > first.czxid, 'the broker epoch grows')
   await produce('three\n')
