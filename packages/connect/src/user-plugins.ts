@@ -1,7 +1,5 @@
-import { readdir, stat } from 'node:fs/promises'
-import path from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { describeError } from '@khlong/core'
+import { describeError, moduleFiles } from '@khlong/core'
 import { ConfigSpec } from './config/spec.ts'
 import { ConnectError } from './errors.ts'
 import type { ConnectorPlugin } from './plugin.ts'
@@ -23,7 +21,12 @@ export async function loadUserPlugins(
 ): Promise<{ plugins: ConnectorPlugin[]; problems: PluginProblem[] }> {
   const plugins: ConnectorPlugin[] = []
   const problems: PluginProblem[] = []
-  for (const file of await pluginFiles(folder))
+  const files = await moduleFiles(
+    folder,
+    (root, cause) =>
+      new ConnectError('CONNECT_CONFIG', `there is no folder ${root} (plugins)`, { cause }),
+  )
+  for (const file of files)
     try {
       const { default: exported } = (await import(pathToFileURL(file).href)) as {
         default?: unknown
@@ -38,22 +41,6 @@ export async function loadUserPlugins(
       problems.push({ file, problem: describeError(error) })
     }
   return { plugins, problems }
-}
-
-async function pluginFiles(folder: string): Promise<string[]> {
-  const root = path.resolve(folder)
-  let found: Awaited<ReturnType<typeof stat>>
-  try {
-    found = await stat(root)
-  } catch (cause) {
-    throw new ConnectError('CONNECT_CONFIG', `there is no folder ${root} (plugins)`, { cause })
-  }
-  if (found.isFile()) return [root]
-  const names = await readdir(root)
-  return names
-    .filter((name) => /\.[mc]?[jt]s$/.test(name) && !/\.(d|test)\.[mc]?[jt]s$/.test(name))
-    .sort()
-    .map((name) => path.join(root, name))
 }
 
 /** @throws Error with what is missing of a connector. */

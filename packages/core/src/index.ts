@@ -12,6 +12,7 @@ export {
   type MetricOptions,
   MetricsRegistry,
 } from './metrics.ts'
+export { moduleFiles } from './module-files.ts'
 export {
   type Part,
   PartBase,

@@ -1,8 +1,7 @@
-import { readdir, stat } from 'node:fs/promises'
-import path from 'node:path'
 import {
   type DataFolder,
   MetricsRegistry,
+  moduleFiles,
   openDataFolder,
   PartBase,
   type PartContext,
@@ -70,7 +69,13 @@ export class StreamsApps extends PartBase {
   protected override async onStart(): Promise<void> {
     this.#folder = await openDataFolder(this.options.data)
     const ports = { data: this.#folder.path, logger: this.logger, clock: this.clock }
-    const files = await applicationFiles(this.options.apps)
+    const files = await moduleFiles(
+      this.options.apps,
+      (root, cause) =>
+        new StreamsError('STREAMS_APPLICATION_INVALID', `there is no folder ${root} (apps)`, {
+          cause,
+        }),
+    )
     this.#apps = files.map((file) => new HostedApp(file, this.options, ports))
     // An application that waits for its broker or topics does not hold up the part.
     let timer: TimerHandle | undefined
@@ -134,23 +139,4 @@ export class StreamsApps extends PartBase {
       }
     })
   }
-}
-
-/** The modules of a folder; subfolders hold what they share. A file stands for itself. */
-async function applicationFiles(apps: string): Promise<string[]> {
-  const root = path.resolve(apps)
-  let found: Awaited<ReturnType<typeof stat>>
-  try {
-    found = await stat(root)
-  } catch (cause) {
-    throw new StreamsError('STREAMS_APPLICATION_INVALID', `there is no folder ${root} (apps)`, {
-      cause,
-    })
-  }
-  if (found.isFile()) return [root]
-  const names = await readdir(root)
-  return names
-    .filter((name) => /\.[mc]?[jt]s$/.test(name) && !/\.(d|test)\.[mc]?[jt]s$/.test(name))
-    .sort()
-    .map((name) => path.join(root, name))
 }
