@@ -1,3 +1,4 @@
+import type { SslStoreSettings } from '@khlong/kafka-protocol/security'
 import { z } from 'zod'
 
 export const saslMechanisms = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512'] as const
@@ -7,23 +8,12 @@ export type SaslMechanism = (typeof saslMechanisms)[number]
  * How a client says who it is and whom it trusts, by the names of Kafka's clients. `sasl.username` and
  * `sasl.password` are those of librdkafka; `sasl.jaas.config` is Java's and says the same.
  */
-export interface ClientSecurityOptions {
+export interface ClientSecurityOptions extends SslStoreSettings {
   readonly 'security.protocol'?: 'PLAINTEXT' | 'SSL' | 'SASL_PLAINTEXT' | 'SASL_SSL' | undefined
   readonly 'sasl.mechanism'?: SaslMechanism | undefined
   readonly 'sasl.jaas.config'?: string | undefined
   readonly 'sasl.username'?: string | undefined
   readonly 'sasl.password'?: string | undefined
-  /** PEM, PKCS12, or JKS, under which PKCS12 is read too. */
-  readonly 'ssl.keystore.type'?: string | undefined
-  readonly 'ssl.keystore.location'?: string | undefined
-  readonly 'ssl.keystore.password'?: string | undefined
-  readonly 'ssl.keystore.key'?: string | undefined
-  readonly 'ssl.keystore.certificate.chain'?: string | undefined
-  readonly 'ssl.key.password'?: string | undefined
-  readonly 'ssl.truststore.type'?: string | undefined
-  readonly 'ssl.truststore.location'?: string | undefined
-  readonly 'ssl.truststore.password'?: string | undefined
-  readonly 'ssl.truststore.certificates'?: string | undefined
   readonly 'ssl.enabled.protocols'?: string | undefined
   readonly 'ssl.cipher.suites'?: string | undefined
   /** Empty: the name in the broker's certificate is not looked at. */
