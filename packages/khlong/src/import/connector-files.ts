@@ -1,5 +1,5 @@
 import type { PipelineDraft } from './pipeline-draft.ts'
-import { baseName, type ProjectFile } from './project-files.ts'
+import { baseName, jsonObjectOf, type ProjectFile } from './project-files.ts'
 
 /** A connector as its file has it. */
 interface FoundConnector {
@@ -67,13 +67,8 @@ function connectorOf(
   where: string,
   nameOutside: string | undefined,
 ): FoundConnector | undefined {
-  let json: unknown
-  try {
-    json = JSON.parse(text)
-  } catch {
-    return undefined
-  }
-  if (typeof json !== 'object' || json === null) return undefined
+  const json = jsonObjectOf(text)
+  if (json === undefined) return undefined
   const { name, config } = json as { name?: unknown; config?: unknown }
   const inner = (config ?? json) as Record<string, unknown>
   if (typeof inner !== 'object' || typeof inner['connector.class'] !== 'string') return undefined

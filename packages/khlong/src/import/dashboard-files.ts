@@ -1,5 +1,5 @@
 import type { PipelineDraft } from './pipeline-draft.ts'
-import { baseName, type ProjectFile } from './project-files.ts'
+import { baseName, jsonObjectOf, type ProjectFile } from './project-files.ts'
 
 interface Dashboard {
   readonly title: string
@@ -24,13 +24,8 @@ export function takeDashboards(draft: PipelineDraft, files: readonly ProjectFile
 }
 
 function dashboardOf(text: string): { dashboard: Dashboard; isBare: boolean } | undefined {
-  let json: unknown
-  try {
-    json = JSON.parse(text)
-  } catch {
-    return undefined
-  }
-  if (typeof json !== 'object' || json === null) return undefined
+  const json = jsonObjectOf(text)
+  if (json === undefined) return undefined
   const { dashboard } = json as { dashboard?: unknown }
   const candidate = (dashboard ?? json) as Partial<Dashboard>
   const isDashboard =

@@ -50,3 +50,13 @@ export async function readProjectFiles(folder: string): Promise<ProjectFile[]> {
 export function baseName(file: ProjectFile): string {
   return file.path.slice(file.path.lastIndexOf('/') + 1)
 }
+
+/** The object that a text is as JSON; undefined where it is something else, or no JSON. */
+export function jsonObjectOf(text: string): object | undefined {
+  try {
+    const json: unknown = JSON.parse(text)
+    return typeof json === 'object' && json !== null ? json : undefined
+  } catch {
+    return undefined
+  }
+}
