@@ -1,3 +1,4 @@
+import { atLeast, regularExpression } from './checks.ts'
 import {
   boolean,
   type ConfigField,
@@ -40,7 +41,7 @@ export const commonFields: {
   'tasks.max': int('Maximum number of tasks to use for this connector.', {
     default: 1,
     importance: 'HIGH',
-    check: (value) => (value >= 1 ? undefined : 'Value must be at least 1'),
+    check: atLeast(1),
   }),
   'tasks.max.enforce': boolean('(Deprecated) Whether to enforce tasks.max.', {
     default: true,
@@ -157,7 +158,7 @@ const sourceFields = {
       optional: true,
       ...low,
       ...exactlyOnceGroup,
-      check: (value) => (value >= 0 ? undefined : 'Value must be at least 0'),
+      check: atLeast(0),
     },
   ),
   'offsets.storage.topic': string(
@@ -175,14 +176,7 @@ const sinkFields = {
   'topics.regex': string('Regular expression giving topics to consume.', {
     default: '',
     importance: 'HIGH',
-    check: (text) => {
-      try {
-        new RegExp(text, 'u')
-        return undefined
-      } catch {
-        return 'Invalid regex'
-      }
-    },
+    check: regularExpression,
   }),
 }
 

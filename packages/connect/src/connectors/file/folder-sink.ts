@@ -1,5 +1,6 @@
 import { type FileHandle, mkdir, open, rename } from 'node:fs/promises'
 import path from 'node:path'
+import { atLeast } from '../../config/checks.ts'
 import { boolean, type ConfigMap, int, list, string } from '../../config/fields.ts'
 import { ConfigSpec, type ConfigValues } from '../../config/spec.ts'
 import { toJson } from '../../converters/json.ts'
@@ -33,7 +34,7 @@ const fields = {
   ),
   'file.max.records': int('The most records of one file.', {
     default: 100_000,
-    check: (value) => (value >= 1 ? undefined : 'Value must be at least 1'),
+    check: atLeast(1),
   }),
 }
 const spec = new ConfigSpec(fields, 'File')

@@ -1,6 +1,7 @@
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import path from 'node:path'
 import { StringDecoder } from 'node:string_decoder'
+import { atLeast, regularExpression } from '../../config/checks.ts'
 import {
   boolean,
   type ConfigMap,
@@ -24,10 +25,6 @@ import type { SourcePlugin, SourceTask, SourceTaskContext } from '../../plugin.t
 import { pause } from '../../runtime/pause.ts'
 import { CsvReader } from './csv.ts'
 
-const atLeast =
-  (least: number) =>
-  (value: number): string | undefined =>
-    value >= least ? undefined : `Value must be at least ${least}`
 const nonEmpty = (text: string): string | undefined =>
   text === '' ? 'String must be non-empty' : undefined
 const schemas = unsupported('schemas of keys and values; with CSV set schema.generation.enabled')
@@ -45,14 +42,7 @@ const commonFields = {
   'error.path': ignored('records in error go the way of errors.tolerance, and their file goes on'),
   'input.file.pattern': string('A regular expression that names of files match as a whole.', {
     importance: 'HIGH',
-    check: (text) => {
-      try {
-        new RegExp(text, 'u')
-        return undefined
-      } catch {
-        return 'Invalid regex'
-      }
-    },
+    check: regularExpression,
   }),
   'cleanup.policy': string('What becomes of a file when all of it is in Kafka.', {
     default: 'MOVE',

@@ -1,3 +1,4 @@
+import { atLeast } from '../../config/checks.ts'
 import {
   boolean,
   type ConfigMap,
@@ -16,8 +17,6 @@ import { HttpSinkTask } from './sink.ts'
 
 const checkUrl = (text: string): string | undefined =>
   isHttpUrl(text) ? undefined : 'expected http:// or https://'
-const atLeastOne = (value: number): string | undefined =>
-  value >= 1 ? undefined : 'Value must be at least 1'
 const retries = {
   'max.retries': ignored('a target that is away is tried again for as long as the task runs'),
   'retry.backoff.ms': ignored('the waits between attempts grow from 300 ms to 10 s'),
@@ -38,12 +37,12 @@ const aivenSpec = new ConfigSpec(
     'http.headers.additional': list('Further headers, name:value.', { default: [] }),
     'http.timeout': int('How many seconds an answer may take.', {
       default: 30,
-      check: atLeastOne,
+      check: atLeast(1),
     }),
     'http.ssl.trust.all.certs': unsupported('certificates that nobody checks', 'false'),
     'http.proxy.host': unsupported('proxies'),
     'batching.enabled': boolean('Whether a request has several records.', { default: false }),
-    'batch.max.size': int('The most records of a request.', { default: 500, check: atLeastOne }),
+    'batch.max.size': int('The most records of a request.', { default: 500, check: atLeast(1) }),
     'batch.prefix': string('What stands before the records of a batch.', { default: '' }),
     'batch.suffix': string('What stands after them.', { default: '' }),
     'batch.separator': string('What stands between them; the default is a new line.', {
@@ -118,7 +117,7 @@ const confluentSpec = new ConfigSpec(
       choices: ['fail', 'log', 'ignore'],
       isCaseIgnored: true,
     }),
-    'batch.max.size': int('The most records of a request.', { default: 1, check: atLeastOne }),
+    'batch.max.size': int('The most records of a request.', { default: 1, check: atLeast(1) }),
     'batch.prefix': string('What stands before the records of a batch.', { default: '' }),
     'batch.suffix': string('What stands after them.', { default: '' }),
     'batch.separator': string('What stands between them.', { default: ',' }),
@@ -133,7 +132,7 @@ const confluentSpec = new ConfigSpec(
     'http.connect.timeout.ms': ignored('http.request.timeout.ms counts from the beginning'),
     'http.request.timeout.ms': int('How long an answer may take.', {
       default: 30_000,
-      check: atLeastOne,
+      check: atLeast(1),
     }),
     'retry.on.status.codes': unsupported(
       'other statuses than 408, 425, 429 and 500 to 599',

@@ -1,3 +1,4 @@
+import { atLeast } from '../../config/checks.ts'
 import { type ConfigMap, int, list, password, string, unsupported } from '../../config/fields.ts'
 import { ConfigSpec, type ConfigValues } from '../../config/spec.ts'
 import { parseJson } from '../../converters/json.ts'
@@ -10,8 +11,6 @@ import { pause } from '../../runtime/pause.ts'
 import { answered, basicAuth, headersOf, isHttpUrl, send, withoutSecrets } from './http-client.ts'
 import { pointed } from './json-pointer.ts'
 
-const atLeastOne = (value: number): string | undefined =>
-  value >= 1 ? undefined : 'Value must be at least 1'
 const pointer = (text: string): string | undefined =>
   text === '' || text.startsWith('/') ? undefined : 'expected a JSON Pointer: /a/b'
 
@@ -48,24 +47,24 @@ const fields = {
   'http.response.bytes.max': int('Ours: the largest answer that is taken.', {
     default: 8 * 1024 * 1024,
     importance: 'LOW',
-    check: atLeastOne,
+    check: atLeast(1),
   }),
   'http.timer.interval.millis': int('How often it asks.', {
     default: 60_000,
     importance: 'HIGH',
-    check: atLeastOne,
+    check: atLeast(1),
   }),
   'http.timer.catchup.interval.millis': int('How soon it asks again after records came.', {
     default: 30_000,
-    check: atLeastOne,
+    check: atLeast(1),
   }),
   'http.client.connection.timeout.millis': int('How long an answer may take, with the next.', {
     default: 2_000,
-    check: atLeastOne,
+    check: atLeast(1),
   }),
   'http.client.read.timeout.millis': int('How long an answer may take.', {
     default: 2_000,
-    check: atLeastOne,
+    check: atLeast(1),
   }),
   'http.auth.type': string('None or Basic.', { default: 'None', choices: ['None', 'Basic'] }),
   'http.auth.user': string('User of Basic.', { default: '' }),

@@ -1,14 +1,12 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { formatListen, listenTcp, parseListen } from '@khlong/core'
+import { atLeast } from '../../config/checks.ts'
 import { boolean, type ConfigMap, int, list, password, string } from '../../config/fields.ts'
 import { ConfigSpec, type ConfigValues } from '../../config/spec.ts'
 import type { SourceRecord } from '../../data/record.ts'
 import { bytesSchema, stringSchema } from '../../data/schema.ts'
 import type { SourcePlugin, SourceTask, SourceTaskContext } from '../../plugin.ts'
-
-const atLeastOne = (value: number): string | undefined =>
-  value >= 1 ? undefined : 'Value must be at least 1'
 
 const fields = {
   'webhook.listen': string('Where it listens: PORT or HOST:PORT, on loopback without a host.', {
@@ -48,11 +46,11 @@ const fields = {
   }),
   'webhook.body.bytes.max': int('The largest body that is taken.', {
     default: 900_000,
-    check: atLeastOne,
+    check: atLeast(1),
   }),
   'webhook.inflight.bytes': int(
     'How many bytes may be on their way to Kafka; beyond it senders are told to come again.',
-    { default: 16 * 1024 * 1024, check: atLeastOne },
+    { default: 16 * 1024 * 1024, check: atLeast(1) },
   ),
   'kafka.topic': string('The topic to write to.', { importance: 'HIGH' }),
 }

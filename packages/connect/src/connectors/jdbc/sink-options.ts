@@ -1,9 +1,7 @@
+import { atLeast } from '../../config/checks.ts'
 import { boolean, type ConfigMap, ignored, int, list, string } from '../../config/fields.ts'
 import { ConfigSpec } from '../../config/spec.ts'
 import { connectionFields } from './connection.ts'
-
-const atLeastOne = (value: number): string | undefined =>
-  value >= 1 ? undefined : 'Value must be at least 1'
 
 const fields = {
   ...connectionFields,
@@ -27,7 +25,7 @@ const fields = {
   'delete.enabled': boolean('Whether a record without a value deletes; needs pk.mode=record_key.', {
     default: false,
   }),
-  'batch.size': int('The most rows of one statement.', { default: 3000, check: atLeastOne }),
+  'batch.size': int('The most rows of one statement.', { default: 3000, check: atLeast(1) }),
   'table.name.format': string(
     'The table for a topic, whose name stands in the place of the word topic in its braces.',
     {

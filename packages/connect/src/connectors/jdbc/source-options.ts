@@ -1,3 +1,4 @@
+import { atLeast } from '../../config/checks.ts'
 import {
   boolean,
   type ConfigMap,
@@ -11,11 +12,6 @@ import {
 import { ConfigSpec } from '../../config/spec.ts'
 import { connectionFields } from './connection.ts'
 import type { NumericMapping } from './database.ts'
-
-const atLeast =
-  (least: number) =>
-  (value: number): string | undefined =>
-    value >= least ? undefined : `Value must be at least ${least}`
 
 const fields = {
   ...connectionFields,

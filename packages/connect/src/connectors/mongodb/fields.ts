@@ -1,3 +1,4 @@
+import { atLeast } from '../../config/checks.ts'
 import {
   boolean,
   type ConfigField,
@@ -133,7 +134,7 @@ export const fields: {
   }),
   'max.batch.size': int('The most records that one bulk write has; 0 is no limit.', {
     default: 0,
-    check: (value) => (value >= 0 ? undefined : 'Value must be at least 0'),
+    check: atLeast(0),
   }),
   'bulk.write.ordered': boolean(
     'Whether documents are written one after another. Java has true; ids that repeat in a batch are kept in order here in any case.',

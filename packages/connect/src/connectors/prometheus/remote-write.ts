@@ -1,3 +1,4 @@
+import { atLeast } from '../../config/checks.ts'
 import { type ConfigMap, int, list, password, string } from '../../config/fields.ts'
 import { ConfigSpec, type ConfigValues } from '../../config/spec.ts'
 import type { SinkRecord } from '../../data/record.ts'
@@ -27,7 +28,7 @@ const fields = {
   'remote_write.remote_timeout.ms': int('How long an answer may take.', { default: 30_000 }),
   'remote_write.max_samples_per_send': int('The most samples of a request.', {
     default: 2_000,
-    check: (value) => (value >= 1 ? undefined : 'Value must be at least 1'),
+    check: atLeast(1),
   }),
 }
 const spec = new ConfigSpec(fields, 'Remote write')
