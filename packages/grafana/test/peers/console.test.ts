@@ -2,13 +2,13 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import path from 'node:path'
 import test, { after, before } from 'node:test'
 import { promisify } from 'node:util'
 import { eventually, temporaryFolder } from '@khlong/core/testing'
 import type { Browser } from 'playwright-core'
 import { peer } from '../../../../tools/peers.ts'
+import { freePort } from '../../../../tools/real-engines.ts'
 import { GrafanaServer } from '../../src/index.ts'
 import { type FakePlatform, startFakePlatform } from '../fake-platform.ts'
 import { startHttp } from '../helpers.ts'
@@ -269,14 +269,4 @@ async function dashboardsWithoutMongodb(folder: string): Promise<string> {
 
 function start(name: 'prometheus' | 'mosquitto', args: string[]): void {
   children.push(spawn(peer(name), args, { stdio: 'ignore' }))
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  return typeof address === 'object' && address ? address.port : 0
 }

@@ -10,6 +10,7 @@ import { eventually, temporaryFolder } from '@khlong/core/testing'
 import mqtt from 'mqtt'
 import type { Browser } from 'playwright-core'
 import { peer } from '../../../../tools/peers.ts'
+import { freePort } from '../../../../tools/real-engines.ts'
 import { startConsole } from '../helpers.ts'
 import { faultsOf, launchBrowser, openPage, screens } from './browser.ts'
 
@@ -203,14 +204,4 @@ function passwordLine({ user, password }: { user: string; password: string }): s
   const salt = randomBytes(12)
   const hash = pbkdf2Sync(password, salt, 101, 64, 'sha512')
   return `${user}:$7$101$${salt.toString('base64')}$${hash.toString('base64')}\n`
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  return typeof address === 'object' && address ? address.port : 0
 }

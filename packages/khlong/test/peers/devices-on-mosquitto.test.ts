@@ -9,6 +9,7 @@ import { eventually, temporaryFolder } from '@khlong/core/testing'
 import { MqttBroker } from '@khlong/mqtt'
 import mqtt, { type IClientOptions, type MqttClient } from 'mqtt'
 import { peer } from '../../../../tools/peers.ts'
+import { freePort } from '../../../../tools/real-engines.ts'
 import { DeviceRegistry, deviceFiles } from '../../src/devices/device-registry.ts'
 
 const topics = [
@@ -70,15 +71,6 @@ async function brokers(t: TestContext, data: string, isOpen: boolean): Promise<[
     await once(socket, 'connect').finally(() => socket.destroy())
   })
   return [`mqtt://${ours.addresses.mqtt}`, `mqtt://127.0.0.1:${port}`]
-}
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as net.AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 /** A client that is let in, or the words of its refusal. */

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, writeFile } from 'node:fs/promises'
-import net from 'node:net'
 import path from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { promisify } from 'node:util'
 import { eventually, temporaryFolder } from '@khlong/core/testing'
 import { peer } from '../../../../tools/peers.ts'
+import { freePort } from '../../../../tools/real-engines.ts'
 import {
   startAlertmanager,
   startSmtp,
@@ -17,15 +17,6 @@ import {
 import { startPrometheus, startTarget } from '../helpers.ts'
 
 const run = promisify(execFile)
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as net.AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 /** A real Alertmanager with the configuration given. */
 async function startReal(t: TestContext, config: string): Promise<string> {

@@ -8,16 +8,8 @@ import { type TestContext, test } from 'node:test'
 import { promisify } from 'node:util'
 import { eventually, temporaryFolder } from '@khlong/core/testing'
 import { peer } from '../../../../tools/peers.ts'
+import { freePort } from '../../../../tools/real-engines.ts'
 import { publishLoad, SensorFleet } from '../../src/index.ts'
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as net.AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 /** A real Mosquitto on a free port, with or without a password for user `sensor`. */
 async function startMosquitto(t: TestContext, password?: string): Promise<number> {

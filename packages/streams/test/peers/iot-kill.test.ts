@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, execFileSync, fork, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { describe, it, type TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { temporaryFolder } from '@khlong/core/testing'
 import { Admin, type ConsumerRecord, Fetcher, Producer } from '@khlong/kafka-client'
 import { reference } from '../../../../tools/peers.ts'
+import { freePort } from '../../../../tools/real-engines.ts'
 
 const windowMs = 1_000
 const frameTopic = 'iot-frames'
@@ -32,14 +32,6 @@ async function startKafka(t: TestContext): Promise<string> {
     env: { ...process.env, KAFKA_HEAP: '-Xmx512M' },
   })
   return `127.0.0.1:${port}`
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  return port
 }
 
 async function startApplication(servers: string, data: string): Promise<ChildProcess> {

@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
-import { once } from 'node:events'
-import net from 'node:net'
 import path from 'node:path'
 import test from 'node:test'
 import { promisify } from 'node:util'
 import { eventually, temporaryFolder } from '@khlong/core/testing'
 import { peer, reference } from '../../../../tools/peers.ts'
+import { freePort } from '../../../../tools/real-engines.ts'
 import { startServer } from '../helpers/server.ts'
 import { WireClient } from '../helpers/wire-client.ts'
 
@@ -100,12 +99,3 @@ test('a Kafka 3.9 broker boots on it, serves a topic, and registers again after 
   assert.deepEqual(stdout.trim().split('\n').sort(), ['one', 'three', 'two'])
   await client.close()
 })
-
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as net.AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
