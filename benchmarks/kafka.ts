@@ -243,11 +243,12 @@ async function measureKcat({ options, plain, kafka, comparisons }: Bench): Promi
   )
 }
 
-/** What a run of a Node client says: records a second, and the CPU that the client took for both. */
+/** What a run of a Node client says: records a second, and the CPU seconds that the client took. */
 interface NodeClientFigures {
   readonly produced: number
   readonly consumed: number
-  readonly cpuSeconds: number
+  readonly producedCpu: number
+  readonly consumedCpu: number
 }
 
 /** One run of a Node client on a topic of its own. */
@@ -280,8 +281,11 @@ async function measureNodeClients({ options, flushing, comparisons }: Bench): Pr
         [ours, runs.ours],
         [other, runs.theirs],
       ] as const) {
-        const { produced, consumed, cpuSeconds } = await figures(client)
-        kept.push([{ value: produced, cpuSeconds }, { value: consumed }])
+        const { produced, consumed, producedCpu, consumedCpu } = await figures(client)
+        kept.push([
+          { value: produced, cpuSeconds: producedCpu },
+          { value: consumed, cpuSeconds: consumedCpu },
+        ])
       }
     }
     for (const [index, verb] of ['produce', 'consume'].entries())

@@ -1,5 +1,5 @@
 // A Node client in a process of its own: node-client.ts CLIENT ADDRESS TOPIC RECORDS produces keyed JSON records,
-// reads them from the beginning and parses each. Prints records a second of both, in JSON.
+// reads them from the beginning and parses each. Prints records a second of both and the CPU that each took, in JSON.
 
 import { performance } from 'node:perf_hooks'
 
@@ -128,8 +128,11 @@ if (import.meta.main) {
   await sendAll(client, Math.max(arrayLength, Math.floor(records / 20)))
   const warm = Math.max(arrayLength, Math.floor(records / 20))
   const beganMs = performance.now()
+  const began = process.cpuUsage()
   await sendAll(client, records)
   const produced = (records / (performance.now() - beganMs)) * 1_000
+  const producedCpu = cpuSince(began)
+  const read = process.cpuUsage()
   let left = records + warm
   let firstMs = 0
   let sum = 0
@@ -139,10 +142,16 @@ if (import.meta.main) {
     return --left > 0
   })
   const consumed = ((records + warm) / (performance.now() - firstMs)) * 1_000
+  const consumedCpu = cpuSince(read)
   await client.close()
-  const { user, system } = process.cpuUsage()
-  console.log(JSON.stringify({ produced, consumed, cpuSeconds: (user + system) / 1e6, sum }))
+  console.log(JSON.stringify({ produced, consumed, producedCpu, consumedCpu, sum }))
   process.exit(0)
+}
+
+/** CPU seconds of this process since then. */
+function cpuSince(began: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(began)
+  return (user + system) / 1e6
 }
 
 /** Makes and sends records of about 180 bytes, `sendsUnderWay` arrays at a time. */

@@ -17,8 +17,10 @@ export class PartitionQueue {
   nextSequence = 0
   /** Nothing is sent before this time. */
   pausedUntilMs = 0
-  /** What the last batch came to; the next one begins with as much room. */
+  /** What the last batch came to; the next one begins with as much room, as far as that is usual. */
   lastBatchBytes = 512
+  /** The broker refused larger batches. */
+  batchBytesMax: number = Number.POSITIVE_INFINITY
 
   constructor(topic: string, partition: number) {
     this.topic = topic
@@ -27,6 +29,11 @@ export class PartitionQueue {
 
   get isEmpty(): boolean {
     return !this.open && this.waiting.length === 0 && this.inFlight.length === 0
+  }
+
+  /** Whether one more batch could leave at once, as far as this partition goes. */
+  hasRoom(inFlightMax: number): boolean {
+    return this.waiting.length === 0 && this.inFlight.length < inFlightMax
   }
 
   /** Closes the open batch, if there is one. */

@@ -36,6 +36,10 @@ interface TopicState {
 }
 
 const headerBytes = 61
+/** What a full batch grows to while it cannot leave: larger ones save little, and some topics refuse them. */
+const waitingBatchBytesMax = 256 * 1024
+/** More room is taken when it is needed. */
+const initialBytesMax = 64 * 1024
 
 /**
  * Writes records: batched by partition, idempotent unless told otherwise, in order per partition
@@ -56,6 +60,7 @@ export class Producer implements AsyncDisposable {
   readonly #sender: Sender
   readonly #transactions: Transactions | undefined
   readonly #topics = new Map<string, TopicState>()
+  readonly #batchBytesMax: number
   readonly #compression: (typeof Compression)[keyof typeof Compression]
   #bufferedBytes = 0
   #roomListeners: (() => void)[] = []
@@ -71,6 +76,10 @@ export class Producer implements AsyncDisposable {
       throw clientError('KAFKA_CLIENT_INVALID_ARGUMENT', 'transactional.id needs acks=all')
     this.#ownsClient = context.client === undefined
     this.client = context.client ?? new KafkaClient(clientOptionsOf(this.options), context)
+    this.#batchBytesMax = Math.max(
+      this.options['batch.size'],
+      Math.min(waitingBatchBytesMax, this.options['max.request.size']),
+    )
     this.#compression = Compression[this.options['compression.type']]
     const identity = isIdempotent
       ? new ProducerIdentity(this.client, transactionalId, this.options['transaction.timeout.ms'])
@@ -283,14 +292,12 @@ export class Producer implements AsyncDisposable {
       )
       return
     }
-    const isStale = performance.now() - topic.loadedMs > this.options['metadata.max.age.ms']
     if (topic.early.length > 0 || topic.queues.length === 0) {
       topic.early.push({ record: { ...record, topic: topicName }, receipt, index })
       this.#bufferedBytes += bytesMax
       void this.#load(topicName, topic)
       return
     }
-    if (isStale) void this.#load(topicName, topic)
     const { queues } = topic
     let queue: PartitionQueue | undefined
     if (record.partition !== undefined) {
@@ -323,26 +330,33 @@ export class Producer implements AsyncDisposable {
     receipt: Receipt | undefined,
     index: number,
   ): void {
-    const batchBytesMax = this.options['batch.size']
     let { open } = queue
-    let isFull = false
-    if (open && open.accountedBytes + bytesMax > batchBytesMax) {
+    if (
+      open &&
+      open.accountedBytes + bytesMax > Math.min(this.#batchBytesMax, queue.batchBytesMax)
+    ) {
       queue.roll()
       open = undefined
-      isFull = true
     }
     if (!open) {
+      const nowMs = performance.now()
+      const isStale = nowMs - topic.loadedMs > this.options['metadata.max.age.ms']
+      if (isStale) void this.#load(queue.topic, topic)
       open = new ProducerBatch({
         topic: queue.topic,
         partition: queue.partition,
         compression: this.#compression,
         isTransactional: this.#transactions !== undefined,
-        createdMs: performance.now(),
-        initialBytes: Math.max(queue.lastBatchBytes, bytesMax + headerBytes),
+        createdMs: nowMs,
+        initialBytes: Math.max(
+          Math.min(queue.lastBatchBytes, initialBytesMax),
+          bytesMax + headerBytes,
+        ),
       })
       queue.open = open
       this.#bufferedBytes += open.accountedBytes
     }
+    const bytesBefore = open.accountedBytes
     this.#bufferedBytes += open.append(
       record.key ?? null,
       record.value,
@@ -351,10 +365,8 @@ export class Producer implements AsyncDisposable {
       receipt,
       index,
     )
-    if (open.accountedBytes >= batchBytesMax) {
-      queue.roll()
-      isFull = true
-    }
+    const batchBytes = this.options['batch.size']
+    const isFull = bytesBefore < batchBytes && open.accountedBytes >= batchBytes
     // KIP-480: records without a key change partition with the batch, which keeps batches full.
     if (isFull && record.key == null && record.partition === undefined) topic.sticky = -1
     if (isFull || open.recordCount === 1) this.#sender.notice(queue, isFull)

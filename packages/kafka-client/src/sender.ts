@@ -187,9 +187,12 @@ export class Sender {
   #isAnyDue(nowMs: number): boolean {
     if (this.#isHurried) return true
     let firstMs = Number.POSITIVE_INFINITY
-    for (const { open, waiting } of this.#active) {
+    for (const queue of this.#active) {
+      const { open, waiting } = queue
       if (waiting.length > 0) return true
-      if (open && open.createdMs < firstMs) firstMs = open.createdMs
+      if (!open) continue
+      if (this.#isFull(open) && queue.hasRoom(this.#inFlightMax)) return true
+      if (open.createdMs < firstMs) firstMs = open.createdMs
     }
     const dueMs = firstMs + this.#options['linger.ms']
     if (dueMs <= nowMs + 0.5) return true
@@ -199,13 +202,23 @@ export class Sender {
 
   /**
    * Closes a batch that may leave. One that has room goes on filling while a request to its broker
-   * is under way, and leaves with the answer: under load requests carry more, and none waits else.
+   * is under way, and a full one while as many of its partition are under way as may be: it leaves
+   * with the answer. Under load requests carry more, and none waits else.
    */
   #roll(queue: PartitionQueue): void {
-    if (!queue.open) return
+    const { open } = queue
+    if (!open) return
+    if (this.#isFull(open) && !this.#isHurried) {
+      if (queue.hasRoom(this.#inFlightMax)) queue.roll()
+      return
+    }
     const leader = this.#client.metadata.topic(queue.topic)?.partitions[queue.partition]?.leaderId
     const isUnderWay = (this.#requestsByNode.get(leader ?? -1) ?? 0) > 0
     if (this.#isHurried || !isUnderWay) queue.roll()
+  }
+
+  #isFull(batch: ProducerBatch): boolean {
+    return batch.accountedBytes >= this.#options['batch.size']
   }
 
   #expire(queue: PartitionQueue, nowMs: number): void {
@@ -425,6 +438,7 @@ export class Sender {
     const isTooLarge =
       errorCode === ErrorCode.messageTooLarge || errorCode === ErrorCode.recordListTooLarge
     if (isTooLarge && batch.recordCount > 1) {
+      queue.batchBytesMax = Math.ceil(batch.accountedBytes / 2)
       queue.land(batch)
       queue.requeue(...batch.split())
       return

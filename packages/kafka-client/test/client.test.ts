@@ -161,33 +161,47 @@ const answerOf = (result: { errorCode: number; baseOffset: number }): object => 
   responses: [{ name: 't', partitionResponses: [{ index: 0, ...result }] }],
 })
 
+/** Each record in a batch of its own, several under way. */
+async function sendOneByOne(
+  producer: Producer,
+  values: readonly string[],
+): Promise<{ offset: number }[]> {
+  // The first one brings the metadata.
+  const [first = '', ...rest] = values
+  const written = [await producer.send({ topic: 't', value: first })]
+  const sent: Promise<{ offset: number }>[] = []
+  for (const value of rest) {
+    sent.push(producer.send({ topic: 't', value }))
+    await new Promise(setImmediate)
+  }
+  return [...written, ...(await Promise.all(sent))]
+}
+
 test('batches that overtake a failed one are refused by the broker and written in order after it', async (t) => {
   const broker = await new ScriptedBroker().start(t)
   const log = new PartitionLog()
   let count = 0
   broker.answers.set(ApiKey.produce, (request: ProduceRequest) => {
     count++
-    if (count === 3 || count === 9)
+    if (count === 2 || count === 4)
       return answerOf({ errorCode: ErrorCode.notLeaderOrFollower, baseOffset: -1 })
     return answerOf(log.append(recordsOf(request)))
   })
   await using producer = new Producer({
     'bootstrap.servers': broker.bootstrapServers,
-    'batch.size': 100,
+    'batch.size': 1,
     'linger.ms': 0,
     ...quick,
   })
   const values = Array.from({ length: 60 }, (_, index) => `value ${index}`)
-  const written = await producer.sendBatch(
-    't',
-    values.map((value) => ({ value })),
-  )
+  const written = await sendOneByOne(producer, values)
   assert.deepEqual(log.values, values)
   assert.deepEqual(
     written.map((one) => one.offset),
     values.map((_, index) => index),
   )
   assert.equal(producer.bufferedBytes, 0)
+  assert.ok(count >= 3, `${count} requests: the second one fails`)
 })
 
 test('over lost connections an idempotent producer writes each record once, in order', async (t) => {
@@ -206,21 +220,51 @@ test('over lost connections an idempotent producer writes each record once, in o
   })
   await using producer = new Producer({
     'bootstrap.servers': broker.bootstrapServers,
-    'batch.size': 100,
+    'batch.size': 1,
     'max.in.flight.requests.per.connection': 1,
     'linger.ms': 0,
     ...quick,
   })
   const values = Array.from({ length: 40 }, (_, index) => `value ${index}`)
-  const written = await producer.sendBatch(
-    't',
-    values.map((value) => ({ value })),
-  )
+  const written = await sendOneByOne(producer, values)
   assert.deepEqual(log.values, values)
   assert.deepEqual(
     written.map((one) => one.offset),
     values.map((_, index) => index),
   )
+  assert.ok(count >= 4, `${count} requests: each fourth answer is lost`)
+})
+
+test('a full batch that cannot leave goes on filling, up to what the topic takes', async (t) => {
+  const broker = await new ScriptedBroker().start(t)
+  const log = new PartitionLog()
+  const sizes: number[] = []
+  broker.answers.set(ApiKey.produce, (request: ProduceRequest) => {
+    const { byteLength } = recordsOf(request)
+    sizes.push(byteLength)
+    return byteLength > 50_000
+      ? answerOf({ errorCode: ErrorCode.messageTooLarge, baseOffset: -1 })
+      : answerOf(log.append(recordsOf(request)))
+  })
+  await using producer = new Producer({
+    'bootstrap.servers': broker.bootstrapServers,
+    'batch.size': 1_000,
+    'max.in.flight.requests.per.connection': 1,
+  })
+  const values = Array.from({ length: 2_000 }, (_, index) => `value ${index} ${'x'.repeat(100)}`)
+  const send = () =>
+    producer.sendBatch(
+      't',
+      values.map((value) => ({ value })),
+    )
+  await send()
+  assert.deepEqual(log.values, values)
+  const first = sizes.length
+  assert.ok(first < 40, `${first} requests for 2,000 records`)
+  // What the broker refused once is not tried again.
+  await send()
+  assert.deepEqual(log.values.slice(2_000), values)
+  assert.ok(Math.max(...sizes.slice(first)) <= 50_000)
 })
 
 test('a broker that has lost its trace of the producer gets the batches under a new id', async (t) => {
@@ -235,15 +279,11 @@ test('a broker that has lost its trace of the producer gets the batches under a 
   })
   await using producer = new Producer({
     'bootstrap.servers': broker.bootstrapServers,
-    'batch.size': 100,
     'linger.ms': 0,
     ...quick,
   })
-  const values = Array.from({ length: 30 }, (_, index) => `value ${index}`)
-  await producer.sendBatch(
-    't',
-    values.map((value) => ({ value })),
-  )
+  const values = Array.from({ length: 5 }, (_, index) => `value ${index}`)
+  for (const value of values) await producer.send({ topic: 't', value })
   assert.deepEqual(log.values, values)
   assert.equal(log.producerId, 2n)
 })

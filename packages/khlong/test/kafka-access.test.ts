@@ -177,6 +177,54 @@ sasl.jaas.config=${plainModule} required \\
   assert.equal(consumed.output, 'one\ntwo\n')
 })
 
+test('commands to devices and the doctor log in to a Kafka that lets in nobody else', async (t) => {
+  const pipeline = await pipelineOf(
+    t,
+    `kafka:
+  listeners: SASL_PLAINTEXT://127.0.0.1:0
+  sasl.enabled.mechanisms: PLAIN
+  listener.name.sasl_plaintext.plain.sasl.jaas.config: ${plainModule} required user_alice="alice-secret";
+`,
+    ['zookeeper.listen=0'],
+  )
+  let address: string | undefined
+  const platform = await Platform.start({
+    pipeline,
+    logger: silentLogger,
+    only: ['zookeeper', 'kafka'],
+    onSnapshot: ({ parts }) => {
+      address = parts.find(({ name }) => name === 'kafka')?.addresses.SASL_PLAINTEXT || address
+    },
+  })
+  t.after(() => platform.stop())
+  await eventually(() => assert.ok(address), 60_000)
+  const file = path.join(pipeline.folder, 'client.properties')
+  await writeFile(
+    file,
+    `security.protocol=SASL_PLAINTEXT
+sasl.mechanism=PLAIN
+sasl.jaas.config=${plainModule} required username="alice" password="alice-secret";
+`,
+  )
+  const command = ['device', 'command', 'roof', 'fan', '--pipeline', pipeline.folder]
+  const place = ['--data', pipeline.data]
+  const unknown = await khlong('', ...command, ...place)
+  assert.match(unknown.errors, /no listener without logins \(SASL_PLAINTEXT.*--command-config FILE/)
+  const given = await khlong('', ...command, ...place, '--command-config', file)
+  assert.deepEqual([given.errors, given.code], ['', 0])
+  assert.match(given.output, /^[-\da-f]{36}\n$/)
+  const doctor = ['doctor', pipeline.folder, ...place, '--set', 'zookeeper.listen=0']
+  assert.match((await khlong('', ...doctor)).output, /dead letters were not counted/)
+  const dead = await khlong(
+    'one\n',
+    ...['kafka', 'produce', 'dead-letters', '--command-config', file],
+    ...['--bootstrap-server', address ?? ''],
+  )
+  assert.equal(dead.code, 0, dead.errors)
+  const told = await khlong('', ...doctor, '--command-config', file)
+  assert.match(told.output, /topic dead-letters holds 1 dead letter/)
+})
+
 test('properties are read as Java reads them', () => {
   assert.deepEqual(
     parseProperties('# c\n! c\n\n a = b \nc:d\ne f\ng=\\u0041\\n\\=\nh\\ i=1\nj=1,\\\n   2\nk'),

@@ -14,6 +14,7 @@ import {
 import { readBatchHeader } from '@khlong/kafka-protocol/records'
 import type { PartitionLog } from '../log/partition-log.ts'
 import { abortedTransactions } from '../log/segment-read.ts'
+import type { AnswerBudget } from '../server/answer-budget.ts'
 import { wireError } from '../server/wire-errors.ts'
 import { AclOperation } from '../state/acls.ts'
 import type { Topic } from '../state/topic.ts'
@@ -25,6 +26,7 @@ const batchPrefixBytes = 12
 
 interface Gathered {
   readonly responses: readonly FetchableTopicResponseInput[]
+  /** Of all batches; the budget of answers counts them until they are let go or are an answer. */
   readonly byteCount: number
   readonly hasError: boolean
   readonly logs: readonly PartitionLog[]
@@ -41,6 +43,7 @@ export const fetch: Handler = defineHandler({
     const untilMs = context.broker.clock.monotonicMs() + request.maxWaitMs
     for (;;) {
       const gathered = await gather(session?.wanted() ?? request.topics, request, context)
+      context.answers.release(gathered.byteCount)
       const isEnough =
         gathered.byteCount >= request.minBytes || gathered.hasError || gathered.logs.length === 0
       const waitMs = untilMs - context.broker.clock.monotonicMs()
@@ -61,13 +64,9 @@ async function gather(
   request: FetchRequest,
   context: RequestContext,
 ): Promise<Gathered> {
-  const { broker } = context
+  const { broker, answers } = context
   const isCommitted = request.isolationLevel === readCommitted
-  let rest = Math.min(
-    request.maxBytes,
-    broker.options['fetch.max.bytes'],
-    context.answers.answerBytesMax,
-  )
+  let rest = Math.min(request.maxBytes, broker.options['fetch.max.bytes'])
   let byteCount = 0
   let hasError = false
   const logs: PartitionLog[] = []
@@ -88,14 +87,17 @@ async function gather(
       }
       logs.push(log)
       try {
-        const limit = Math.min(partition.partitionMaxBytes, rest)
+        // What is left for all may have become less since the partition before.
+        const limit = Math.min(partition.partitionMaxBytes, rest, answers.answerBytesMax)
         const { fetchOffset } = partition
         const lastStableOffset = log.lastStableOffset
         const limitOffset = isCommitted ? lastStableOffset : log.highWatermark
         const reading = log.read(fetchOffset, limit, byteCount === 0, limitOffset)
-        const records = reading instanceof Promise ? await reading : reading
+        const records =
+          reading instanceof Promise ? await reserved(answers, limit, reading) : reading
         let bytes = 0
         for (const part of records) bytes += part.byteLength
+        answers.hold(bytes)
         rest -= bytes
         byteCount += bytes
         partitions.push({
@@ -114,6 +116,23 @@ async function gather(
     responses.push({ topic: wanted.topic, topicId: wanted.topicId, partitions })
   }
   return { responses, byteCount, hasError, logs }
+}
+
+/**
+ * A read from a file, whose memory is taken already: while it is under way the others must know, or a thousand
+ * consumers that come at once are each told that there is room.
+ */
+async function reserved(
+  answers: AnswerBudget,
+  byteCount: number,
+  reading: Promise<Buffer[]>,
+): Promise<Buffer[]> {
+  answers.hold(byteCount)
+  try {
+    return await reading
+  } finally {
+    answers.release(byteCount)
+  }
 }
 
 /** The aborted transactions that a client must leave out of what it gets. */

@@ -1,5 +1,6 @@
 import type { Reader, Writer } from '@khlong/core/bytes'
 import { type ApiKey, apiInfo } from '@khlong/kafka-protocol'
+import type { AnswerBudget } from '../server/answer-budget.ts'
 import type { BrokerState } from '../state/broker-state.ts'
 
 /** Who asks, in which version, and whom. */
@@ -13,7 +14,7 @@ export interface RequestContext {
   /** Where clients of this listener find the broker. */
   readonly address: { readonly host: string; readonly port: number }
   /** How large an answer may be now; falls while other clients do not take theirs. */
-  readonly answers: { readonly answerBytesMax: number }
+  readonly answers: AnswerBudget
   /** Aborted when the connection closes: nobody waits for the answer any more. */
   readonly signal: AbortSignal
 }

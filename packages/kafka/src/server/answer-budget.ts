@@ -16,6 +16,10 @@ export class AnswerBudget {
   get heldBytes(): number {
     return this.#heldBytes
   }
+  /** Nothing is left: who has an answer that he did not take gets no other one. */
+  get isSpent(): boolean {
+    return this.#heldBytes >= this.#bytesMax
+  }
   /** The largest answer that may be made now. */
   get answerBytesMax(): number {
     return Math.max(answerBytesMin, Math.floor((this.#bytesMax - this.#heldBytes) / 4))

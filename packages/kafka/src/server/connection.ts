@@ -65,6 +65,8 @@ export class Connection {
   readonly #services: ConnectionServices
   readonly #splitter: FrameSplitter
   readonly #slots: Slot[] = []
+  /** Whole requests that came while nothing more was to be served. */
+  #waiting: Buffer[] = []
   readonly #closing = new AbortController()
   readonly #host: string
   /** The client's login, on a listener that asks for one. */
@@ -99,21 +101,37 @@ export class Connection {
     })
     // The other side may end its half after the last request; it still gets its answers.
     socket.on('end', () => {
-      if (this.#slots.length === 0) socket.end()
+      if (this.#isIdle) socket.end()
     })
   }
 
   #idle(): void {
-    if (this.#slots.length === 0) this.#socket.destroy()
+    if (this.#isIdle) this.#socket.destroy()
+  }
+
+  get #isIdle(): boolean {
+    return this.#slots.length === 0 && this.#waiting.length === 0
   }
 
   #read(piece: Buffer): void {
     try {
-      for (const frame of this.#splitter.push(piece)) this.#serve(frame)
+      this.#waiting.push(...this.#splitter.push(piece))
     } catch (error) {
       this.#cut(error)
     }
     this.#regulate()
+  }
+
+  #serveWaiting(): void {
+    const { signal } = this.#closing
+    let count = 0
+    try {
+      while (count < this.#waiting.length && !this.#isFull && !signal.aborted)
+        this.#serve(this.#waiting[count++]!)
+    } catch (error) {
+      this.#cut(error)
+    }
+    if (count > 0) this.#waiting.splice(0, count)
   }
 
   #serve(frame: Buffer): void {
@@ -249,6 +267,7 @@ export class Connection {
     const released = Math.min(byteCount, this.#heldBytes)
     this.#heldBytes -= released
     this.#services.answers.release(released)
+    if (!this.#closing.signal.aborted) this.#regulate()
   }
 
   #planFlush(slot: Slot): void {
@@ -271,18 +290,25 @@ export class Connection {
     }
     this.#socket.uncork()
     this.#regulate()
-    if (this.#slots.length === 0 && this.#socket.readableEnded) this.#socket.end()
+    if (this.#isIdle && this.#socket.readableEnded) this.#socket.end()
   }
 
   /** Stops reading from one who asks faster than it is answered, or does not take its answers. */
   #regulate(): void {
-    const isFull =
+    this.#serveWaiting()
+    if (this.#isFull) this.#socket.pause()
+    else if (this.#socket.isPaused()) this.#socket.resume()
+  }
+
+  get #isFull(): boolean {
+    return (
       this.#isRefused ||
       this.#slots.length >= requestsMax ||
       this.#requestBytes >= requestBytesMax ||
-      this.#socket.writableLength >= responseBytesMax
-    if (isFull) this.#socket.pause()
-    else if (this.#socket.isPaused()) this.#socket.resume()
+      this.#socket.writableLength >= responseBytesMax ||
+      // Where memory is short, everybody gets one answer, and the next when that is taken.
+      (this.#services.answers.isSpent && (this.#slots.length > 0 || this.#heldBytes > 0))
+    )
   }
 
   #cut(error: unknown, header?: RequestHeader): void {

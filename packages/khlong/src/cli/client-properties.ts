@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import { clientFileKeys } from '@khlong/kafka-client'
+import { Option } from 'commander'
 import { KhlongError } from '../errors.ts'
 
 /**
@@ -46,3 +47,10 @@ export function readClientProperties(file: string): Record<string, string> {
       properties[key] = path.resolve(path.dirname(file), properties[key])
   return properties
 }
+
+/** How a command is told what a Kafka asks of its clients, as Kafka's own tools are. */
+export const commandConfigOption = (): Option =>
+  new Option(
+    '--command-config <file>',
+    "a client's properties, such as security.protocol",
+  ).argParser(readClientProperties)

@@ -9,12 +9,12 @@ import {
 import type { Command } from 'commander'
 import { KhlongError } from '../errors.ts'
 import { firstLine } from '../terminal/format.ts'
-import { readClientProperties } from './client-properties.ts'
+import { commandConfigOption } from './client-properties.ts'
 import { countArgument } from './count-argument.ts'
 
 interface ServerFlags {
   bootstrapServer: string
-  commandConfig?: string
+  commandConfig?: Record<string, string>
   commandProperty: string[]
 }
 
@@ -26,7 +26,7 @@ function withServer(command: Command): Command {
       'the Kafka (comma-separated for several)',
       '127.0.0.1:9092',
     )
-    .option('--command-config <file>', "a client's properties, such as security.protocol")
+    .addOption(commandConfigOption())
     .option(
       '--command-property <key=value>',
       'one such property (repeatable)',
@@ -89,7 +89,7 @@ function clientOptions({
   return {
     'client.id': 'khlong',
     'default.api.timeout.ms': 10_000,
-    ...(commandConfig === undefined ? {} : readClientProperties(commandConfig)),
+    ...commandConfig,
     ...Object.fromEntries(given),
     'bootstrap.servers': bootstrapServer,
   }

@@ -8,6 +8,7 @@ import { readPipeline } from '../config/pipeline.ts'
 import { KhlongError } from '../errors.ts'
 import { checkPartSettings } from '../parts/part-settings.ts'
 import { findReferencePipeline } from '../reference-pipeline.ts'
+import { commandConfigOption } from './client-properties.ts'
 import { runPipeline } from './run-pipeline.ts'
 
 interface PipelineFlags {
@@ -99,15 +100,18 @@ export function addPipelineCommands(program: Command): void {
     .argument('[dir]', 'folder with khlong.yml', '.')
     .option('--data <dir>', 'where khlong up was told to keep its data')
     .option('--demo', 'lay khlong.demo.yml over khlong.yml')
+    .addOption(commandConfigOption())
     .addOption(setOption())
-    .action(async (folder: string, flags: PipelineFlags) => {
-      const { diagnose } = await import('../doctor/doctor.ts')
-      const { reportLines } = await import('../doctor/report.ts')
-      const diagnosis = await diagnose({ folder, ...flags })
-      const colour = process.stdout.isTTY === true
-      process.stdout.write(`${reportLines(diagnosis, colour).join('\n')}\n`)
-      if (diagnosis.findings.some(({ level }) => level === 'wrong')) process.exitCode = 1
-    })
+    .action(
+      async (folder: string, flags: PipelineFlags & { commandConfig?: Record<string, string> }) => {
+        const { diagnose } = await import('../doctor/doctor.ts')
+        const { reportLines } = await import('../doctor/report.ts')
+        const diagnosis = await diagnose({ folder, ...flags })
+        const colour = process.stdout.isTTY === true
+        process.stdout.write(`${reportLines(diagnosis, colour).join('\n')}\n`)
+        if (diagnosis.findings.some(({ level }) => level === 'wrong')) process.exitCode = 1
+      },
+    )
 
   program
     .command('ready')

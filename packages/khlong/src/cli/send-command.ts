@@ -3,7 +3,7 @@ import { AuditLog } from '@khlong/core/access'
 import type { Command } from 'commander'
 import type { CommandState } from '../commands/command.ts'
 import { CommandLog, type CommandLogOptions } from '../commands/command-log.ts'
-import { externalKafka } from '../config/kafka-access.ts'
+import { embeddedKafka, externalKafka } from '../config/kafka-access.ts'
 import { partNames } from '../config/part-names.ts'
 import { type Pipeline, partSettings, readPipeline } from '../config/pipeline.ts'
 import { addressOf } from '../devices/device.ts'
@@ -12,11 +12,13 @@ import { findRunningPipeline } from '../doctor/running-pipeline.ts'
 import { KhlongError } from '../errors.ts'
 import { accessFolder } from '../lan/first-use.ts'
 import { momentText, systemUser } from './access-folder.ts'
+import { commandConfigOption } from './client-properties.ts'
 import { countArgument } from './count-argument.ts'
 
 interface Flags {
   pipeline: string
   data?: string
+  commandConfig?: Record<string, string>
   json?: boolean
 }
 
@@ -44,6 +46,7 @@ export function addCommandCommands(command: (name: string) => Command): void {
     )
     .option('--expires <duration>', 'for how long it is of use: 30s, 5m, 2h, 1d', '60s')
     .option('--id <id>', 'who repeats a command gives the same, and it is done once')
+    .addOption(commandConfigOption())
     .option('--wait', 'until the device has answered; exit code 1 where it does not, or cannot')
     .option('--json', 'print the command as JSON')
     .action(send)
@@ -52,6 +55,7 @@ export function addCommandCommands(command: (name: string) => Command): void {
     .description('print the newest commands, one a line: given, device, action, state, answer, id')
     .argument('[name]', 'of this device only')
     .option('--limit <n>', 'so many', countArgument, 20)
+    .addOption(commandConfigOption())
     .option('--json', 'as JSON')
     .action(list)
 }
@@ -106,7 +110,7 @@ async function withCommands(flags: Flags, use: (opened: Opened) => Promise<void>
   })
   const audit = new AuditLog({ folder: accessFolder(pipeline), part: 'cli' })
   await using log = new CommandLog({
-    ...(await whereKafkaIs(pipeline)),
+    ...(await whereKafkaIs(pipeline, flags.commandConfig)),
     hosts: Object.fromEntries(Object.entries(pipeline.hosts).filter(([, place]) => !isPart(place))),
   })
   try {
@@ -124,9 +128,10 @@ async function withCommands(flags: Flags, use: (opened: Opened) => Promise<void>
   }
 }
 
-/** @throws KhlongError `KHLONG_USAGE` where our own Kafka does not run */
+/** @throws KhlongError `KHLONG_USAGE` where our own Kafka does not run, or asks for a login */
 async function whereKafkaIs(
   pipeline: Pipeline,
+  properties: Record<string, string> | undefined,
 ): Promise<Pick<CommandLogOptions, 'bootstrapServers' | 'security'>> {
   const { 'bootstrap.servers': servers } = partSettings(pipeline, 'kafka') || {}
   if (servers !== undefined)
@@ -135,14 +140,20 @@ async function whereKafkaIs(
       security: externalKafka(pipeline, String(servers)),
     }
   const state = await findRunningPipeline(pipeline.data)
-  const address =
+  const addresses =
     state.kind === 'running'
-      ? state.snapshot.parts.find(({ name }) => name === 'kafka')?.addresses.kafka
+      ? state.snapshot.parts.find(({ name }) => name === 'kafka')?.addresses
       : undefined
-  if (address !== undefined) return { bootstrapServers: address }
+  if (addresses === undefined)
+    throw new KhlongError(
+      'KHLONG_USAGE',
+      `no pipeline runs on ${pipeline.data}: commands go through its Kafka; start it with khlong up`,
+    )
+  const security = embeddedKafka(addresses, properties)
+  if (security) return { bootstrapServers: security['bootstrap.servers'], security }
   throw new KhlongError(
     'KHLONG_USAGE',
-    `no pipeline runs on ${pipeline.data}: commands go through its Kafka; start it with khlong up`,
+    `Kafka has no listener without logins (${Object.keys(addresses).join(', ') || 'none'}): say who you are by --command-config FILE, a client's properties`,
   )
 }
 

@@ -50,6 +50,23 @@ export function kafkaAccess(
 }
 
 /**
+ * The way of a command to the embedded broker of a pipeline that runs, by the addresses that it has. Where it only has
+ * listeners that ask who is there, `properties` of a client say that; undefined without them.
+ */
+export function embeddedKafka(
+  addresses: Readonly<Record<string, string>>,
+  properties: Readonly<Record<string, string>> = {},
+): KafkaAccess | undefined {
+  const { 'security.protocol': protocol, 'bootstrap.servers': servers } = properties
+  const address =
+    servers ??
+    (protocol === undefined
+      ? addresses.kafka
+      : (addresses[protocol] ?? Object.values(addresses).find(Boolean)))
+  return address ? { ...properties, 'bootstrap.servers': clientAddress(address) } : undefined
+}
+
+/**
  * The settings of a real cluster's clients; files are looked for from the pipeline's folder. What is said
  * of the embedded broker stays in the section and has no effect, so that one key is all that changes.
  */

@@ -1,16 +1,15 @@
-import { Admin, type ClientSecurityOptions } from '@khlong/kafka-client'
+import { Admin } from '@khlong/kafka-client'
+import type { KafkaAccess } from '../config/kafka-access.ts'
 
 /** Topics of these names hold what a step could not use. */
 const deadLetterName = /dead.?letter|dlq/i
 
 /** Dead letter topics that hold records, with how many. */
 export async function countDeadLetters(
-  bootstrapServers: string,
-  security: ClientSecurityOptions | undefined,
+  access: KafkaAccess,
 ): Promise<{ topic: string; records: number }[]> {
   await using admin = new Admin({
-    ...security,
-    'bootstrap.servers': bootstrapServers,
+    ...access,
     'client.id': 'khlong-doctor',
     'default.api.timeout.ms': 5_000,
   })

@@ -3,7 +3,7 @@ import { access } from 'node:fs/promises'
 import path from 'node:path'
 import { describeError } from '@khlong/core'
 import { type AddressBook, resolveAddressBook } from '../config/address-book.ts'
-import { clientAddress } from '../config/part-address.ts'
+import { embeddedKafka } from '../config/kafka-access.ts'
 import { type Pipeline, type ReadPipelineOptions, readPipeline } from '../config/pipeline.ts'
 import { type DiskSpace, measureDiskSpace } from '../disk/disk-space.ts'
 import type { DiskState } from '../disk/disk-watch.ts'
@@ -32,8 +32,13 @@ const freeBytesMin = 1 << 30
 /** Platforms take the first free port from 9600. */
 const platformPorts = [9600, 9601, 9602, 9603, 9604]
 
+export interface DiagnoseOptions extends ReadPipelineOptions {
+  /** Properties of a client, where the embedded Kafka only lets in who logs in. */
+  readonly commandConfig?: Readonly<Record<string, string>>
+}
+
 /** Looks at a pipeline, whether it runs or not; changes nothing. */
-export async function diagnose(options: ReadPipelineOptions): Promise<Diagnosis> {
+export async function diagnose({ commandConfig, ...options }: DiagnoseOptions): Promise<Diagnosis> {
   const findings: Finding[] = []
   let pipeline: Pipeline
   let book: AddressBook
@@ -56,7 +61,10 @@ export async function diagnose(options: ReadPipelineOptions): Promise<Diagnosis>
   findings.push(...(await examineData(pipeline.data, space)), ...(await examineExternals(book)))
   findings.push(
     ...(state.kind === 'running'
-      ? [...examineSnapshot(state.snapshot), ...(await examineDeadLetters(state, book))]
+      ? [
+          ...examineSnapshot(state.snapshot),
+          ...(await examineDeadLetters(state, book, commandConfig)),
+        ]
       : [
           ...examineState(state),
           ...(await examineOthers(pipeline.data)),
@@ -124,18 +132,27 @@ function examineState(state: PipelineState): Finding[] {
 async function examineDeadLetters(
   { snapshot }: Extract<PipelineState, { kind: 'running' }>,
   book: AddressBook,
+  properties: Readonly<Record<string, string>> | undefined,
 ): Promise<Finding[]> {
-  const kafka = snapshot.parts.find(({ name }) => name === 'kafka')
-  const servers =
-    book.parts.kafka.kind === 'embedded'
-      ? kafka?.address && clientAddress(kafka.address)
-      : book.environment.KHLONG_KAFKA_BOOTSTRAP_SERVERS
-  if (!servers) return []
+  const { kind } = book.parts.kafka
+  if (kind === 'off') return []
+  const addresses = snapshot.parts.find(({ name }) => name === 'kafka')?.addresses ?? {}
   // The login of a running pipeline is in no file.
-  const security = book.parts.kafka.kind === 'external' ? book.kafka : undefined
+  const access = kind === 'external' ? book.kafka : embeddedKafka(addresses, properties)
+  if (!access)
+    return Object.values(addresses).some(Boolean)
+      ? [
+          {
+            level: 'note',
+            what: 'dead letters were not counted: every listener of Kafka asks for a login',
+            remedy: "npx khlong doctor --command-config FILE, a client's properties, counts them",
+          },
+        ]
+      : []
+  const servers = access['bootstrap.servers']
   const option = servers === '127.0.0.1:9092' ? '' : ` --bootstrap-server ${servers}`
   // A Kafka that does not answer is said with its part.
-  const counts = await countDeadLetters(servers, security).catch(() => [])
+  const counts = await countDeadLetters(access).catch(() => [])
   return counts.map(({ topic, records }) => ({
     level: 'note',
     what: `topic ${topic} holds ${formatCount(records)} dead ${records === 1 ? 'letter' : 'letters'}`,
