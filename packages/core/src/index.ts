@@ -21,6 +21,7 @@ export {
   type StartOptions,
   type StopOptions,
 } from './part.ts'
+export { cloneable, fromPlainError, type PlainError, toPlainError } from './plain-error.ts'
 export type { Random } from './random.ts'
 export { systemRandom } from './random.ts'
 export { checkSettings, nearestKey, SettingsError, type SettingsSource } from './settings.ts'

@@ -6,6 +6,7 @@ import {
   type PartitionBatches,
   type PartitionRecords,
 } from './fetcher.ts'
+import type { LeaveOptions } from './group-member.ts'
 import { type CommittedOffset, commitOffsets, fetchCommittedOffsets } from './group-offsets.ts'
 import { KafkaClient } from './kafka-client.ts'
 import {
@@ -168,6 +169,11 @@ export class Consumer implements AsyncDisposable {
     }
   }
 
+  /** Asks for a new round of the group, after what an assignor tells of this member has changed. */
+  rejoin(): void {
+    this.#member?.rejoin()
+  }
+
   /** Ends a `poll` that waits. */
   wakeUp(): void {
     this.#fetcher.wakeUp()
@@ -236,12 +242,12 @@ export class Consumer implements AsyncDisposable {
   // ---- End
 
   /** Commits where that is automatic, gives partitions back and leaves the group. */
-  async close(): Promise<void> {
+  async close(options: LeaveOptions = {}): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
     const jobs = this.#jobs
     this.#jobs = []
-    const leaving = this.#member ? this.#member.leave() : this.#autoCommit()
+    const leaving = this.#member ? this.#member.leave(options) : this.#autoCommit()
     // A rebalance that waits for a poll must not hold up the end; it finds that the member leaves.
     for (const job of jobs) await job()
     await leaving

@@ -57,6 +57,12 @@ export interface GroupHandlers {
   onFailure?(error: KafkaClientError): void
 }
 
+/** How a member leaves. */
+export interface LeaveOptions {
+  /** Whether also a static member gives its place up at once, and not only when its session ends. */
+  readonly isForGood?: boolean | undefined
+}
+
 /** What a group member is given beside its options. */
 export interface GroupMemberContext extends KafkaClientContext {
   /** A client to share; it is not closed with the member. */
@@ -141,16 +147,16 @@ export class GroupMember implements AsyncDisposable {
     await this.#sayGoodbye(memberId)
   }
 
-  /** Leaves the group, so that others take over at once; a static member stays known. */
-  async leave(): Promise<void> {
+  /** Leaves the group, so that others take over at once; a static member stays known, unless it leaves for good. */
+  async leave(options: LeaveOptions = {}): Promise<void> {
     if (this.#stopping.signal.aborted) return
     this.#stopping.abort(clientError('KAFKA_CLIENT_CLOSED', 'the group member has left'))
     clearTimeout(this.#heartbeatTimer)
     // A join that is held back by the broker would hold this up too.
     this.client.closeLane(this.#lane)
     await this.#running
-    if (this.#memberId !== '' && this.options['group.instance.id'] === undefined)
-      await this.#sayGoodbye(this.#memberId)
+    const isKnownOn = this.options['group.instance.id'] !== undefined && !options.isForGood
+    if (this.#memberId !== '' && !isKnownOn) await this.#sayGoodbye(this.#memberId)
     this.#generation = undefined
     this.#memberId = ''
     if (this.#ownsClient) await this.client.close()

@@ -42,6 +42,7 @@ export {
   type GroupMemberContext,
   type GroupProtocol,
   type JoinedMember,
+  type LeaveOptions,
 } from './group-member.ts'
 export type { CommittedOffset } from './group-offsets.ts'
 export { KafkaClient } from './kafka-client.ts'

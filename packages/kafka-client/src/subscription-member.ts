@@ -13,6 +13,7 @@ import {
   GroupMember,
   type GroupProtocol,
   type JoinedMember,
+  type LeaveOptions,
 } from './group-member.ts'
 import { fetchCommittedOffsets } from './group-offsets.ts'
 import type { KafkaClient } from './kafka-client.ts'
@@ -99,6 +100,10 @@ export class SubscriptionMember {
     if (this.#isStarted) this.#member.rejoin()
   }
 
+  rejoin(): void {
+    this.#member.rejoin()
+  }
+
   start(): void {
     this.#isStarted = true
     this.#member.start()
@@ -109,12 +114,12 @@ export class SubscriptionMember {
     this.#lastPollMs = performance.now()
   }
 
-  async leave(): Promise<void> {
+  async leave(options: LeaveOptions): Promise<void> {
     this.#isLeaving = true
     clearTimeout(this.#watchTimer)
     await this.#options.beforeRevoke()
     await this.#giveBack(this.#owned)
-    await this.#member.leave()
+    await this.#member.leave(options)
   }
 
   // ---- What the group asks

@@ -76,7 +76,7 @@ const streamsShape = {
   'commit.interval.ms': ms.optional(),
   'transaction.timeout.ms': count.min(1).default(10_000),
   'replication.factor': count.min(-1).default(-1),
-  'num.stream.threads': z.literal(1, { error: 'only 1 is supported yet' }).default(1),
+  'num.stream.threads': count.min(1).max(1_000).default(1),
   'processing.guarantee': z
     .enum(['at_least_once', 'exactly_once_v2'], {
       error: 'expected at_least_once or exactly_once_v2 (which took the place of exactly_once)',
@@ -177,7 +177,8 @@ export interface ResolvedStreamsSettings extends ClientSecurityOptions {
   /** After this the broker takes back a transaction that nobody ended. Longer than commits are apart. */
   readonly 'transaction.timeout.ms': number
   readonly 'replication.factor': number
-  readonly 'num.stream.threads': 1
+  /** Stream threads; more than 1 need a topology that is a module, and are worker threads. */
+  readonly 'num.stream.threads': number
   readonly 'processing.guarantee': 'at_least_once' | 'exactly_once_v2'
   /**
    * How long records wait for an empty partition that may have earlier ones. As in Java, and ours
@@ -280,10 +281,11 @@ function errorHandlers(settings: ResolvedStreamsSettings): ErrorHandlers {
   }
 }
 
-/** What an application's tasks share, from its settings. */
+/** What a stream thread's tasks share, from the application's settings. `cacheBytes` is the thread's part. */
 export function taskSettings(
   settings: ResolvedStreamsSettings,
   ports: { readonly logger: Logger; readonly clock: Clock; readonly counts: TaskCounts },
+  cacheBytes: number,
 ): TaskSettings {
   const extractor = settings['default.timestamp.extractor']
   return {
@@ -293,6 +295,6 @@ export function taskSettings(
     valueSerde: settings['default.value.serde'],
     timestampExtractor: typeof extractor === 'string' ? extractorNames[extractor] : extractor,
     errors: errorHandlers(settings),
-    cacheBytes: settings['statestore.cache.max.bytes'],
+    cacheBytes,
   }
 }

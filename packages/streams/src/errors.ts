@@ -24,6 +24,16 @@ export type StreamsErrorCode =
   | 'STREAMS_BUFFER_FULL'
   /** A transaction was lost: others have the tasks, or it took too long. What followed the last commit is repeated. */
   | 'STREAMS_TASK_MIGRATED'
+  /** More threads were asked for than a topology that is built inline, or a setting, can be in. */
+  | 'STREAMS_THREADS_NEED_MODULE'
+  /** An instance asked all others to stop. */
+  | 'STREAMS_SHUTDOWN_REQUESTED'
+  /** The topology has no store of that name and kind. */
+  | 'STREAMS_STORE_UNKNOWN'
+  /** A store cannot be read while its task moves, or the application does not run. */
+  | 'STREAMS_STORE_NOT_AVAILABLE'
+  /** Too many iterators over stores are open. */
+  | 'STREAMS_QUERY_LIMIT'
   /** A changelog record is not what the store can read. */
   | 'STREAMS_CHANGELOG_INVALID'
 

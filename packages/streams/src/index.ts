@@ -8,7 +8,17 @@ export {
   KafkaStreams,
   type KafkaStreamsContext,
   type KafkaStreamsState,
+  type ModuleContext,
+  type StateListener,
+  type StreamsUncaughtExceptionHandler,
+  type StreamThreadExceptionResponse,
 } from './app/kafka-streams.ts'
+export type {
+  QueryableKeyValueStore,
+  QueryableSessionStore,
+  QueryableStores,
+  QueryableWindowStore,
+} from './app/queryable-stores.ts'
 export { StreamsApps } from './app/streams-apps.ts'
 export {
   type ResolvedStreamsAppsOptions,
@@ -67,6 +77,8 @@ export {
   type TestRecord,
   TopologyTestDriver,
 } from './testing/topology-test-driver.ts'
+export type { QueryableStoreType } from './threads/store-query.ts'
+export type { StreamThreadState, TaskMetadata, ThreadMetadata } from './threads/thread-handle.ts'
 export { Topology } from './topology/topology.ts'
 export {
   EmitStrategy,

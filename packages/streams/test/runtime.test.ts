@@ -81,8 +81,11 @@ describe('an application on a broker', () => {
       await streams.start()
       await say(...words)
       await eventually(async () => assert.deepEqual(await counts(), expected), 15_000)
-      const [store] = streams.keyValueStores<string, number>('counts')
-      assert.ok(store)
+      const store = streams.store<string, number>('counts', 'key-value')
+      const found = new Map<string, number>()
+      for await (const [word, count] of store.all()) found.set(word, count)
+      assert.deepEqual(Object.fromEntries([...found].sort()), expected)
+      assert.equal(await store.get('a'), found.get('a'))
       await streams.stop()
       assert.equal(streams.state, 'not-running')
     }
@@ -124,20 +127,24 @@ describe('an application on a broker', () => {
       }
       await using first = new KafkaStreams(countWords(), quick)
       await using second = new KafkaStreams(countWords(), quick)
-      const stores = (of: KafkaStreams): number => of.keyValueStores('counts').length
+      const stores = async (of: KafkaStreams): Promise<number> => {
+        const threads = await of.metadataForLocalThreads()
+        const tasks = threads.flatMap(({ activeTasks }) => activeTasks)
+        return tasks.filter(({ taskId }) => taskId.startsWith('1_')).length
+      }
       await first.start()
-      await eventually(() => assert.ok(stores(first) === 4, 'all tasks with the first'), 15_000)
+      await eventually(async () => assert.equal(await stores(first), 4), 15_000)
       await say()
       await eventually(() => counted(4), 15_000)
       await second.start()
       await eventually(
-        () => assert.ok(stores(first) === 2 && stores(second) === 2, 'two tasks each'),
+        async () => assert.deepEqual([await stores(first), await stores(second)], [2, 2]),
         15_000,
       )
       await say()
       await eventually(() => counted(8), 15_000)
       await first.stop()
-      await eventually(() => assert.ok(stores(second) === 4, 'all tasks with the second'), 15_000)
+      await eventually(async () => assert.equal(await stores(second), 4), 15_000)
       await say()
       await eventually(() => counted(12), 15_000)
     })

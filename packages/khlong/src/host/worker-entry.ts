@@ -1,13 +1,7 @@
 import { parentPort } from 'node:worker_threads'
-import type { LogFields, Logger } from '@khlong/core'
+import { cloneable, type LogFields, type Logger, toPlainError } from '@khlong/core'
 import { LocalThread } from './local-thread.ts'
-import {
-  cloneable,
-  type LogLevel,
-  type ThreadMessage,
-  type ThreadRequest,
-  toPlainError,
-} from './thread-messages.ts'
+import type { LogLevel, ThreadMessage, ThreadRequest } from './thread-messages.ts'
 
 // The other end of worker-thread.ts: takes requests from the main thread, one method call each.
 

@@ -1,13 +1,8 @@
 import { Worker } from 'node:worker_threads'
-import type { Logger } from '@khlong/core'
+import { fromPlainError, type Logger } from '@khlong/core'
 import type { PartName } from '../config/part-names.ts'
 import type { PartThread, ThreadEvents, ThreadReport } from './part-thread.ts'
-import {
-  fromPlainError,
-  type ThreadMessage,
-  type ThreadMethod,
-  type ThreadRequest,
-} from './thread-messages.ts'
+import type { ThreadMessage, ThreadMethod, ThreadRequest } from './thread-messages.ts'
 
 /** Node's own default would let each thread keep eight times as much of what has died already. */
 const youngGenerationMb = 6

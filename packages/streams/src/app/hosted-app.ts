@@ -1,5 +1,4 @@
 import path from 'node:path'
-import { pathToFileURL } from 'node:url'
 import {
   type Clock,
   CodedError,
@@ -10,9 +9,9 @@ import {
 } from '@khlong/core'
 import { type ClientSecurityOptions, clientSecurityOf } from '@khlong/kafka-client'
 import type { ResolvedStreamsAppsOptions, StreamsSettings } from '../config.ts'
-import { StreamsError } from '../errors.ts'
+import { loadTopologyModule } from '../threads/topology-module.ts'
 import type { Topology } from '../topology/topology.ts'
-import { isStreamsDefinition, type StreamsDefinition } from './define-streams.ts'
+import type { StreamsDefinition } from './define-streams.ts'
 import { KafkaStreams } from './kafka-streams.ts'
 
 const firstRetryMs = 500
@@ -136,14 +135,9 @@ export class HostedApp {
   }
 
   async #load(): Promise<void> {
-    const module = (await import(pathToFileURL(this.file).href)) as { default?: unknown }
-    if (!isStreamsDefinition(module.default))
-      throw new StreamsError(
-        'STREAMS_APPLICATION_INVALID',
-        `${this.file}: expected \`export default defineStreams(…)\`; modules that are no applications belong into a subfolder`,
-      )
-    this.#definition = module.default
-    this.#topology = module.default.build(this.#options.settings)
+    const { definition } = await loadTopologyModule(this.file, this.#options.settings)
+    this.#definition = definition
+    this.#topology = definition.build(this.#options.settings)
   }
 
   async #run(): Promise<void> {
@@ -152,17 +146,14 @@ export class HostedApp {
     this.#failure = undefined
     this.#keepCounts()
     try {
-      const streams = new KafkaStreams(
-        definition.build(this.#options.settings),
-        this.#settings(definition.config),
-        {
-          logger: this.#logger,
-          clock: this.#clock,
-          data: this.#data,
-          hosts: this.#options.hosts,
-          onError: (error) => this.#retry(error),
-        },
-      )
+      const streams = await KafkaStreams.fromModule(this.file, this.#settings(definition.config), {
+        logger: this.#logger,
+        clock: this.#clock,
+        data: this.#data,
+        hosts: this.#options.hosts,
+        settings: this.#options.settings,
+        onError: (error) => this.#retry(error),
+      })
       this.#streams = streams
       this.#startedMs = this.#clock.monotonicMs()
       await streams.start()

@@ -1,39 +1,63 @@
 import { randomUUID } from 'node:crypto'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { type Clock, type Logger, silentLogger, systemClock } from '@khlong/core'
-import { Admin, clientSecurityOf, KafkaClient } from '@khlong/kafka-client'
+import { type Clock, type Logger, openDataFolder, silentLogger, systemClock } from '@khlong/core'
+import { Admin, clientSecurityOf, KafkaClient, type KafkaClientOptions } from '@khlong/kafka-client'
 import {
   type ResolvedStreamsSettings,
   resolveStreamsSettings,
   type StreamsSettings,
-  taskSettings,
 } from '../config.ts'
 import { StreamsError, topologyError } from '../errors.ts'
-import { GlobalTables } from '../runtime/global-tables.ts'
 import { prepareTopics } from '../runtime/internal-topics.ts'
 import type { RestoreProgress } from '../runtime/restore.ts'
 import { newTaskCounts, type TaskCounts } from '../runtime/task.ts'
-import { KeyValueStore, type ReadOnlyKeyValueStore } from '../state/key-value-store.ts'
-import { type ReadOnlySessionStore, SessionStore } from '../state/session-store.ts'
 import { StateFolder } from '../state/state-folder.ts'
-import type { StateStore } from '../state/state-store.ts'
-import { type ReadOnlyWindowStore, WindowStore } from '../state/window-store.ts'
+import { removeFormerMembers } from '../threads/static-members.ts'
+import type { QueryableStoreType } from '../threads/store-query.ts'
+import { StreamThreads } from '../threads/stream-threads.ts'
+import type {
+  StreamThreadHandle,
+  StreamThreadState,
+  ThreadMetadata,
+} from '../threads/thread-handle.ts'
+import {
+  loadTopologyModule,
+  settingsToSend,
+  type TopologySource,
+} from '../threads/topology-module.ts'
+import { WorkerStreamThread } from '../threads/worker-thread.ts'
 import type { Topology } from '../topology/topology.ts'
-import { StreamSession } from './stream-session.ts'
+import type { ApplicationSettings } from './define-streams.ts'
+import { type QueryableStores, storeFacade } from './queryable-stores.ts'
 
-/** Where an application stands in its life. */
+/** Where an application stands in its life, in Java's words. */
 export type KafkaStreamsState =
   | 'created'
   | 'rebalancing'
   | 'running'
   | 'pending-shutdown'
   | 'not-running'
+  | 'pending-error'
   | 'error'
+
+/** What follows when a stream thread has ended by an error, in Java's words. */
+export type StreamThreadExceptionResponse =
+  | 'replace-thread'
+  | 'shutdown-client'
+  | 'shutdown-application'
+
+/** Decides what follows an error that ended a stream thread. */
+export type StreamsUncaughtExceptionHandler = (error: unknown) => StreamThreadExceptionResponse
+
+/** Told of each change of an application's state. */
+export type StateListener = (state: KafkaStreamsState, before: KafkaStreamsState) => void
 
 /** What an application is given beside its settings. */
 export interface KafkaStreamsContext {
+  /** Threads beside the calling one pass on what is `info` and above. */
   readonly logger?: Logger
+  /** Other than the system's, it is for one thread only. */
   readonly clock?: Clock
   /** Folder of the persistent stores; one owner. Without it they live in memory, and are read from their changelogs at each start. */
   readonly data?: string
@@ -43,8 +67,20 @@ export interface KafkaStreamsContext {
   readonly onError?: (error: unknown) => void
 }
 
+/** What an application that is a module is given. */
+export interface ModuleContext extends KafkaStreamsContext {
+  /** Handed to the module's function. */
+  readonly settings?: ApplicationSettings
+}
+
+/** Topologies that other threads can have, too. */
+const sources = new WeakMap<Topology, TopologySource>()
+
 /**
  * Runs a topology against a broker, as one of any number of instances with one `application.id`.
+ *
+ * A topology that is built inline runs in the calling thread. One that is a module may have
+ * `num.stream.threads` of them: each is a worker thread that imports the module for itself.
  *
  * @example
  * const streams = new KafkaStreams(topology, { 'application.id': 'shout', 'bootstrap.servers': 'localhost:9092' })
@@ -53,58 +89,116 @@ export interface KafkaStreamsContext {
 export class KafkaStreams implements AsyncDisposable {
   readonly topology: Topology
   readonly settings: ResolvedStreamsSettings
-  readonly counts: TaskCounts = newTaskCounts()
+  readonly #source: TopologySource | undefined
   readonly #context: KafkaStreamsContext
   readonly #logger: Logger
   readonly #clock: Clock
-  readonly #stopping = new AbortController()
   #state: KafkaStreamsState = 'created'
-  /** Tells this instance from others where no folder does. */
-  readonly #processId = randomUUID()
-  #session: StreamSession | undefined
-  #running: Promise<void> | undefined
+  #stateListener: StateListener | undefined
+  #uncaughtExceptionHandler: StreamsUncaughtExceptionHandler | undefined
+  #threads: StreamThreads | undefined
+  #replacements = 0
+  #replacedAtMs = 0
+  #isPaused = false
+  readonly #stopping = new AbortController()
+  #client: KafkaClient | undefined
   #starting: Promise<void> | undefined
+  /** Ends when an error has brought everything to a stop. */
+  #failing: Promise<void> | undefined
   #closing: (() => Promise<void>)[] = []
-  #globals: GlobalTables | undefined
-  /** What ended the reading of global tables. */
-  #globalFailure: unknown
 
+  /**
+   * @throws SettingsError `SETTINGS_INVALID`
+   * @throws StreamsError `STREAMS_THREADS_NEED_MODULE` where `num.stream.threads` is above 1
+   */
   constructor(topology: Topology, settings: StreamsSettings, context: KafkaStreamsContext = {}) {
     this.topology = topology
     this.settings = resolveStreamsSettings(settings)
     this.#context = context
+    this.#source = sources.get(topology)
     this.#logger = context.logger ?? silentLogger
     this.#clock = context.clock ?? systemClock
+    if (this.settings['num.stream.threads'] > 1) this.#needSource('num.stream.threads above 1')
+  }
+
+  /**
+   * An application whose topology is a module that exports `defineStreams(…)` by default.
+   *
+   * @param module its URL, or the path of its file
+   * @param settings come before those that the module has
+   * @throws StreamsError `STREAMS_APPLICATION_INVALID`; what the module throws
+   *
+   * @example
+   * const streams = await KafkaStreams.fromModule(new URL('./shout.ts', import.meta.url), {
+   *   'num.stream.threads': 4,
+   * })
+   */
+  static async fromModule(
+    module: URL | string,
+    settings: Partial<StreamsSettings> = {},
+    context: ModuleContext = {},
+  ): Promise<KafkaStreams> {
+    const loaded = await loadTopologyModule(module, context.settings ?? {})
+    const topology = loaded.definition.build(loaded.settings)
+    sources.set(topology, { module: loaded, given: settings })
+    return new KafkaStreams(topology, { ...loaded.definition.config, ...settings }, context)
   }
 
   get state(): KafkaStreamsState {
     return this.#state
   }
+  get isPaused(): boolean {
+    return this.#isPaused
+  }
+  /** What all threads did; of worker threads, up to a second ago. */
+  get counts(): TaskCounts {
+    return this.#threads?.counts ?? newTaskCounts()
+  }
   /** How far stores are restored; undefined while none is. */
   get restoring(): RestoreProgress | undefined {
-    return this.#session?.thread.restoring
+    return this.#threads?.restoring
   }
   /** Records that wait in the topics that are read. */
   get lag(): number {
-    return this.#session?.thread.lag() ?? 0
+    return this.#threads?.lag ?? 0
   }
   /** When the next window closes; undefined where none is open. */
   get nextWindowCloseMs(): number | undefined {
-    return this.#session?.thread.nextWindowCloseMs()
+    return this.#threads?.nextWindowCloseMs
+  }
+
+  /** Sets who is told of each change of state; before the start, as in Java. */
+  setStateListener(listener: StateListener): void {
+    this.#needNotStarted('a state listener')
+    this.#stateListener = listener
+  }
+
+  /**
+   * Sets what follows an error that ends a stream thread; before the start, as in Java. Without a
+   * handler the instance stops (`shutdown-client`).
+   *
+   * `replace-thread` starts a new thread, which goes on from the last commit; `shutdown-application`
+   * stops all instances.
+   */
+  setUncaughtExceptionHandler(handler: StreamsUncaughtExceptionHandler): void {
+    this.#needNotStarted('an uncaught exception handler')
+    this.#uncaughtExceptionHandler = handler
   }
 
   /**
    * Makes internal topics, joins the group and resolves; tasks start when the group has shared them out.
    *
    * @throws StreamsError `STREAMS_SOURCE_TOPIC_MISSING`, `STREAMS_PARTITIONS_CHANGED`; KafkaClientError
+   * @throws CodedError `DATA_FOLDER_IN_USE` where another process has the folder
    */
   start(): Promise<void> {
     if (this.#state !== 'created' && !this.#starting)
       throw topologyError('an application starts once; make a new one')
     this.#starting ??= this.#start().catch(async (error: unknown) => {
-      this.#state = 'error'
-      await this.#session?.close()
+      if (!this.#isEnding) this.#setState('pending-error')
+      await this.#threads?.stop()
       await this.#closeAll()
+      if (this.#state === 'pending-error') this.#setState('error')
       throw error
     })
     return this.#starting
@@ -112,142 +206,260 @@ export class KafkaStreams implements AsyncDisposable {
 
   /** Commits, leaves the group and closes the stores. */
   async stop(): Promise<void> {
-    if (this.#state === 'running' || this.#state === 'rebalancing') this.#state = 'pending-shutdown'
+    if (!this.#isEnding) this.#setState('pending-shutdown')
     this.#stopping.abort()
     // A start that waits for a broker ends when its client closes.
-    if (!this.#running) await this.#closeAll()
+    if (!this.#threads) await this.#client?.close()
+    await this.#threads?.stop()
     await this.#starting?.catch(() => {})
-    await this.#running
-    if (this.#state !== 'error') this.#state = 'not-running'
+    await this.#failing
+    // A start that was under way may have made threads meanwhile.
+    await this.#threads?.stop()
+    await this.#closeAll()
+    if (this.#state === 'pending-shutdown') this.#setState('not-running')
   }
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop()
   }
 
-  /** A key-value store of the tasks that run here. */
-  keyValueStores<K, V>(name: string): ReadOnlyKeyValueStore<K, V>[] {
-    return this.#stores(name).filter((store) => store instanceof KeyValueStore)
+  /** Stops processing, here; the instance keeps its tasks, and its place in the group. */
+  pause(): void {
+    this.#isPaused = true
+    this.#threads?.setPaused(true)
+  }
+  /** Goes on with processing after {@link pause}. */
+  resume(): void {
+    this.#isPaused = false
+    this.#threads?.setPaused(false)
   }
 
-  /** A window store of the tasks that run here. */
-  windowStores<K, V>(name: string): ReadOnlyWindowStore<K, V>[] {
-    return this.#stores(name).filter((store) => store instanceof WindowStore)
+  /**
+   * Starts one more stream thread, in a worker, and gives its name; undefined while the application
+   * does not run.
+   *
+   * @throws StreamsError `STREAMS_THREADS_NEED_MODULE` where the topology was built inline
+   */
+  async addStreamThread(): Promise<string | undefined> {
+    this.#needSource('one more stream thread')
+    if (!this.#isUp || !this.#threads) return undefined
+    return (await this.#threads.add(true)).identity.name
   }
 
-  /** A session store of the tasks that run here. */
-  sessionStores<K, V>(name: string): ReadOnlySessionStore<K, V>[] {
-    return this.#stores(name).filter((store) => store instanceof SessionStore)
+  /** Ends a stream thread, whose tasks go to the others, and gives its name; undefined where none runs. */
+  async removeStreamThread(): Promise<string | undefined> {
+    const thread = this.#isUp ? this.#threads?.alive[0] : undefined
+    if (!thread) return undefined
+    await thread.stop({ isForGood: true })
+    this.#threads?.forget(thread)
+    this.#noteIfRunning()
+    return thread.identity.name
   }
 
-  #stores(name: string): StateStore[] {
-    const globalStore = this.#globals?.stores.get(name)
-    if (globalStore) return [globalStore]
-    return (this.#session?.thread.tasks ?? []).flatMap((task) => {
-      const held = task.stores.get(name)
-      return held ? [held.store] : []
+  /** The threads of this instance, their tasks, and how far these are. */
+  metadataForLocalThreads(): Promise<ThreadMetadata[]> {
+    return Promise.all((this.#threads?.all ?? []).map((thread) => thread.metadata()))
+  }
+
+  /**
+   * A store of the tasks that run in this instance, in all of its threads, to be read.
+   *
+   * @throws StreamsError `STREAMS_STORE_UNKNOWN` where the topology has no such store; what reads it
+   * is refused with `STREAMS_STORE_NOT_AVAILABLE` while tasks move
+   *
+   * @example
+   * const counts = streams.store<string, number>('counts', 'key-value')
+   * console.log(await counts.get('hello'))
+   */
+  store<K, V, Type extends QueryableStoreType = 'key-value'>(
+    name: string,
+    type: Type,
+  ): QueryableStores<K, V>[Type] {
+    return storeFacade<K, V, Type>({
+      topology: this.topology,
+      settings: this.settings,
+      name,
+      type,
+      threads: () => this.#threadsToAsk(name),
     })
   }
+
+  get #isUp(): boolean {
+    return this.#state === 'running' || this.#state === 'rebalancing'
+  }
+  get #isEnding(): boolean {
+    return this.#state !== 'created' && !this.#isUp
+  }
+
+  #threadsToAsk(name: string): readonly StreamThreadHandle[] {
+    if (this.#isUp && this.#threads?.areRunning) return this.#threads.alive
+    throw new StreamsError(
+      'STREAMS_STORE_NOT_AVAILABLE',
+      `store ${name} cannot be read now: the application is ${this.#state}; ask again`,
+      { retriable: true, fields: { store: name, state: this.#state } },
+    )
+  }
+
+  // ---- The start
 
   async #start(): Promise<void> {
     const { settings, topology } = this
-    const applicationId = settings['application.id']
-    const context = { logger: this.#logger }
-    const clientId = settings['client.id'] ?? applicationId
-    const clientSettings = {
+    const { signal } = this.#stopping
+    const logger = this.#logger
+    this.#setState('rebalancing')
+    const folder = await this.#openFolder()
+    const processId = folder?.state.processId ?? randomUUID()
+    const clientId = settings['client.id'] ?? `${settings['application.id']}-${processId}`
+    const connection: KafkaClientOptions = {
       'bootstrap.servers': settings['bootstrap.servers'],
-      'client.id': clientId,
       ...clientSecurityOf(settings),
       ...(this.#context.hosts ? { hosts: this.#context.hosts } : {}),
     }
-    const client = new KafkaClient(clientSettings, context)
+    const clientSettings = { ...connection, 'client.id': `${clientId}-admin` }
+    signal.throwIfAborted()
+    const client = new KafkaClient(clientSettings, { logger })
+    this.#client = client
     this.#closing.push(() => client.close())
-    const admin = new Admin(clientSettings, { ...context, client })
-    const plan = await prepareTopics(admin, topology, settings)
-    this.#stopping.signal.throwIfAborted()
-    const folder = await this.#openFolder(
-      plan.tasks.some((task) => task.subTopology.stores.some((store) => store.persistent)),
-    )
-    const ports = { logger: this.#logger, clock: this.#clock }
-    const shared = taskSettings(settings, { ...ports, counts: this.counts })
-    const globals = await GlobalTables.open({
+    const admin = new Admin(clientSettings, { logger, client })
+    await prepareTopics(admin, topology, settings)
+    const count = settings['num.stream.threads']
+    if (folder)
+      await removeFormerMembers(admin, settings['application.id'], processId, count).catch(
+        (error: unknown) => {
+          logger.debug({ err: error }, 'former members of the group were not looked for')
+        },
+      )
+    signal.throwIfAborted()
+    const threads = new StreamThreads({
       topology,
-      settings: shared,
-      client,
-      admin,
-      fetchBytes: settings['fetch.max.bytes'],
-      isCommitted: settings['processing.guarantee'] === 'exactly_once_v2',
-      signal: this.#stopping.signal,
-      onError: (error) => {
-        this.#globalFailure = error
-        this.#stopping.abort()
+      settings,
+      source: this.#source,
+      connection,
+      clientId,
+      processId,
+      folder,
+      logger,
+      clock: this.#clock,
+      events: {
+        onState: (state) => this.#onThreadState(state),
+        onFailure: (thread, error) => this.#onThreadFailure(thread, error),
+        onShutdown: () => this.#fail(shutdownRequested()),
       },
     })
-    if (globals) this.#closing.push(() => globals.close())
-    this.#globals = globals
-    const openSession = (): StreamSession =>
-      new StreamSession({
-        ...ports,
-        topology,
-        settings,
-        clientSettings,
-        taskSettings: shared,
-        client,
-        admin,
-        folder,
-        globalStores: globals?.stores,
-        processId: folder?.processId ?? this.#processId,
-        signal: this.#stopping.signal,
-        onRunning: () => {
-          if (!this.#stopping.signal.aborted) this.#state = 'running'
-        },
-      })
-    this.#state = 'rebalancing'
-    const session = openSession()
-    this.#session = session
-    await session.open()
-    this.#running = this.#run(session, openSession)
+    threads.setPaused(this.#isPaused)
+    this.#threads = threads
+    const made = Array.from({ length: count }, () => threads.make(count > 1))
+    for (const result of await Promise.allSettled(made.map((thread) => thread.start())))
+      if (result.status === 'rejected') throw result.reason
   }
 
-  async #run(first: StreamSession, openSession: () => StreamSession): Promise<void> {
-    let failure: unknown
-    let session = first
-    for (let restarts = 0; ; restarts++) {
-      failure = (await session.run()) ?? this.#globalFailure
-      if (!isMigration(failure) || this.#stopping.signal.aborted) break
-      this.#logger.warn(
-        { application: this.settings['application.id'], err: failure },
-        'transaction lost, streams application begins anew at its last commit',
-      )
-      if (session.hasCommitted) restarts = 0
-      this.#state = 'rebalancing'
-      session = openSession()
-      this.#session = session
-      try {
-        if (restarts > 0)
-          await delay(restartPauseMs(restarts), undefined, { signal: this.#stopping.signal })
-        await session.open()
-      } catch (error) {
-        failure = this.#stopping.signal.aborted ? undefined : error
-        await session.close()
-        break
-      }
-    }
-    await this.#closeAll()
-    if (failure === undefined || isMigration(failure)) return
-    this.#state = 'error'
+  /** Takes the folder of the stores, where there are any on disk. */
+  async #openFolder(): Promise<{ state: StateFolder; path: string } | undefined> {
+    const { data } = this.#context
+    const isNeeded = this.topology
+      .subTopologies()
+      .some(({ stores }) => stores.some((store) => store.persistent))
+    if (data === undefined || !isNeeded) return undefined
+    const owned = await openDataFolder(path.join(data, this.settings['application.id']))
+    this.#closing.push(() => owned.release())
+    const state = await StateFolder.open(owned.path)
+    this.#closing.push(() => state.close())
+    return { state, path: owned.path }
+  }
+
+  // ---- What threads tell
+
+  #onThreadState(state: StreamThreadState): void {
+    if (!this.#isUp) return
+    if (state === 'partitions-revoked' || state === 'partitions-assigned')
+      this.#setState('rebalancing')
+    else this.#noteIfRunning()
+  }
+
+  #noteIfRunning(): void {
+    if (this.#isUp && this.#threads?.areRunning) this.#setState('running')
+  }
+
+  #onThreadFailure(thread: StreamThreadHandle, error: unknown): void {
+    if (!this.#isUp) return
+    this.#noteIfRunning()
+    const isWorker = thread instanceof WorkerStreamThread
+    const response = this.#respond(error)
     this.#logger.error(
-      { application: this.settings['application.id'], err: failure },
+      { application: this.settings['application.id'], err: error, response },
+      'stream thread ended by an error',
+    )
+    switch (response) {
+      case 'replace-thread':
+        void this.#replaceThread(isWorker)
+        return
+      case 'shutdown-client':
+        this.#fail(error)
+        return
+      case 'shutdown-application':
+        void this.#askForShutdown(isWorker, error)
+    }
+  }
+
+  #respond(error: unknown): StreamThreadExceptionResponse {
+    try {
+      return this.#uncaughtExceptionHandler?.(error) ?? 'shutdown-client'
+    } catch (thrown) {
+      this.#logger.error({ err: thrown }, 'uncaught exception handler threw')
+      return 'shutdown-client'
+    }
+  }
+
+  /** A thread that dies again and again must not keep the group busy. */
+  async #replaceThread(isWorker: boolean): Promise<void> {
+    const { signal } = this.#stopping
+    const nowMs = this.#clock.monotonicMs()
+    if (nowMs - this.#replacedAtMs > healthyAfterMs) this.#replacements = 0
+    this.#replacedAtMs = nowMs
+    const pauseMs = Math.min(10_000, 100 * 2 ** this.#replacements++)
+    try {
+      await delay(pauseMs, undefined, { signal })
+      if (this.#isUp) await this.#threads?.add(isWorker)
+    } catch (error) {
+      if (!signal.aborted) this.#fail(error)
+    }
+  }
+
+  /** The request goes along when a thread joins the group; where none is left, a new one carries it. */
+  async #askForShutdown(isWorker: boolean, error: unknown): Promise<void> {
+    const threads = this.#threads!
+    try {
+      if (threads.alive.length > 0) for (const thread of threads.alive) thread.askForShutdown()
+      else {
+        const messenger = threads.make(isWorker)
+        messenger.setPaused(true)
+        messenger.askForShutdown()
+        await messenger.start()
+      }
+    } catch (cause) {
+      this.#logger.warn({ err: cause }, 'other instances could not be asked to stop')
+      this.#fail(error)
+    }
+  }
+
+  // ---- The end
+
+  /** Brings everything to a stop after an error. */
+  #fail(error: unknown): void {
+    if (this.#isEnding) return
+    this.#setState('pending-error')
+    this.#stopping.abort()
+    this.#failing = this.#endByError(error)
+  }
+
+  async #endByError(error: unknown): Promise<void> {
+    await this.#threads?.stop()
+    await this.#closeAll()
+    this.#setState('error')
+    this.#logger.error(
+      { application: this.settings['application.id'], err: error },
       'streams application stopped',
     )
-    this.#context.onError?.(failure)
-  }
-
-  async #openFolder(isNeeded: boolean): Promise<StateFolder | undefined> {
-    const { data } = this.#context
-    if (data === undefined || !isNeeded) return undefined
-    const folder = await StateFolder.open(path.join(data, this.settings['application.id']))
-    this.#closing.push(() => folder.close())
-    return folder
+    this.#context.onError?.(error)
   }
 
   async #closeAll(): Promise<void> {
@@ -258,10 +470,43 @@ export class KafkaStreams implements AsyncDisposable {
         this.#logger.warn({ err: error }, 'closing a streams application failed in part')
       })
   }
+
+  #setState(state: KafkaStreamsState): void {
+    const before = this.#state
+    if (state === before) return
+    this.#state = state
+    try {
+      this.#stateListener?.(state, before)
+    } catch (error) {
+      this.#logger.error({ err: error }, 'state listener threw')
+    }
+  }
+
+  #needSource(what: string): void {
+    const code = 'STREAMS_THREADS_NEED_MODULE'
+    if (!this.#source)
+      throw new StreamsError(
+        code,
+        `${what} needs a topology that other threads can build: make it a module that exports defineStreams(…), and start it by KafkaStreams.fromModule; one that is built inline runs in one thread`,
+      )
+    if (this.#clock !== systemClock)
+      throw new StreamsError(
+        code,
+        `${what} needs the system's clock: another one cannot be had in other threads`,
+      )
+    settingsToSend(this.#source.given, this.#source.module)
+  }
+
+  #needNotStarted(what: string): void {
+    if (this.#state !== 'created') throw topologyError(`${what} is set before the start`)
+  }
 }
 
-const isMigration = (error: unknown): boolean =>
-  error instanceof StreamsError && error.code === 'STREAMS_TASK_MIGRATED'
+/** Threads that ran this long since the last one was replaced are taken for healthy. */
+const healthyAfterMs = 60_000
 
-/** Beginning anew asks for a round of the group: members that keep losing must not keep it busy. */
-const restartPauseMs = (restarts: number): number => Math.min(10_000, 250 * 2 ** restarts)
+const shutdownRequested = (): StreamsError =>
+  new StreamsError(
+    'STREAMS_SHUTDOWN_REQUESTED',
+    'an instance of the application met an error and asked all of them to stop',
+  )

@@ -6,6 +6,17 @@ import type { PlannedTask, TaskPlan } from './task-plan.ts'
 interface MemberData {
   readonly version: 1
   readonly storedTasks: readonly string[]
+  /** Whether this member asks all others to stop. */
+  readonly isShutdown: boolean
+}
+
+/** What the leader tells a member. */
+interface AssignmentData {
+  readonly version: 1
+  /** Tells the topology that tasks were shared out for from another one. */
+  readonly fingerprint: string
+  /** Whether a member asked all others to stop. */
+  readonly isShutdown: boolean
 }
 
 export interface GroupAssignorOptions {
@@ -15,8 +26,10 @@ export interface GroupAssignorOptions {
   readonly storedTasks: () => readonly string[]
   /** Called before each join: a round of the group has begun. */
   readonly onJoin: () => void
-  /** Told what topology the tasks were shared out for. */
-  readonly onAssignment: (fingerprint: string) => void
+  /** Whether this member asks all others to stop. */
+  readonly isShutdown: () => boolean
+  /** Told what topology the tasks were shared out for, and whether a member asked all to stop. */
+  readonly onAssignment: (fingerprint: string, isShutdown: boolean) => void
   /** Tells this topology from another one of the same application. */
   readonly fingerprint: string
 }
@@ -31,12 +44,17 @@ export function groupAssignor(options: GroupAssignorOptions): Assignor {
     isCooperative: true,
     userData: () => {
       options.onJoin()
-      const data: MemberData = { version: 1, storedTasks: options.storedTasks() }
+      const data: MemberData = {
+        version: 1,
+        storedTasks: options.storedTasks(),
+        isShutdown: options.isShutdown(),
+      }
       return Buffer.from(JSON.stringify(data))
     },
     async assign(members) {
       const { tasks } = await options.plan()
       const owners = new Map<string, string>()
+      let isShutdown = false
       const taskMembers: TaskMember[] = members.map((member) => {
         const owned = new Set(member.ownedPartitions.map(partitionKey))
         const running = new Set(
@@ -45,10 +63,14 @@ export function groupAssignor(options: GroupAssignorOptions): Assignor {
             .map(({ id }) => id),
         )
         for (const id of running) owners.set(id, member.memberId)
-        return { memberId: member.memberId, running, stored: storedTasksOf(member.userData) }
+        const told = read<MemberData>(member.userData)
+        if (told.isShutdown) isShutdown = true
+        return { memberId: member.memberId, running, stored: new Set(told.storedTasks ?? []) }
       })
       const shares = shareTasks(tasks, taskMembers)
-      const userData = Buffer.from(options.fingerprint)
+      const { fingerprint } = options
+      const data: AssignmentData = { version: 1, fingerprint, isShutdown }
+      const userData = Buffer.from(JSON.stringify(data))
       const isFree = (task: PlannedTask, memberId: string): boolean =>
         (owners.get(task.id) ?? memberId) === memberId
       return new Map(
@@ -60,19 +82,21 @@ export function groupAssignor(options: GroupAssignorOptions): Assignor {
         }),
       )
     },
-    onAssignment: ({ userData }) => options.onAssignment(userData?.toString() ?? ''),
+    onAssignment: ({ userData }) => {
+      const told = read<AssignmentData>(userData ?? null)
+      options.onAssignment(told.fingerprint ?? '', told.isShutdown ?? false)
+    },
   }
 }
 
 export const partitionKey = ({ topic, partition }: TopicPartition): string =>
   `${topic}/${partition}`
 
-function storedTasksOf(userData: Buffer | null): Set<string> {
+function read<Data>(userData: Buffer | null): Partial<Data> {
   try {
-    const data = JSON.parse(userData?.toString() ?? '{}') as Partial<MemberData>
-    return new Set(data.storedTasks ?? [])
+    return JSON.parse(userData?.toString() ?? '{}') as Partial<Data>
   } catch {
     // A member of another make: it has nothing that would be known here.
-    return new Set()
+    return {}
   }
 }

@@ -31,9 +31,10 @@ export class ProducerCollector implements RecordCollector, Receipt {
   #isFull = false
   #isOpen = false
 
-  constructor(producer: Producer, onSendError: OnSendError) {
+  /** @param client knows the topics that are written to */
+  constructor(producer: Producer, client: KafkaClient, onSendError: OnSendError) {
     this.#producer = producer
-    this.#client = producer.client
+    this.#client = client
     this.#onSendError = onSendError
   }
 

@@ -28,6 +28,7 @@ import { RunningTask } from './running-task.ts'
 import { decodePartitionTime } from './stream-time.ts'
 import { StreamTask, type TaskSettings } from './task.ts'
 import { TaskCommit } from './task-commit.ts'
+import type { TaskLocker } from './task-locks.ts'
 import { type TaskPlan, upstreamOf } from './task-plan.ts'
 import { internalTopicNamer } from './topic-names.ts'
 
@@ -46,6 +47,8 @@ export interface StreamThreadOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly signal: AbortSignal
+  /** Holds tasks whose stores are on disk: two threads never have one task's stores. */
+  readonly locks: TaskLocker
   /** Called after a commit, with the offsets before which repartition topics are done with. */
   readonly onCommitted: (offsets: readonly OffsetToCommit[]) => void
 }
@@ -82,6 +85,8 @@ export class StreamThread {
   #rebalanceSinceMs: number | undefined
   #migrated: StreamsError | undefined
   #nextIdleLookMs = 0
+  /** While this holds nothing is processed or punctuated; the thread stays in its group. */
+  isPaused = false
   restoring: RestoreProgress | undefined
 
   constructor(options: StreamThreadOptions) {
@@ -101,6 +106,11 @@ export class StreamThread {
 
   get tasks(): readonly StreamTask[] {
     return [...this.#tasks.values()].map(({ task }) => task)
+  }
+
+  /** The tasks with their places in their partitions. */
+  get runningTasks(): readonly RunningTask[] {
+    return [...this.#tasks.values()]
   }
 
   /** When the next window closes, of all tasks; undefined where none is open. */
@@ -140,12 +150,16 @@ export class StreamThread {
       }
       if (this.#migrated) throw this.#migrated
       const nowMs = this.#options.clock.nowMs()
-      for (const group of this.#groups.values())
-        if (group.isReady(nowMs, (partition) => consumer.lag(partition))) await this.#process(group)
+      if (!this.isPaused)
+        for (const group of this.#groups.values())
+          if (group.isReady(nowMs, (partition) => consumer.lag(partition)))
+            await this.#process(group)
       collector.check()
       for (const { task } of this.#tasks.values()) task.deferred.resume()
-      this.#punctuate()
-      await this.#closeIdleWindows()
+      if (!this.isPaused) {
+        this.#punctuate()
+        await this.#closeIdleWindows()
+      }
       await this.#commitIfDue()
     }
   }
@@ -158,7 +172,9 @@ export class StreamThread {
   /** Starts the tasks whose partitions are all there now. */
   async onAssigned(owned: readonly TopicPartition[]): Promise<void> {
     this.#rebalanceSinceMs = undefined
-    const { client, admin, consumer, settings, folder, taskSettings, collector, clock } =
+    // What follows a lost transaction is another session's.
+    if (this.#migrated) return
+    const { client, admin, consumer, settings, folder, taskSettings, collector, clock, locks } =
       this.#options
     const ownedKeys = new Set(owned.map(partitionKey))
     const plan = await this.#options.plan()
@@ -170,6 +186,8 @@ export class StreamThread {
     if (starting.length === 0) return
     // Restoring may take longer than a transaction may last.
     if (collector.isTransactional) await this.#commitBetween([...this.#tasks.values()])
+    if (this.#migrated) return
+    if (folder) for (const { id } of starting) await this.#unlessAborted(locks.lock(id))
     const sources = starting.flatMap((planned) => planned.sources)
     const committed = new Map(
       (await consumer.committed(sources)).map((one) => [partitionKey(one), one]),
@@ -317,6 +335,8 @@ export class StreamThread {
     } catch (error) {
       if (!(error instanceof StreamsError) || error.code !== 'STREAMS_TASK_MIGRATED') throw error
       this.#migrated ??= error
+      // The next write to the folder must not take along what the transaction has lost.
+      this.#options.folder?.discard()
     }
   }
 
@@ -420,6 +440,17 @@ export class StreamThread {
       this.#queues.set(partitionKey(source), group.addPartition(source, running))
   }
 
+  /** A task that another thread still has is not waited for once this one is to stop. */
+  async #unlessAborted(waiting: Promise<void>): Promise<void> {
+    const { signal } = this.#options
+    const aborted = Promise.withResolvers<void>()
+    const onAbort = (): void => aborted.resolve()
+    signal.addEventListener('abort', onAbort)
+    await Promise.race([waiting, aborted.promise])
+    signal.removeEventListener('abort', onAbort)
+    signal.throwIfAborted()
+  }
+
   #tasksOf(partitions: readonly TopicPartition[]): RunningTask[] {
     const found = partitions.map((one) => this.#queues.get(partitionKey(one))?.running)
     return [...new Set(found.filter((one) => one !== undefined))]
@@ -437,6 +468,7 @@ export class StreamThread {
         if (group.isEmpty) this.#groups.delete(name)
       }
       one.task.close()
+      if (this.#options.folder) this.#options.locks.unlock(one.task.id)
     }
   }
 }

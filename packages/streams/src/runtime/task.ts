@@ -1,7 +1,7 @@
 import type { Clock, Logger } from '@khlong/core'
 import { StreamsError, topologyError } from '../errors.ts'
 import { type CarriedHeaders, type RawRecord, TaskRecord } from '../record.ts'
-import type { WrappingSerde } from '../serdes/change.ts'
+import { keySerdeOr, valueSerdeOr } from '../serdes/defaults.ts'
 import type { Serde } from '../serdes/serde.ts'
 import type { StateStore, StoreBacking, StoreSpec } from '../state/state-store.ts'
 import type { Cancellable, DropReason, PunctuationType } from '../topology/processor-node.ts'
@@ -55,6 +55,19 @@ export const newTaskCounts = (): TaskCounts => ({
   deadLetters: 0,
   dropped: { 'null-key': 0, 'null-value': 0, late: 0, timestamp: 0, error: 0 },
 })
+
+/** What several threads did. */
+export function sumOfCounts(all: readonly TaskCounts[]): TaskCounts {
+  const sum = newTaskCounts()
+  for (const { recordsIn, recordsOut, deadLetters, dropped } of all) {
+    sum.recordsIn += recordsIn
+    sum.recordsOut += recordsOut
+    sum.deadLetters += deadLetters
+    for (const reason of Object.keys(dropped) as DropReason[])
+      sum.dropped[reason] += dropped[reason]
+  }
+  return sum
+}
 
 export interface TaskOptions {
   readonly subTopology: SubTopology
@@ -250,15 +263,11 @@ export class StreamTask {
   }
 
   keySerde<K>(given: Serde<K> | undefined, where: string): Serde<K> {
-    return given ?? (serdeOr(this.#settings.keySerde, 'key', where) as Serde<K>)
+    return keySerdeOr(given, this.#settings.keySerde, where)
   }
 
   valueSerde<V>(given: Serde<V> | undefined, where: string): Serde<V> {
-    if (given && 'withFallback' in given)
-      return (given as WrappingSerde<V, unknown>).withFallback(() =>
-        serdeOr(this.#settings.valueSerde, 'value', where),
-      )
-    return given ?? (serdeOr(this.#settings.valueSerde, 'value', where) as Serde<V>)
+    return valueSerdeOr(given, this.#settings.valueSerde, where)
   }
 
   nowMs(): number {
@@ -388,14 +397,3 @@ const fatalCodes: ReadonlySet<string> = new Set([
   'STREAMS_TOPOLOGY_INVALID',
   'STREAMS_BUFFER_FULL',
 ])
-
-function serdeOr(
-  serde: Serde<unknown> | undefined,
-  what: 'key' | 'value',
-  where: string,
-): Serde<unknown> {
-  if (serde) return serde
-  throw topologyError(
-    `${where} needs a ${what}Serde: give it to the operator, or set default.${what}.serde`,
-  )
-}

@@ -7,6 +7,7 @@ import {
   type StateStore,
   type StoreBacking,
   type StoreEnvironment,
+  type StoreSerdes,
   type StoreSpec,
 } from './state-store.ts'
 
@@ -61,6 +62,10 @@ export class KeyValueStore<K, V> implements StateStore, ReadOnlyKeyValueStore<K,
     this.#backing = environment.backing
     this.#cacheBytes = environment.cacheBytes
     this.#logging = options.logging !== false
+  }
+
+  get serdes(): StoreSerdes<K, V> {
+    return { key: this.#keySerde, value: this.#valueSerde }
   }
 
   get dirtyCount(): number {

@@ -7,6 +7,7 @@ import {
   keyIdentity,
   type StateStore,
   type StoreEnvironment,
+  type StoreSerdes,
   type StoreSpec,
 } from './state-store.ts'
 import { StoreMirror } from './store-mirror.ts'
@@ -83,6 +84,10 @@ export class SessionStore<K, V> implements StateStore, ReadOnlySessionStore<K, V
     this.#mirror = new StoreMirror(environment.backing, (bytes, value) =>
       this.#restore(bytes, value),
     )
+  }
+
+  get serdes(): StoreSerdes<K, V> {
+    return { key: this.#keySerde, value: this.#valueSerde }
   }
 
   get dirtyCount(): number {

@@ -36,24 +36,17 @@ export interface Checkpoint {
   readonly offset: number
 }
 
-/** The folder of one application's stores. */
+/** The folder of one application's stores. Each thread of a process may have it open, one of them first. */
 export class StateFolder {
   readonly #root: RootDatabase<string, string>
   readonly #meta: Meta
   readonly #data: Data
   #changes: Change[] = []
-  #nextStoreId: number
 
   private constructor(root: RootDatabase<string, string>, meta: Meta, data: Data) {
     this.#root = root
     this.#meta = meta
     this.#data = data
-    this.#nextStoreId =
-      1 +
-      Math.max(
-        0,
-        ...[...meta.getRange({ start: 'store:', end: 'store;' })].map(({ value }) => Number(value)),
-      )
   }
 
   /**
@@ -156,9 +149,14 @@ export class StateFolder {
     const key = `store:${taskId}/${storeName}`
     const known = this.#meta.get(key)
     if (known !== undefined) return Number(known)
-    const id = this.#nextStoreId++
-    this.#meta.putSync(key, String(id))
-    return id
+    // Several threads have the folder open: numbers are given out in a transaction.
+    return this.#root.transactionSync(() => {
+      let id = 1
+      for (const { value } of this.#meta.getRange({ start: 'store:', end: 'store;' }))
+        id = Math.max(id, Number(value) + 1)
+      this.#meta.putSync(key, String(id))
+      return id
+    })
   }
 
   #apply({ key, value, until }: Change): void {

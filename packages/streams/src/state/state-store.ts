@@ -59,6 +59,12 @@ export interface StoreEnvironment {
   readonly cacheBytes: number
 }
 
+/** What a store makes bytes with. */
+export interface StoreSerdes<K, V> {
+  readonly key: Serde<K>
+  readonly value: Serde<V>
+}
+
 /** A store of a topology, before it is made for a task. */
 export interface StoreSpec {
   readonly name: string

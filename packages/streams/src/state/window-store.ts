@@ -10,6 +10,7 @@ import {
   type StateStore,
   type StoreBacking,
   type StoreEnvironment,
+  type StoreSerdes,
   type StoreSpec,
 } from './state-store.ts'
 
@@ -94,6 +95,10 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
     this.#cacheBytes = environment.cacheBytes
     this.#logging = options.logging !== false
     this.#isHeld = options.isHeld === true && environment.cacheBytes > 0
+  }
+
+  get serdes(): StoreSerdes<K, V> {
+    return { key: this.#keySerde, value: this.#valueSerde }
   }
 
   get dirtyCount(): number {

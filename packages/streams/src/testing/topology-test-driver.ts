@@ -107,7 +107,10 @@ export class TopologyTestDriver {
     const resolved = resolveStreamsSettings({ 'application.id': 'test', ...options.settings })
     const ports = { logger: silentLogger, clock: this.#clock, counts: this.counts }
     // As in Java's driver: a test need not move the clock to see windows close.
-    const settings = { ...taskSettings(resolved, ports), emitIntervalMs: 0 }
+    const settings = {
+      ...taskSettings(resolved, ports, resolved['statestore.cache.max.bytes']),
+      emitIntervalMs: 0,
+    }
     this.#internal = internalTopicNamer(topology, settings.applicationId)
     const collector: RecordCollector = {
       send: (topic, _partition, key, value, timestampMs, headers) =>

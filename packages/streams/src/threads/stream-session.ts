@@ -4,6 +4,7 @@ import {
   Consumer,
   type KafkaClient,
   type KafkaClientOptions,
+  type LeaveOptions,
   Producer,
 } from '@khlong/kafka-client'
 import type { ResolvedStreamsSettings } from '../config.ts'
@@ -13,11 +14,14 @@ import { ProducerCollector } from '../runtime/producer-collector.ts'
 import { RepartitionPurge } from '../runtime/repartition-purge.ts'
 import { StreamThread } from '../runtime/stream-thread.ts'
 import type { TaskSettings } from '../runtime/task.ts'
+import type { TaskLocker } from '../runtime/task-locks.ts'
 import { sourceTopics } from '../runtime/task-plan.ts'
 import type { StateFolder } from '../state/state-folder.ts'
 import type { StateStore } from '../state/state-store.ts'
 import type { Topology } from '../topology/topology.ts'
 import { pick } from './pick.ts'
+import { groupInstanceId } from './static-members.ts'
+import type { StreamThreadState, TaskMetadata, ThreadIdentity } from './thread-handle.ts'
 
 export interface StreamSessionOptions {
   readonly topology: Topology
@@ -28,13 +32,16 @@ export interface StreamSessionOptions {
   readonly admin: Admin
   readonly folder: StateFolder | undefined
   readonly globalStores: ReadonlyMap<string, StateStore> | undefined
-  /** Tells this instance from all others of the application. */
-  readonly processId: string
+  readonly identity: ThreadIdentity
+  readonly locks: TaskLocker
   readonly clock: Clock
   readonly logger: Logger
   readonly signal: AbortSignal
-  /** Called whenever tasks were shared out. */
-  readonly onRunning: () => void
+  /** Whether all members are asked to stop. */
+  readonly isShutdown: () => boolean
+  /** Told that a member asked all others to stop. */
+  readonly onShutdown: () => void
+  readonly onState: (state: StreamThreadState) => void
 }
 
 /**
@@ -59,6 +66,7 @@ export class StreamSession {
     this.#options = options
     const { settings, topology, client, admin, folder, clock, logger, clientSettings } = options
     const applicationId = settings['application.id']
+    const { name, index, processId } = options.identity
     const isOnce = settings['processing.guarantee'] === 'exactly_once_v2'
     const { external, internal } = sourceTopics(topology, applicationId)
     this.#topics = [...external, ...internal]
@@ -67,19 +75,20 @@ export class StreamSession {
     this.#producer = new Producer(
       {
         ...clientSettings,
+        'client.id': `${name}-producer`,
         ...pick(settings, 'compression.type', 'linger.ms'),
         acks: 'all',
         ...(isOnce
           ? {
               // As Java names it: the thread's number is its last part.
-              'transactional.id': `${applicationId}-${options.processId}-1`,
+              'transactional.id': `${applicationId}-${processId}-${index}`,
               ...pick(settings, 'transaction.timeout.ms'),
             }
           : {}),
       },
-      { logger, client },
+      { logger },
     )
-    this.#collector = new ProducerCollector(this.#producer, (topic, error) =>
+    this.#collector = new ProducerCollector(this.#producer, client, (topic, error) =>
       this.#onSendError(topic, error),
     )
     this.#consumer = new Consumer(
@@ -96,7 +105,9 @@ export class StreamSession {
         'group.id': applicationId,
         'isolation.level': isOnce ? 'read_committed' : 'read_uncommitted',
         // With a folder the instance is known by it, so that a restart takes its place back at once.
-        ...(folder ? { 'group.instance.id': `${applicationId}-${options.processId}` } : {}),
+        ...(folder
+          ? { 'group.instance.id': groupInstanceId(applicationId, processId, index) }
+          : {}),
       },
       {
         logger,
@@ -107,8 +118,10 @@ export class StreamSession {
             storedTasks: () => folder?.taskIds() ?? [],
             fingerprint: this.#fingerprint,
             onJoin: () => this.thread.onRebalance(),
-            onAssignment: (given) => {
+            isShutdown: options.isShutdown,
+            onAssignment: (given, isShutdown) => {
               this.#assignedFor = given
+              if (isShutdown) options.onShutdown()
             },
           }),
         ],
@@ -127,6 +140,28 @@ export class StreamSession {
     })
   }
 
+  /** What the tasks read, and how far they are. */
+  taskMetadata(): TaskMetadata[] {
+    return this.thread.runningTasks.map(({ task, plan, committedOffsets }) => {
+      const committed: Record<string, number> = {}
+      const ends: Record<string, number> = {}
+      for (const source of plan.sources) {
+        const name = `${source.topic}-${source.partition}`
+        const offset = committedOffsets.get(source.topic)
+        if (offset !== undefined) committed[name] = offset
+        const position = this.#consumer.position(source)
+        const lag = this.#consumer.lag(source)
+        if (position !== undefined && lag !== undefined) ends[name] = position + lag
+      }
+      return {
+        taskId: task.id,
+        topicPartitions: plan.sources,
+        committedOffsets: committed,
+        endOffsets: ends,
+      }
+    })
+  }
+
   /** Takes the transactional id over, where there is one, and joins the group. */
   async open(): Promise<void> {
     // Before anything is read: what an earlier producer of this id left open is taken back now.
@@ -135,8 +170,13 @@ export class StreamSession {
     this.#subscribe()
   }
 
+  /** Asks for a round of the group, in which the others are told to stop. */
+  askForShutdown(): void {
+    this.#consumer.rejoin()
+  }
+
   /** Runs until it is told to stop, and closes; gives the error that ended it before. */
-  async run(): Promise<unknown> {
+  async run(leaving: () => LeaveOptions): Promise<unknown> {
     const { thread } = this
     let failure: unknown
     try {
@@ -146,20 +186,21 @@ export class StreamSession {
       // What a record did that failed is not committed; it is read again after the next start.
       thread.closeAll()
     }
-    const closeFailure = await this.close()
+    const closeFailure = await this.close(leaving())
     return failure ?? closeFailure
   }
 
   /** Commits, gives the tasks back and leaves the group; gives the error of what failed. */
-  async close(): Promise<unknown> {
+  async close(leaving: LeaveOptions = {}): Promise<unknown> {
     let failure: unknown
     try {
-      await this.#consumer.close()
+      await this.#consumer.close(leaving)
     } catch (error) {
       failure = error
     }
     this.thread.closeAll()
     this.#options.folder?.discard()
+    this.#options.locks.unlockAll()
     await this.#abort()
     await this.#producer.close({ timeoutMs: closeTimeoutMs })
     return failure
@@ -167,7 +208,7 @@ export class StreamSession {
 
   #subscribe(): void {
     const { thread } = this
-    const { logger, settings, onRunning } = this.#options
+    const { logger, settings, identity, onState } = this.#options
     this.#consumer.subscribe(this.#topics, {
       onPartitionsAssigned: async () => {
         // A static member that comes back gets its old part without a round of its own.
@@ -175,15 +216,26 @@ export class StreamSession {
           this.#assignedFor = this.#fingerprint
           this.#subscribe()
         }
+        onState('partitions-assigned')
         await thread.onAssigned(this.#consumer.assignment)
-        onRunning()
+        onState('running')
         logger.info(
-          { application: settings['application.id'], tasks: thread.tasks.map(({ id }) => id) },
+          {
+            application: settings['application.id'],
+            thread: identity.name,
+            tasks: thread.tasks.map(({ id }) => id),
+          },
           'streams tasks assigned',
         )
       },
-      onPartitionsRevoked: (partitions) => thread.onRevoked(partitions),
-      onPartitionsLost: (partitions) => thread.onLost(partitions),
+      onPartitionsRevoked: (partitions) => {
+        onState('partitions-revoked')
+        return thread.onRevoked(partitions)
+      },
+      onPartitionsLost: (partitions) => {
+        onState('partitions-revoked')
+        thread.onLost(partitions)
+      },
     })
   }
 

@@ -1,0 +1,56 @@
+/** Which kind of store is asked. */
+export type QueryableStoreType = 'key-value' | 'window' | 'session'
+
+/** What a thread is asked of its stores. Keys are bytes: they cross threads. */
+export type StoreQuery =
+  | { readonly kind: 'get'; readonly store: string; readonly key: Uint8Array }
+  | {
+      readonly kind: 'get-window'
+      readonly store: string
+      readonly key: Uint8Array
+      readonly startMs: number
+    }
+  | {
+      readonly kind: 'get-session'
+      readonly store: string
+      readonly key: Uint8Array
+      readonly startMs: number
+      readonly endMs: number
+    }
+  | { readonly kind: 'count'; readonly store: string }
+  | { readonly kind: 'open'; readonly store: string; readonly scan: StoreScan }
+  | { readonly kind: 'next'; readonly iterator: number }
+  | { readonly kind: 'close'; readonly iterator: number }
+
+/** What an iterator goes through, task by task. */
+export type StoreScan =
+  | { readonly over: 'all' }
+  | { readonly over: 'range'; readonly from: Uint8Array; readonly to: Uint8Array }
+  | { readonly over: 'windows' }
+  | {
+      readonly over: 'windows-of'
+      readonly key: Uint8Array
+      readonly fromMs: number
+      readonly toMs: number
+    }
+  | { readonly over: 'sessions-of'; readonly key: Uint8Array }
+
+/** An entry as it crosses threads. */
+export interface RawEntry {
+  readonly key: Uint8Array
+  readonly value: Uint8Array
+  /** Of windows and sessions. */
+  readonly startMs?: number
+  readonly endMs?: number
+}
+
+export type StoreAnswer =
+  | { readonly kind: 'value'; readonly value: Uint8Array | undefined }
+  | { readonly kind: 'count'; readonly count: number }
+  | {
+      readonly kind: 'page'
+      readonly iterator: number
+      readonly entries: readonly RawEntry[]
+      readonly isLast: boolean
+    }
+  | { readonly kind: 'closed' }
