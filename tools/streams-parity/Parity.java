@@ -319,8 +319,9 @@ public class Parity {
   static Duration ms(JsonNode p, String key) { return Duration.ofMillis(p.path(key).asLong(0)); }
   static List<String> texts(JsonNode list) { List<String> texts = new ArrayList<>(); for (JsonNode one : list) texts.add(one.asText()); return texts; }
   static boolean isKept(JsonNode p) { return p.has("store") || p.has("isKept"); }
-  static Materialized kept(JsonNode p) { return p.has("store") ? Materialized.as(p.get("store").asText()) : Materialized.with((Serde) Serdes.String(), null); }
-  static Materialized countKept(JsonNode p) { return p.has("store") ? Materialized.as(p.get("store").asText()).withValueSerde((Serde) Serdes.Long()) : Materialized.with((Serde) Serdes.String(), (Serde) Serdes.Long()); }
+  static Materialized cachedOr(JsonNode p, Materialized kept) { return p.has("isUncached") ? kept.withCachingDisabled() : kept; }
+  static Materialized kept(JsonNode p) { return cachedOr(p, p.has("store") ? Materialized.as(p.get("store").asText()) : Materialized.with((Serde) Serdes.String(), null)); }
+  static Materialized countKept(JsonNode p) { return cachedOr(p, p.has("store") ? Materialized.as(p.get("store").asText()).withValueSerde((Serde) Serdes.Long()) : Materialized.with((Serde) Serdes.String(), (Serde) Serdes.Long())); }
 
   static Produced produced(JsonNode p) {
     String key = p.path("key").asText();

@@ -1,6 +1,7 @@
 import type { Case, Input, Step } from '../../packages/streams/test/parity/cases.ts'
 import { type Column, columns, type Operator, operators } from './operators.ts'
 import { base, end, step, stream } from './steps.ts'
+import { cacheBytes } from './topologies.ts'
 
 const topics = ['in', 'other'] as const
 
@@ -111,7 +112,7 @@ export function tableCells(): Cell[] {
           inputs: cells[column].filter(
             (input) => typeof input === 'number' || read.includes(input[0]),
           ),
-          ...(column === 'cached' ? { cacheBytes: 10_485_760 } : {}),
+          ...(column === 'cached' ? { cacheBytes } : {}),
         },
       }
     }),

@@ -39,7 +39,8 @@ class Generator {
       this.#steps.push(step('to', { from, topic: `streamed-${index}` }))
     for (const [index, from] of this.#tables.entries())
       this.#steps.push(step('toStream', { from }), step('to', { topic: `tabled-${index}` }))
-    return { name, steps: this.#steps, inputs: this.#inputs() }
+    const cacheBytes = this.#pick([0, 1, 10_485_760])
+    return { name, steps: this.#steps, inputs: this.#inputs(), cacheBytes }
   }
 
   #grow(): void {

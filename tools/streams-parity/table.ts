@@ -1,4 +1,3 @@
-import { knownDifferences } from '../../packages/streams/test/parity/differences.ts'
 import { type Cell, tableCells } from './cells.ts'
 import { columns, operators } from './operators.ts'
 import { topologies } from './topologies.ts'
@@ -8,10 +7,10 @@ export function parityPage(): string {
   const cells = new Map(tableCells().map((cell) => [`${cell.operator}: ${cell.column}`, cell]))
   const reasons: string[] = []
   const mark = (cell: Cell): string => {
-    const reason = cell.reason ?? knownDifferences.get(cell.case?.name ?? '')
+    const { reason } = cell
     if (reason === undefined) return 'equal'
     if (!reasons.includes(reason)) reasons.push(reason)
-    return `${cell.case ? 'differs' : 'none'} (${reasons.indexOf(reason) + 1})`
+    return `none (${reasons.indexOf(reason) + 1})`
   }
   const rows = operators.map(({ name }) => {
     const marks = columns.map((column) => mark(cells.get(`${name}: ${column}`)!))
@@ -31,9 +30,12 @@ ${rows.join('\n')}
 ${reasons.map((reason, index) => `${index + 1}. ${reason}.`).join('\n')}
 
 ## Topologies
-Beside the table, what matters in these is how operators work together, and what nodes, stores and topics are called:
+Beside the table, what matters in these is how operators work together, and what nodes, stores and topics are called. Each is compared without a record cache and with one:
 
-${topologies.map(({ name }) => `- ${name}`).join('\n')}
+${topologies
+  .filter(({ cacheBytes = 0 }) => cacheBytes === 0)
+  .map(({ name }) => `- ${name}`)
+  .join('\n')}
 
 A run of generated topologies and inputs is compared in the peers' tier (\`packages/streams/test/peers/generated-parity.test.ts\`).
 `

@@ -49,8 +49,10 @@ const flow = (topic: string, id: string, ...steps: readonly Step[]): Step[] => {
 const byLetter = step('selectKey', { fn: 'by-letter' })
 const pair = { from: 'left', with: 'right' } as const
 
-/** Names, stores and repartition topics in combination. */
-export const topologies: readonly Case[] = [
+/** What the record cache holds in cases that have one. */
+export const cacheBytes = 10_485_760
+
+const uncached: readonly Case[] = [
   ...joins.flatMap((op) => [
     topology(
       `stream ${op}, named, with a base of store names`,
@@ -318,4 +320,30 @@ export const topologies: readonly Case[] = [
     step('toTable', { name: 'again' }),
     ...tableOut,
   ),
+  topology(
+    'tables of which some hold nothing back',
+    step('table', { topic: 'in', store: 'read', isUncached: true, id: 'left' }),
+    stream('other'),
+    step('groupBy', { fn: 'by-letter' }),
+    step('reduce', { store: 'reduced' }),
+    step('filter', { fn: 'short', store: 'filtered', isUncached: true, id: 'right' }),
+    step('outerJoin', { ...pair, store: 'joined' }),
+    step('mapValues', { fn: 'drop-x', store: 'mapped' }),
+    ...tableOut,
+  ),
+  topology(
+    'windows that hold nothing back before a suppress',
+    stream('in'),
+    step('groupByKey'),
+    step('windowedBy', { size: 10_000, advance: 5_000, grace: 5_000 }),
+    step('aggregate', { store: 'windows', isUncached: true }),
+    step('suppress', {}),
+    ...windowOut,
+  ),
 ]
+
+/** Names, stores and repartition topics in combination, each without a record cache and with one. */
+export const topologies: readonly Case[] = uncached.flatMap((one) => [
+  one,
+  { ...one, name: `${one.name}, cached`, cacheBytes },
+])

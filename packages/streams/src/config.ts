@@ -9,6 +9,7 @@ import {
 } from './runtime/error-handlers.ts'
 import type { TaskCounts, TaskSettings } from './runtime/task.ts'
 import type { Serde } from './serdes/serde.ts'
+import { RecordCache } from './state/record-cache.ts'
 import type { OffsetReset, TimestampExtractor } from './topology/topology.ts'
 
 // The keys of Java's StreamsConfig, with its meanings and defaults.
@@ -86,7 +87,8 @@ const streamsShape = {
   'topology.optimization': z
     .literal(['none'], { error: 'only none is supported yet' })
     .default('none'),
-  'statestore.cache.max.bytes': count.min(0).default(10_485_760),
+  'statestore.cache.max.bytes': count.min(0).optional(),
+  'cache.max.bytes.buffering': count.min(0).optional(),
   'windowstore.changelog.additional.retention.ms': ms.default(86_400_000),
   'default.dsl.store': z.enum(['rocksDB', 'in_memory']).default('rocksDB'),
   'default.key.serde': serde.optional(),
@@ -121,9 +123,13 @@ const streamsShape = {
   ),
 } as const
 
-/** The interval between commits is a matter of the guarantee; it is filled in behind the schema. */
-type CheckedSettings = Omit<ResolvedStreamsSettings, 'commit.interval.ms'> & {
-  readonly 'commit.interval.ms'?: number | undefined
+/**
+ * Filled in behind the schema: the interval between commits, which is a matter of the guarantee, and
+ * the size of the cache, which had another name before Kafka 3.4.
+ */
+type FilledIn = 'commit.interval.ms' | 'statestore.cache.max.bytes'
+type CheckedSettings = Omit<ResolvedStreamsSettings, FilledIn> & {
+  readonly [Key in FilledIn | 'cache.max.bytes.buffering']?: number | undefined
 }
 
 const streamsSchema: z.ZodType<CheckedSettings> = z
@@ -186,6 +192,10 @@ export interface ResolvedStreamsSettings extends ClientSecurityOptions {
    */
   readonly 'max.task.idle.ms': number
   readonly 'topology.optimization': 'none'
+  /**
+   * Memory for results that are held back until a commit, and for entries that need not be read from
+   * disk again; of all threads together. 0 holds nothing back.
+   */
   readonly 'statestore.cache.max.bytes': number
   readonly 'windowstore.changelog.additional.retention.ms': number
   readonly 'default.dsl.store': 'rocksDB' | 'in_memory'
@@ -211,6 +221,9 @@ type OptionalSettings = {
   readonly [Key in Exclude<keyof ResolvedStreamsSettings, 'application.id'>]?:
     | ResolvedStreamsSettings[Key]
     | undefined
+} & {
+  /** @deprecated The name of `statestore.cache.max.bytes` before Kafka 3.4, which comes before it. */
+  readonly 'cache.max.bytes.buffering'?: number | undefined
 }
 
 // A serde of any type stands for one of unknown values: what it meets is the topology's business.
@@ -263,10 +276,19 @@ export function resolveStreamsSettings(
   settings: unknown,
   source?: SettingsSource,
 ): ResolvedStreamsSettings {
-  const checked = checkSettings(streamsSchema, settings, source)
+  const { 'cache.max.bytes.buffering': formerBytes, ...checked } = checkSettings(
+    streamsSchema,
+    settings,
+    source,
+  )
   const isOnce = checked['processing.guarantee'] === 'exactly_once_v2'
   const commitMs = checked['commit.interval.ms'] ?? (isOnce ? 100 : 30_000)
-  return Object.freeze({ ...checked, 'commit.interval.ms': commitMs })
+  const cacheBytes = checked['statestore.cache.max.bytes'] ?? formerBytes ?? 10_485_760
+  return Object.freeze({
+    ...checked,
+    'commit.interval.ms': commitMs,
+    'statestore.cache.max.bytes': cacheBytes,
+  })
 }
 
 /** The handlers that an application's settings name. */
@@ -295,6 +317,6 @@ export function taskSettings(
     valueSerde: settings['default.value.serde'],
     timestampExtractor: typeof extractor === 'string' ? extractorNames[extractor] : extractor,
     errors: errorHandlers(settings),
-    cacheBytes,
+    cache: new RecordCache(cacheBytes),
   }
 }

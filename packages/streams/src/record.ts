@@ -13,6 +13,13 @@ export type CarriedHeaders = RecordHeaders | HeaderBlock
 export const headersOf = (carried: CarriedHeaders): RecordHeaders =>
   Array.isArray(carried) ? carried : (carried as HeaderBlock).entries
 
+/** Headers that may be kept: those of a record that came in borrow all that was fetched with it. */
+export function keptHeaders(carried: CarriedHeaders): CarriedHeaders {
+  if (Array.isArray(carried)) return carried
+  const block = carried as HeaderBlock
+  return block.count === 0 ? block : block.copy()
+}
+
 /** Where the record comes from that a task works on. One object per task, changed per record. */
 export interface RecordContext {
   topic: string
@@ -34,6 +41,23 @@ export class TaskRecord implements RecordContext {
   carriedHeaders: CarriedHeaders = noHeaders
   rawKey: Buffer | null = null
   rawValue: Buffer | null = null
+  /** Whether a result that is held back keeps the bytes that it came from, for dead letters. */
+  isRawKept = false
+
+  /** Says which record is worked on; its bytes are set apart. */
+  set(
+    topic: string,
+    partition: number,
+    offset: number,
+    timestampMs: number,
+    headers: CarriedHeaders,
+  ): void {
+    this.topic = topic
+    this.partition = partition
+    this.offset = offset
+    this.timestampMs = timestampMs
+    this.carriedHeaders = headers
+  }
 
   get headers(): RecordHeaders {
     return headersOf(this.carriedHeaders)

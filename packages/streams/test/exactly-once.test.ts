@@ -145,6 +145,7 @@ describe('exactly_once_v2', () => {
         'application.id': 'counter',
         'bootstrap.servers': servers,
         'processing.guarantee': 'exactly_once_v2',
+        'statestore.cache.max.bytes': 0,
       },
       { data },
     )

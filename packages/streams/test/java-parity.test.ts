@@ -343,6 +343,7 @@ describe('the Java library gives the same', () => {
           'application.id': 'app',
           'default.key.serde': serdes.string,
           'default.value.serde': serdes.string,
+          'statestore.cache.max.bytes': 0,
         },
       })
       for (const [index, { topic, key, value, timestamp }] of vector.inputs.entries()) {

@@ -4,7 +4,13 @@ import { fileURLToPath } from 'node:url'
 import { eventually, temporaryFolder } from '@khlong/core/testing'
 import { KafkaBroker } from '@khlong/kafka'
 import { Admin, type ConsumerRecord, Fetcher, Producer } from '@khlong/kafka-client'
-import { KafkaStreams, StreamsApps, StreamsBuilder, serdes } from '../src/index.ts'
+import {
+  KafkaStreams,
+  StreamsApps,
+  StreamsBuilder,
+  type StreamsSettings,
+  serdes,
+} from '../src/index.ts'
 
 // The runtime against the embedded broker; test/peers has a real one.
 
@@ -45,9 +51,11 @@ function countWords(): ReturnType<StreamsBuilder['build']> {
   return builder.build()
 }
 
-const settings = (servers: string): { 'application.id': string; 'bootstrap.servers': string } => ({
+const settings = (servers: string): StreamsSettings => ({
   'application.id': 'word-count',
   'bootstrap.servers': servers,
+  // Counts are held back until a commit.
+  'commit.interval.ms': 100,
 })
 
 describe('an application on a broker', () => {

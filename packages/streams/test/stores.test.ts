@@ -3,23 +3,16 @@ import { describe, it } from 'node:test'
 import { temporaryFolder } from '@khlong/core/testing'
 import fc from 'fast-check'
 import { serdes } from '../src/index.ts'
-import type { RecordHeaders } from '../src/record.ts'
 import { KeyValueStore } from '../src/state/key-value-store.ts'
 import { StateFolder } from '../src/state/state-folder.ts'
-import type { StoreBacking, StoreEnvironment } from '../src/state/state-store.ts'
+import type { ChangelogWriter } from '../src/state/state-store.ts'
 import { decodeBuffered, encodeBuffered } from '../src/state/suppress-codec.ts'
 import { WindowStore } from '../src/state/window-store.ts'
+import { storeEnvironment } from './helpers/store-environment.ts'
 
 const options = { name: 'store', keySerde: serdes.string, valueSerde: serdes.json<number>() }
 
-const environment = (backing?: StoreBacking, cacheBytes = 0): StoreEnvironment => ({
-  keySerde: (given) => given!,
-  valueSerde: (given) => given!,
-  backing,
-  cacheBytes,
-})
-
-type Logged = [key: Buffer, value: Buffer | null, timestampMs: number, headers: RecordHeaders]
+type Logged = Parameters<ChangelogWriter['log']>
 
 const keys = fc.oneof(
   fc.constantFrom('a', 'b', 'ab', ''),
@@ -30,6 +23,7 @@ describe('a key-value store on disk', () => {
   it('holds what a map holds, whatever is flushed, evicted or opened again in between', async (t) => {
     const folder = await temporaryFolder(t)
     let run = 0
+    const cacheSizes = fc.constantFrom(0, 1, 1_000, 1_000_000)
     const step = fc.oneof(
       fc.record({ kind: fc.constant('put'), key: keys, value: fc.integer() }),
       fc.record({ kind: fc.constant('delete'), key: keys, value: fc.constant(0) }),
@@ -37,13 +31,21 @@ describe('a key-value store on disk', () => {
       fc.record({ kind: fc.constant('reopen'), key: fc.constant(''), value: fc.constant(0) }),
     )
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
+      fc.asyncProperty(fc.array(step, { maxLength: 40 }), cacheSizes, async (steps, cacheBytes) => {
         const path = `${folder}/${run++}`
         let state = await StateFolder.open(path)
-        let store = new KeyValueStore(options, environment(state.backing('0_0', 'store')))
-        const model = new Map<string, number>()
         const changelog: Logged[] = []
-        const log = (...record: unknown[]): number => changelog.push(record as Logged)
+        const open = (): KeyValueStore<string, number> =>
+          new KeyValueStore(
+            { ...options, caching: cacheBytes > 0 },
+            storeEnvironment({
+              backing: state.backing('0_0', 'store'),
+              cacheBytes,
+              log: (...record) => changelog.push(record),
+            }),
+          )
+        let store = open()
+        const model = new Map<string, number>()
         for (const { kind, key, value } of steps) {
           if (kind === 'put') {
             store.put(key, value, 1)
@@ -52,21 +54,23 @@ describe('a key-value store on disk', () => {
             store.put(key, null, 1)
             model.delete(key)
           } else {
-            store.flush({ log })
+            store.flush()
             await state.commit([])
+            store.committed()
           }
           if (kind === 'reopen') {
             await state.close()
             state = await StateFolder.open(path)
-            store = new KeyValueStore(options, environment(state.backing('0_0', 'store')))
+            store = open()
           }
           for (const [known, expected] of model) assert.equal(store.get(known), expected)
           if (kind === 'delete') assert.equal(store.get(key), undefined)
         }
         assert.deepEqual(new Map(store.all()), model)
-        store.flush({ log })
-        const restored = new KeyValueStore(options, environment())
-        for (const [key, value, timestampMs] of changelog) restored.restore(key, value, timestampMs)
+        store.flush()
+        const restored = new KeyValueStore(options, storeEnvironment({}))
+        for (const [key, value, timestampMs] of changelog)
+          restored.restore(key, value, timestampMs ?? -1)
         assert.deepEqual(new Map(restored.all()), model)
         await state.close()
       }),
@@ -102,11 +106,12 @@ describe('a window store', () => {
     for (const each of [undefined, backing]) {
       const store = new WindowStore(
         { ...options, windowSizeMs: 10, retentionMs: 20 },
-        environment(each),
+        storeEnvironment({ backing: each }),
       )
       const flush = async (): Promise<void> => {
-        store.flush({ log: () => {} })
+        store.flush()
         await state.commit([])
+        store.committed()
       }
       store.put('a', 1, 0, 1)
       store.put('b', 2, 10, 11)

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import type { RecordHeaders } from '../src/record.ts'
 import { Change } from '../src/record.ts'
 import { changeSerde } from '../src/serdes/change.ts'
 import { serdes } from '../src/serdes/index.ts'
@@ -9,60 +8,33 @@ import { sessionStoreKey, splitSessionStoreKey } from '../src/serdes/windowed.ts
 import { type JoinWindowStore, joinWindowStore } from '../src/state/join-window-store.ts'
 import { type OuterJoinStore, outerJoinStore } from '../src/state/outer-join-store.ts'
 import { type SessionStore, sessionStore } from '../src/state/session-store.ts'
-import type {
-  StateStore,
-  StoreBacking,
-  StoredEntry,
-  StoredValue,
-  StoreEnvironment,
-  StoreSpec,
-} from '../src/state/state-store.ts'
+import type { ChangelogWriter, StateStore, StoreSpec } from '../src/state/state-store.ts'
 import { type WindowStore, windowStore } from '../src/state/window-store.ts'
+import { MemoryBacking, storeEnvironment } from './helpers/store-environment.ts'
 
-const environment: StoreEnvironment = {
-  keySerde: (given) => given!,
-  valueSerde: (given) => given!,
-  cacheBytes: 0,
-}
 const text = { keySerde: serdes.string, valueSerde: serdes.string }
-
-class MemoryBacking implements StoreBacking {
-  readonly map = new Map<string, { value: Buffer; timestampMs: number }>()
-
-  get(key: Buffer): StoredValue | undefined {
-    return this.map.get(key.toString('latin1'))
-  }
-  put(key: Buffer, value: Buffer, timestampMs: number): void {
-    this.map.set(key.toString('latin1'), { value, timestampMs })
-  }
-  remove(key: Buffer): void {
-    this.map.delete(key.toString('latin1'))
-  }
-  removeRange(): void {
-    throw new Error('not used here')
-  }
-  *entries(): Generator<StoredEntry> {
-    for (const [key, stored] of [...this.map].sort(([a], [b]) => (a < b ? -1 : 1)))
-      yield { key: Buffer.from(key, 'latin1'), ...stored }
-  }
-}
 
 /** Opens a store on disk, and again what it has flushed. */
 function onDisk<S extends StateStore>(spec: StoreSpec): { open: () => S; backing: MemoryBacking } {
   const backing = new MemoryBacking()
-  return { open: () => spec.create({ ...environment, backing }) as S, backing }
+  return { open: () => spec.create(storeEnvironment({ backing })) as S, backing }
 }
 
-const nowhere = { log: (): void => {} }
-
-/** Gives a new store what another one writes to its changelog. */
-function restored<S extends StateStore>(spec: StoreSpec, store: S): S {
-  const copy = spec.create(environment) as S
-  store.flush({
-    log: (key, value, timestampMs, headers: RecordHeaders) =>
-      copy.restore(Buffer.from(key), value && Buffer.from(value), timestampMs ?? -1, headers, 0),
-  })
-  return copy
+/** A store, and what makes a new one of its changelog. */
+function logged<S extends StateStore>(spec: StoreSpec): { store: S; restored: () => S } {
+  const changelog: Parameters<ChangelogWriter['log']>[] = []
+  const log = (...record: Parameters<ChangelogWriter['log']>): unknown => changelog.push(record)
+  const store = spec.create(storeEnvironment({ log })) as S
+  return {
+    store,
+    restored() {
+      store.flush()
+      const copy = spec.create(storeEnvironment({})) as S
+      for (const [key, value, timestampMs, headers] of changelog)
+        copy.restore(Buffer.from(key), value && Buffer.from(value), timestampMs ?? -1, headers, 0)
+      return copy
+    },
+  }
 }
 
 const moment = fc.record({
@@ -77,7 +49,7 @@ describe('the store of a side of a join', () => {
   it('has what a list of all records has, also after a restart', () => {
     fc.assert(
       fc.property(fc.array(moment), (moments) => {
-        const store = spec.create(environment) as JoinWindowStore<string, string>
+        const { store, restored } = logged<JoinWindowStore<string, string>>(spec)
         const model: { key: string; timeMs: number; value: string }[] = []
         let observedMs = -1
         for (const { key, timeMs, value } of moments) {
@@ -92,18 +64,17 @@ describe('the store of a side of a join', () => {
           .sort((a, b) => a.timeMs - b.timeMs)
           .map(({ timeMs, value }) => [timeMs, value])
         assert.deepEqual([...store.fetch('a', 5, 45)], expected)
-        const copy = restored(spec, store)
+        const copy = restored()
         assert.deepEqual([...copy.fetch('a', 5, 45)], expected)
       }),
     )
   })
 
   it('does not give a sequence number twice after a restart', () => {
-    const store = spec.create(environment) as JoinWindowStore<string, string>
+    const { store, restored } = logged<JoinWindowStore<string, string>>(spec)
     store.put('a', 'one', 5, [])
-    const copy = restored(spec, store)
+    const copy = restored()
     copy.put('a', 'two', 5, [])
-    assert.deepEqual([...restored(spec, copy).fetch('a', 0, 9)], [[5, 'two']])
     assert.deepEqual(
       [...copy.fetch('a', 0, 9)],
       [
@@ -121,10 +92,9 @@ describe('the store of what waits for a partner', () => {
     leftSerde: serdes.string as never,
     rightSerde: serdes.long as never,
   })
-  const open = (): OuterJoinStore<string> => spec.create(environment) as OuterJoinStore<string>
 
   it('orders by time, right before left, then by key, also after a restart', () => {
-    const store = open()
+    const { store, restored } = logged<OuterJoinStore<string>>(spec)
     store.add('b', 5, true, 'one')
     store.add('a', 5, true, 'two')
     store.add('z', 5, false, 7)
@@ -146,13 +116,13 @@ describe('the store of what waits for a partner', () => {
         values,
       ])
     assert.deepEqual(listed(store), expected)
-    assert.deepEqual(listed(restored(spec, store)), expected)
+    assert.deepEqual(listed(restored()), expected)
   })
 
   it('refuses what is no list', () => {
     fc.assert(
       fc.property(fc.uint8Array(), (bytes) => {
-        const store = open()
+        const { store } = logged<OuterJoinStore<string>>(spec)
         try {
           store.restore(Buffer.from('0000000000000001016b', 'hex'), Buffer.from(bytes), 1)
         } catch (error) {
@@ -167,13 +137,13 @@ describe('the store of sessions', () => {
   const spec = sessionStore<string, string>({ name: 'sessions', retentionMs: 20, ...text })
 
   it('finds those that touch a span, also after a restart', () => {
-    const store = spec.create(environment) as SessionStore<string, string>
+    const { store, restored } = logged<SessionStore<string, string>>(spec)
     store.put('a', 10, 15, 'one', 15)
     store.put('a', 20, 25, 'two', 25)
     store.put('b', 22, 22, 'other', 25)
     store.put('a', 12, 12, 'gone', 12)
     store.remove('a', 12, 12, 13)
-    const copy = restored(spec, store)
+    const copy = restored()
     for (const one of [store, copy]) {
       assert.deepEqual(
         one.find('a', 14, 20).map(({ value }) => value),
@@ -210,9 +180,13 @@ describe('a store of windows for final results', () => {
       retentionMs: 10,
       isForFinalResults: true,
       isHeld: true,
+      caching: true,
       ...text,
     })
-    const store = spec.create({ ...environment, cacheBytes: 1_000 }) as WindowStore<string, string>
+    const store = spec.create(storeEnvironment({ cacheBytes: 1_000 })) as WindowStore<
+      string,
+      string
+    >
     store.put('a', 'one', 0, 5)
     store.put('a', 'two', 100, 105)
     const values = (): string[] => [...store.fetchAll(0, 200)].map(({ value }) => value)
@@ -266,7 +240,7 @@ describe('stores that are in memory and on disk', () => {
     store.put('a', 'one', 30, [])
     store.put('a', 'two', 30, [])
     store.put('b', null, 31, [])
-    store.flush(nowhere)
+    store.flush()
     assert.deepEqual(
       [...joins.open().fetch('a', 0, 99)],
       [
@@ -277,7 +251,7 @@ describe('stores that are in memory and on disk', () => {
     assert.equal(joins.backing.map.size, 2)
     const later = joins.open()
     later.put('a', 'three', 60, [])
-    later.flush(nowhere)
+    later.flush()
     assert.deepEqual([...joins.open().fetch('a', 0, 99)], [[60, 'three']])
     assert.equal(joins.backing.map.size, 1)
 
@@ -288,12 +262,12 @@ describe('stores that are in memory and on disk', () => {
     session.put('a', 10, 15, 'one', 15)
     session.put('a', 12, 12, 'gone', 15)
     session.remove('a', 12, 12, 15)
-    session.flush(nowhere)
+    session.flush()
     assert.equal(sessions.open().fetchSession('a', 10, 15), 'one')
     assert.equal(sessions.backing.map.size, 1)
     const next = sessions.open()
     next.put('a', 1_000_000, 1_000_000, 'far', 1_000_000)
-    next.flush(nowhere)
+    next.flush()
     assert.equal(sessions.backing.map.size, 1)
 
     const outer = onDisk<OuterJoinStore<string>>(
@@ -307,10 +281,10 @@ describe('stores that are in memory and on disk', () => {
     const waiting = outer.open()
     waiting.add('a', 5, true, 'one')
     waiting.add('b', 6, false, 'two')
-    waiting.flush(nowhere)
+    waiting.flush()
     const again = outer.open()
     again.remove('a', 5, true, 9)
-    again.flush(nowhere)
+    again.flush()
     assert.deepEqual(
       [...outer.open().all()].map(({ key, values }) => [key, values]),
       [['b', ['two']]],
@@ -322,7 +296,7 @@ describe('stores that are in memory and on disk', () => {
     const { open, backing } = onDisk<SessionStore<string, string>>(spec)
     const store = open()
     store.put('a', 1, 2, 'one', 2)
-    store.flush(nowhere)
+    store.flush()
     const next = open()
     next.restore(sessionStoreKey(Buffer.from('a'), 1, 2), null, 3)
     next.restore(sessionStoreKey(Buffer.from('a'), 1, 3), Buffer.from('two'), 3)

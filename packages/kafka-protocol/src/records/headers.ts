@@ -42,6 +42,12 @@ export class HeaderBlock {
     return this.#entries
   }
 
+  /** The same in bytes of its own, for who keeps it longer than what was read with it. */
+  copy(): HeaderBlock {
+    const bytes = Buffer.from(this.#bytes.subarray(this.#start, this.#end))
+    return new HeaderBlock(this.count, bytes, 0, bytes.byteLength)
+  }
+
   /** Writes the headers behind each other, without their count, and gives where they end. */
   copyTo(target: Buffer, at: number): number {
     return at + this.#bytes.copy(target, at, this.#start, this.#end)

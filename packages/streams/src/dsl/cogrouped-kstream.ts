@@ -3,14 +3,14 @@ import { type Aggregation, aggregateProcessor, type TableFlags } from '../proces
 import { passProcessor } from '../processors/stateless.ts'
 import { storeView } from '../processors/table.ts'
 import type { Serde } from '../serdes/serde.ts'
-import { keyValueStore } from '../state/key-value-store.ts'
 import type { StoreSpec } from '../state/state-store.ts'
 import type { ProcessorSupplier } from '../topology/processor-node.ts'
 import { SessionWindows, type SlidingWindows, type TimeWindows, type Windowed } from '../windows.ts'
-import { type Graph, isPersistent } from './graph.ts'
+import type { Graph } from './graph.ts'
 import { aggregating, type GroupBuilder } from './group-builder.ts'
 import { KTable, type TableParts } from './ktable.ts'
 import type { Materialized } from './options.ts'
+import { tableStore } from './table-store.ts'
 import { sessionWindowing, timeWindowing, type Windowing } from './windowing.ts'
 
 /** A grouped stream, as a cogroup sees it. */
@@ -66,13 +66,11 @@ export class CogroupedKStream<K, A> {
     const { keySerde, valueSerde, storeName } = materialized
     const built = build(this.#members, initializer, materialized, {
       storeOf: (name) =>
-        keyValueStore({
-          name,
-          keySerde: keySerde ?? keySerdeOf(this.#members),
-          valueSerde,
-          persistent: isPersistent(graph, materialized),
-          logging: materialized.logging,
-        }),
+        tableStore(
+          graph,
+          { name, keySerde: keySerde ?? keySerdeOf(this.#members), valueSerde },
+          materialized,
+        ),
       workOf: aggregateProcessor,
     })
     return new KTable<K, A>({

@@ -120,9 +120,3 @@ export function addRepartition<K, V>(plan: RepartitionPlan<K, V>): string {
     })
   return names.source
 }
-
-/** Whether a table's store is kept on disk. */
-export const isPersistent = (
-  graph: Graph,
-  { store }: { readonly store?: 'persistent' | 'memory' | undefined },
-): boolean => (store === undefined ? graph.persistentByDefault : store === 'persistent')

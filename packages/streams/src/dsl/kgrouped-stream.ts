@@ -1,10 +1,8 @@
 import type { Aggregation } from '../processors/aggregate.ts'
 import { aggregateProcessor } from '../processors/aggregate.ts'
 import { storeView } from '../processors/table.ts'
-import { keyValueStore } from '../state/key-value-store.ts'
 import { SessionWindows, type SlidingWindows, type TimeWindows } from '../windows.ts'
 import { CogroupedKStream } from './cogrouped-kstream.ts'
-import { isPersistent } from './graph.ts'
 import {
   aggregating,
   counting,
@@ -15,6 +13,7 @@ import {
 } from './group-builder.ts'
 import { KTable } from './ktable.ts'
 import type { Materialized } from './options.ts'
+import { tableStore } from './table-store.ts'
 import { SessionWindowedKStream, TimeWindowedKStream } from './windowed-kstream.ts'
 
 /** Records by key, ready to be counted, reduced or aggregated. */
@@ -114,14 +113,7 @@ export class KGroupedStream<K, V> {
     const aggregated = this.#builder.build({
       prefix,
       materialized,
-      storeOf: (name) =>
-        keyValueStore({
-          name,
-          keySerde,
-          valueSerde,
-          persistent: isPersistent(graph, materialized),
-          logging: materialized.logging,
-        }),
+      storeOf: (name) => tableStore(graph, { name, keySerde, valueSerde }, materialized),
       viewOf: storeView,
       workOf: (storeName, flags) => aggregateProcessor(storeName, aggregation, flags),
     })

@@ -3,11 +3,11 @@ import { groupedTableProcessor } from '../processors/grouped-table.ts'
 import { storeView } from '../processors/table.ts'
 import { changeSerde } from '../serdes/change.ts'
 import { longSerde, type Serde } from '../serdes/serde.ts'
-import { keyValueStore } from '../state/key-value-store.ts'
-import { isPersistent, type Upstream } from './graph.ts'
+import type { Upstream } from './graph.ts'
 import { aggregating, counting, reducing } from './group-builder.ts'
 import type { KTable, TableParts } from './ktable.ts'
 import type { Materialized } from './options.ts'
+import { tableStore } from './table-store.ts'
 
 interface GroupedTableParts<K, V> extends Upstream<K, V> {
   readonly name: string | undefined
@@ -89,16 +89,7 @@ export class KGroupedTable<K, V> {
     const flags: TableFlags = { sendOldValues: false }
     graph.topology
       .addNode(node, groupedTableProcessor(storeName, aggregation, remove, flags), [parent])
-      .addStore(
-        keyValueStore({
-          name: storeName,
-          keySerde,
-          valueSerde,
-          persistent: isPersistent(graph, materialized),
-          logging: materialized.logging,
-        }),
-        node,
-      )
+      .addStore(tableStore(graph, { name: storeName, keySerde, valueSerde }, materialized), node)
     return this.#parts.newTable<A>({
       graph,
       node,

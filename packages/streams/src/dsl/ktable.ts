@@ -16,9 +16,8 @@ import {
   tableMergeProcessor,
 } from '../processors/table-join.ts'
 import type { Serde } from '../serdes/serde.ts'
-import { keyValueStore } from '../state/key-value-store.ts'
 import { suppressBuffer } from '../state/suppress-buffer.ts'
-import { isPersistent, type Upstream } from './graph.ts'
+import type { Upstream } from './graph.ts'
 import { KGroupedTable } from './kgrouped-table.ts'
 import type { KeyValue, KStream } from './kstream.ts'
 import {
@@ -28,6 +27,7 @@ import {
   type Suppression,
   saysHow,
 } from './options.ts'
+import { tableStore } from './table-store.ts'
 
 /** @internal */
 export interface TableParts<K, V> extends Upstream<K, V> {
@@ -292,13 +292,7 @@ export class KTable<K, V> {
       .addNode(node, tableMergeProcessor(state), [leftName, rightName])
     if (storeName !== undefined)
       graph.topology.addStore(
-        keyValueStore({
-          name: storeName,
-          keySerde,
-          valueSerde,
-          persistent: isPersistent(graph, materialized),
-          logging: materialized.logging,
-        }),
+        tableStore(graph, { name: storeName, keySerde, valueSerde }, materialized),
         node,
       )
     return new KTable<K, VR>({
@@ -350,13 +344,7 @@ export class KTable<K, V> {
     graph.topology.addNode(node, tableValuesProcessor(compute, state, isFilter), [this.#parts.node])
     if (storeName !== undefined)
       graph.topology.addStore(
-        keyValueStore({
-          name: storeName,
-          keySerde,
-          valueSerde,
-          persistent: isPersistent(graph, materialized),
-          logging: materialized.logging,
-        }),
+        tableStore(graph, { name: storeName, keySerde, valueSerde }, materialized),
         node,
       )
     // A filter that knows old values need not say that what was absent is absent.
@@ -390,13 +378,7 @@ export function tableSource<K, V>(
   const materialize = (): void => {
     state.storeName = storeName
     graph.topology.addStore(
-      keyValueStore({
-        name: storeName,
-        keySerde,
-        valueSerde,
-        persistent: isPersistent(graph, materialized),
-        logging: materialized.logging,
-      }),
+      tableStore(graph, { name: storeName, keySerde, valueSerde }, materialized),
       node,
     )
   }

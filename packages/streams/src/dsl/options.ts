@@ -71,14 +71,20 @@ export interface Materialized<K, V> extends Named {
   readonly retentionMs?: number | undefined
   /** `persistent` keeps the store on disk beside its changelog. Default: `default.dsl.store`. */
   readonly store?: 'persistent' | 'memory' | undefined
+  /**
+   * Holds changes back until a commit, or until the record cache is full: of each key the last one
+   * leaves. Default true, as in Java; false lets every change leave at once.
+   */
+  readonly caching?: boolean | undefined
   /** Settings of the changelog topic beside the defaults; false keeps no changelog. */
   readonly logging?: Readonly<Record<string, string>> | false | undefined
 }
 
 /** @internal Whether a word is said about how a table is kept, beside its name. */
 export const saysHow = <K, V>(materialized: Materialized<K, V>): boolean => {
-  const { keySerde, valueSerde, store, retentionMs, logging } = materialized
-  return [keySerde, valueSerde, store, retentionMs, logging].some((said) => said !== undefined)
+  const { keySerde, valueSerde, store, retentionMs, logging, caching } = materialized
+  const said = [keySerde, valueSerde, store, retentionMs, logging, caching]
+  return said.some((one) => one !== undefined)
 }
 
 /** What bounds a suppress buffer; without it the buffer takes what comes. */

@@ -9,7 +9,7 @@ import type { Serde } from '../serdes/serde.ts'
 import { joinWindowStore } from '../state/join-window-store.ts'
 import { outerJoinStore } from '../state/outer-join-store.ts'
 import type { JoinWindows } from '../windows.ts'
-import { addRepartition, isPersistent, type Upstream } from './graph.ts'
+import { addRepartition, type Upstream } from './graph.ts'
 import type { StreamJoined } from './options.ts'
 
 /** A stream as a join sees it. */
@@ -92,7 +92,7 @@ export function addStreamJoin<K, V, VO>(join: StreamJoin<K, V, VO>): string {
     times: new JoinTimes(),
   }
   const retentionMs = windows.sizeMs + windows.graceMs
-  const shared = { keySerde, logging: joined.logging, persistent: isPersistent(graph, {}) }
+  const shared = { keySerde, logging: joined.logging, persistent: graph.persistentByDefault }
   graph.topology
     .addNode(windowedLeft, joinWindowProcessor(leftStore), [leftParent])
     .addStore(

@@ -17,8 +17,9 @@ import {
   type TimeWindows,
   type Windowed,
 } from '../windows.ts'
-import { type Graph, isPersistent } from './graph.ts'
+import type { Graph } from './graph.ts'
 import type { Materialized } from './options.ts'
+import { keptAs } from './table-store.ts'
 
 /** What one kind of windows asks of an aggregation: its store, its work, and the keys of its results. */
 export interface Windowing {
@@ -41,6 +42,7 @@ export function timeWindowing(
   const sizeMs = isSliding ? windows.timeDifferenceMs : windows.sizeMs
   // A sliding window may have to be made of those that began as long before again.
   const neededMs = isSliding ? 2 * sizeMs + graceMs : sizeMs + graceMs
+  const isFinal = emit === 'on-window-close'
   return {
     graceMs,
     windowedSerde: (inner) => timeWindowedSerde(inner, sizeMs),
@@ -55,10 +57,9 @@ export function timeWindowing(
         ),
         keySerde: materialized.keySerde,
         valueSerde: materialized.valueSerde,
-        persistent: isPersistent(graph, materialized),
-        logging: materialized.logging,
-        isForFinalResults: emit === 'on-window-close',
-        isHeld: emit === 'on-window-close' && !isSliding,
+        ...keptAs(graph, materialized, isSliding && isFinal),
+        isForFinalResults: isFinal,
+        isHeld: isFinal && !isSliding,
       }),
     viewOf: windowView,
     workOf: (storeName, aggregation, flags) =>
@@ -80,12 +81,11 @@ export function sessionWindowing(
     windowedSerde: sessionWindowedSerde,
     storeOf: (graph, name, materialized) =>
       sessionStore({
-        persistent: isPersistent(graph, materialized),
+        ...keptAs(graph, materialized, emit === 'on-window-close'),
         name,
         retentionMs: retentionOf(materialized, graceMs, 'the inactivity gap'),
         keySerde: materialized.keySerde,
         valueSerde: materialized.valueSerde,
-        logging: materialized.logging,
       }),
     viewOf: sessionView,
     workOf: (storeName, aggregation, flags) =>

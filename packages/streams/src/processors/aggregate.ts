@@ -1,6 +1,6 @@
-import { Change } from '../record.ts'
 import type { KeyValueStore } from '../state/key-value-store.ts'
 import type { ProcessorSupplier } from '../topology/processor-node.ts'
+import { changesOf, keyOfEntry } from './table-changes.ts'
 
 /** What a count, a reduce or an aggregate does with a value. */
 export interface Aggregation {
@@ -19,7 +19,7 @@ export const aggregateProcessor =
   (storeName: string, aggregation: Aggregation, flags: TableFlags): ProcessorSupplier =>
   (context) => {
     const store = context.store(storeName) as KeyValueStore<unknown, unknown>
-    const { sendOldValues } = flags
+    const send = changesOf(context, store, flags.sendOldValues, keyOfEntry)
     return {
       process(key, value, timestampMs) {
         if (key === null) return context.drop('null-key')
@@ -30,11 +30,7 @@ export const aggregateProcessor =
         const newAggregate = aggregation.add(key, value, oldAggregate)
         // A deletion is logged with the record's own time, as Java does.
         store.put(key, newAggregate, newAggregate === null ? timestampMs : newTimestampMs)
-        context.forward(
-          key,
-          new Change(newAggregate, sendOldValues ? oldAggregate : null),
-          newTimestampMs,
-        )
+        send(key, newAggregate, oldAggregate, newTimestampMs)
       },
     }
   }

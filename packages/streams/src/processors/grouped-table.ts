@@ -3,6 +3,7 @@ import { Change } from '../record.ts'
 import type { KeyValueStore } from '../state/key-value-store.ts'
 import type { ProcessorSupplier } from '../topology/processor-node.ts'
 import type { Aggregation, TableFlags } from './aggregate.ts'
+import { changesOf, keyOfEntry } from './table-changes.ts'
 
 /** Sends a table's changes to their groups: what was there before, then what is there now. */
 export const repartitionMapProcessor =
@@ -37,7 +38,7 @@ export const groupedTableProcessor =
   ): ProcessorSupplier =>
   (context) => {
     const store = context.store(storeName) as KeyValueStore<unknown, unknown>
-    const { sendOldValues } = flags
+    const send = changesOf(context, store, flags.sendOldValues, keyOfEntry)
     return {
       process(key, value, timestampMs) {
         const change = value as Change<unknown>
@@ -56,7 +57,7 @@ export const groupedTableProcessor =
         }
         // A deletion is logged with the time of the record under work, as Java does.
         store.put(key, aggregate, aggregate === null ? timestampMs : newMs)
-        context.forward(key, new Change(aggregate, sendOldValues ? oldAggregate : null), newMs)
+        send(key, aggregate, oldAggregate, newMs)
       },
     }
   }

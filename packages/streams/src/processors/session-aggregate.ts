@@ -37,6 +37,7 @@ class SessionAggregateProcessor implements NodeProcessor {
   readonly #store: SessionStore<unknown, unknown>
   readonly #sendOldValues: boolean
   readonly #finals: FinalResults | undefined
+  readonly #isHeldBack: boolean = false
   /** Where the task was before a restart, so that a late record stays late. */
   #observedMs: number
 
@@ -47,6 +48,12 @@ class SessionAggregateProcessor implements NodeProcessor {
     this.#sendOldValues = plan.flags.sendOldValues
     this.#observedMs = context.streamTimeMs()
     if (plan.emit === 'on-window-close') this.#finals = new FinalResults(context, plan.storeName)
+    else
+      this.#isHeldBack = this.#store.holdBack({
+        sendOldValues: this.#sendOldValues,
+        forward: (session, oldValue) =>
+          context.forward(windowedOf(session), new Change(session.value, oldValue), session.endMs),
+      })
   }
 
   process(key: unknown, value: unknown, timestampMs: number): void {
@@ -100,8 +107,9 @@ class SessionAggregateProcessor implements NodeProcessor {
   }
 
   #remove(session: Session<unknown, unknown>, changedMs: number): void {
-    this.#store.remove(session.key, session.startMs, session.endMs, changedMs)
-    this.#forward(windowedOf(session), session.value, null)
+    const { key, startMs, endMs, value } = session
+    this.#store.remove(key, startMs, endMs, changedMs)
+    this.#forward(windowedOf(session), value, null)
   }
 
   #emitFinal(finals: FinalResults, closeTimeMs: number): void {
@@ -113,9 +121,9 @@ class SessionAggregateProcessor implements NodeProcessor {
     finals.closed(closeTimeMs)
   }
 
-  /** A session's result has the time of its end and, as in Java, no headers. */
+  /** A session's result has the time of its end and, as in Java, no headers where it is not held back. */
   #forward(windowed: Windowed<unknown>, oldValue: unknown, newValue: unknown): void {
-    if (this.#finals) return
+    if (this.#finals || this.#isHeldBack) return
     this.#context.forwardWithHeaders(
       windowed,
       new Change(newValue, this.#sendOldValues ? oldValue : null),

@@ -1,8 +1,8 @@
-import { Change } from '../record.ts'
 import type { WindowStore } from '../state/window-store.ts'
 import type { NodeContext, NodeProcessor, ProcessorSupplier } from '../topology/processor-node.ts'
 import { type SlidingWindows, Windowed } from '../windows.ts'
 import { FinalResults } from './final-results.ts'
+import { changesOf, type SendChange } from './table-changes.ts'
 import type { WindowAggregatePlan } from './window-aggregate.ts'
 
 /**
@@ -27,7 +27,7 @@ class SlidingAggregateProcessor implements NodeProcessor {
   readonly #plan: WindowAggregatePlan<SlidingWindows>
   readonly #store: WindowStore<unknown, unknown>
   readonly #sizeMs: number
-  readonly #sendOldValues: boolean
+  readonly #send: SendChange | undefined
   readonly #finals: FinalResults | undefined
   /** Where the task was before a restart, so that a late record stays late. */
   #observedMs: number
@@ -38,9 +38,12 @@ class SlidingAggregateProcessor implements NodeProcessor {
     this.#plan = plan
     this.#store = context.store(plan.storeName) as WindowStore<unknown, unknown>
     this.#sizeMs = plan.windows.timeDifferenceMs
-    this.#sendOldValues = plan.flags.sendOldValues
     this.#observedMs = context.streamTimeMs()
     if (plan.emit === 'on-window-close') this.#finals = new FinalResults(context, plan.storeName)
+    else
+      this.#send = changesOf(context, this.#store, plan.flags.sendOldValues, (entry) =>
+        this.#windowed(entry.key, entry.windowStartMs),
+      )
   }
 
   process(key: unknown, value: unknown, timestampMs: number): void {
@@ -171,7 +174,7 @@ class SlidingAggregateProcessor implements NodeProcessor {
   #openRight(key: unknown, timestampMs: number, aggregate: Aggregate): void {
     const startMs = timestampMs + 1
     this.#store.put(key, aggregate.value, startMs, aggregate.timestampMs)
-    this.#forward(key, startMs, null, aggregate.value, aggregate.timestampMs)
+    this.#send?.(this.#windowed(key, startMs), aggregate.value, null, aggregate.timestampMs)
   }
 
   #update(
@@ -190,21 +193,10 @@ class SlidingAggregateProcessor implements NodeProcessor {
     // A deletion is logged with the time of the record under work, as Java does.
     const loggedMs = newAggregate === null ? timestampMs : newMs
     this.#store.put(key, newAggregate, startMs, loggedMs)
-    this.#forward(key, startMs, oldAggregate, newAggregate, newMs)
+    this.#send?.(this.#windowed(key, startMs), newAggregate, oldAggregate, newMs)
   }
 
-  #forward(
-    key: unknown,
-    startMs: number,
-    oldAggregate: unknown,
-    newAggregate: unknown,
-    timestampMs: number,
-  ): void {
-    if (this.#finals) return
-    this.#context.forward(
-      new Windowed(key, { startMs, endMs: startMs + this.#sizeMs }),
-      new Change(newAggregate, this.#sendOldValues ? oldAggregate : null),
-      timestampMs,
-    )
+  #windowed(key: unknown, startMs: number): Windowed<unknown> {
+    return new Windowed(key, { startMs, endMs: startMs + this.#sizeMs })
   }
 }

@@ -1,5 +1,5 @@
 import { StreamsError } from '../errors.ts'
-import type { Change } from '../record.ts'
+import { type Change, keptHeaders } from '../record.ts'
 import type { Buffered, SuppressBuffer } from '../state/suppress-buffer.ts'
 import type { NodeContext, NodeProcessor, ProcessorSupplier } from '../topology/processor-node.ts'
 import type { Windowed } from '../windows.ts'
@@ -67,7 +67,7 @@ class SuppressProcessor implements NodeProcessor {
       topic,
       partition,
       offset,
-      headers: carriedHeaders,
+      headers: keptHeaders(carriedHeaders),
     })
     this.#release()
   }
@@ -108,21 +108,17 @@ class SuppressProcessor implements NodeProcessor {
     if (this.#plan.untilWindowCloses && result.newValue === null) return
     const { record } = this.#context
     const { topic, partition, offset, timestampMs, carriedHeaders, rawKey, rawValue } = record
-    const { headers, ...place } = result.context
-    Object.assign(record, place, { carriedHeaders: headers, rawKey: null, rawValue: null })
+    const from = result.context
+    record.set(from.topic, from.partition, from.offset, from.timestampMs, from.headers)
+    record.rawKey = null
+    record.rawValue = null
     this.#context.forward(
       result.key,
       { newValue: result.newValue, oldValue: result.oldValue },
-      result.context.timestampMs,
+      from.timestampMs,
     )
-    Object.assign(record, {
-      topic,
-      partition,
-      offset,
-      timestampMs,
-      carriedHeaders,
-      rawKey,
-      rawValue,
-    })
+    record.set(topic, partition, offset, timestampMs, carriedHeaders)
+    record.rawKey = rawKey
+    record.rawValue = rawValue
   }
 }

@@ -1,8 +1,7 @@
 import { Change } from '../record.ts'
-import type { KeyValueStore } from '../state/key-value-store.ts'
 import type { NodeContext, ProcessorSupplier } from '../topology/processor-node.ts'
 import type { TableFlags } from './aggregate.ts'
-import type { TableEntry, TableState, TableView } from './table.ts'
+import { openTable, type TableEntry, type TableState, type TableView } from './table.ts'
 
 /** Joins the records of a stream with what a table has under their key, or under one made of them. */
 export interface StreamTableJoinPlan {
@@ -77,16 +76,12 @@ export const tableJoinProcessor =
 export const tableMergeProcessor =
   (state: TableState): ProcessorSupplier =>
   (context) => {
-    const { sendOldValues, storeName } = state
-    const store =
-      storeName === undefined
-        ? undefined
-        : (context.store(storeName) as KeyValueStore<unknown, unknown>)
+    const { store, send } = openTable(context, state)
     return {
       process(key, value, timestampMs) {
         const { newValue, oldValue } = value as Change<unknown>
         store?.put(key, newValue, timestampMs)
-        context.forward(key, new Change(newValue, sendOldValues ? oldValue : null), timestampMs)
+        send(key, newValue, oldValue, timestampMs)
       },
     }
   }

@@ -1,7 +1,8 @@
-import { Change } from '../record.ts'
+import type { Change } from '../record.ts'
 import type { KeyValueStore } from '../state/key-value-store.ts'
 import type { NodeContext, ProcessorSupplier } from '../topology/processor-node.ts'
 import type { TableFlags } from './aggregate.ts'
+import { changesAtOnce, changesOf, keyOfEntry, type SendChange } from './table-changes.ts'
 
 /** A table's value for a key, which is not null. */
 export interface TableEntry {
@@ -46,20 +47,28 @@ export interface TableState extends TableFlags {
   storeName: string | undefined
 }
 
+/** A table's store, where one holds it, and what sends its changes on. */
+export function openTable(
+  context: NodeContext,
+  { storeName, sendOldValues }: TableState,
+): { readonly store: KeyValueStore<unknown, unknown> | undefined; readonly send: SendChange } {
+  if (storeName === undefined)
+    return { store: undefined, send: changesAtOnce(context, sendOldValues) }
+  const store = context.store(storeName) as KeyValueStore<unknown, unknown>
+  return { store, send: changesOf(context, store, sendOldValues, keyOfEntry) }
+}
+
 /** Reads a stream as the changes of a table. */
 export const tableSourceProcessor =
   (state: TableState): ProcessorSupplier =>
   (context) => {
-    const store =
-      state.storeName === undefined
-        ? undefined
-        : (context.store(state.storeName) as KeyValueStore<unknown, unknown>)
+    const { store, send } = openTable(context, state)
     return {
       process(key, value, timestampMs) {
         if (key === null) return context.drop('null-key')
         const oldValue = store?.find(key)?.value ?? null
         store?.put(key, value, timestampMs)
-        context.forward(key, new Change(value, state.sendOldValues ? oldValue : null), timestampMs)
+        send(key, value, oldValue, timestampMs)
       },
     }
   }
@@ -74,10 +83,7 @@ type Compute = (key: unknown, value: unknown) => unknown
 export const tableValuesProcessor =
   (compute: Compute, state: TableState, quiet: boolean): ProcessorSupplier =>
   (context) => {
-    const store =
-      state.storeName === undefined
-        ? undefined
-        : (context.store(state.storeName) as KeyValueStore<unknown, unknown>)
+    const { store, send } = openTable(context, state)
     const { sendOldValues } = state
     return {
       process(key, value, timestampMs) {
@@ -90,7 +96,7 @@ export const tableValuesProcessor =
         }
         if (quiet && sendOldValues && oldValue === null && newValue === null) return
         store?.put(key, newValue, timestampMs)
-        context.forward(key, new Change(newValue, oldValue), timestampMs)
+        send(key, newValue, oldValue, timestampMs)
       },
     }
   }

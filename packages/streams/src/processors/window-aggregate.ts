@@ -1,11 +1,10 @@
-import { Change } from '../record.ts'
-import type { Entry } from '../state/entry-cache.ts'
-import type { WindowStore } from '../state/window-store.ts'
+import type { WindowEntry, WindowStore } from '../state/window-store.ts'
 import type { NodeContext, NodeProcessor, ProcessorSupplier } from '../topology/processor-node.ts'
 import { type EmitStrategy, type TimeWindows, type Window, Windowed } from '../windows.ts'
 import type { Aggregation, TableFlags } from './aggregate.ts'
 import { FinalResults } from './final-results.ts'
 import type { TableEntry, TableView } from './table.ts'
+import { changesOf, type SendChange } from './table-changes.ts'
 
 /** What a windowed aggregation is made of. */
 export interface WindowAggregatePlan<Windows> {
@@ -39,7 +38,7 @@ class WindowAggregateProcessor implements NodeProcessor {
   readonly #store: WindowStore<unknown, unknown>
   readonly #windows: TimeWindows
   readonly #aggregation: Aggregation
-  readonly #sendOldValues: boolean
+  readonly #send: SendChange | undefined
   readonly #finals: FinalResults | undefined
   /** Where the task was before a restart, so that a late record stays late. */
   #observedMs: number
@@ -51,9 +50,12 @@ class WindowAggregateProcessor implements NodeProcessor {
     this.#store = context.store(storeName) as WindowStore<unknown, unknown>
     this.#windows = windows
     this.#aggregation = aggregation
-    this.#sendOldValues = flags.sendOldValues
     this.#observedMs = context.streamTimeMs()
     if (plan.emit === 'on-window-close') this.#finals = new FinalResults(context, storeName)
+    else
+      this.#send = changesOf(context, this.#store, flags.sendOldValues, (entry) =>
+        this.#windowed(entry, entry.key, entry.windowStartMs),
+      )
   }
 
   process(key: unknown, value: unknown, timestampMs: number): void {
@@ -96,15 +98,10 @@ class WindowAggregateProcessor implements NodeProcessor {
     const newAggregate = this.#aggregation.add(key, value, oldAggregate)
     // A deletion is logged with the record's own time, as Java does.
     const loggedMs = newAggregate === null ? timestampMs : newTimestampMs
-    let written = entry
+    let written: WindowEntry<unknown, unknown> | undefined = entry
     if (entry) this.#store.replace(entry, newAggregate, loggedMs)
     else written = this.#store.put(key, newAggregate, startMs, loggedMs)
-    if (this.#finals) return
-    this.#context.forward(
-      this.#windowed(written, key, startMs),
-      new Change(newAggregate, this.#sendOldValues ? oldAggregate : null),
-      newTimestampMs,
-    )
+    this.#send?.(this.#windowed(written, key, startMs), newAggregate, oldAggregate, newTimestampMs)
   }
 
   #emitFinal(finals: FinalResults, closeTimeMs: number): void {
@@ -118,7 +115,11 @@ class WindowAggregateProcessor implements NodeProcessor {
     finals.emit(this.#store, lowerMs, upperMs, closeTimeMs)
   }
 
-  #windowed(entry: Entry<unknown, unknown> | undefined, key: unknown, startMs: number): unknown {
+  #windowed(
+    entry: WindowEntry<unknown, unknown> | undefined,
+    key: unknown,
+    startMs: number,
+  ): unknown {
     if (entry?.windowed) return entry.windowed
     if (this.#lastWindow.startMs !== startMs)
       this.#lastWindow = { startMs, endMs: startMs + this.#windows.sizeMs }

@@ -58,8 +58,8 @@ const pollMs = 100
 /** How long records are processed before others of the process get their turn. */
 const sliceMs = 8
 const recordsPerLook = 64
-/** Changes that wait in stores before they are written ahead of the commit interval. */
-const dirtyMax = 50_000
+/** Entries that wait in stores before they are committed ahead of the interval. */
+const changesMax = 50_000
 /**
  * How long a transaction waits for a round of the group that has begun. Between the end of the round
  * at the broker and our learning of it, a commit would be refused and everything since the last one
@@ -318,10 +318,10 @@ export class StreamThread {
 
   async #commitIfDue(): Promise<void> {
     const nowMs = this.#options.clock.nowMs()
-    let dirty = 0
-    for (const { task } of this.#tasks.values()) dirty += task.dirtyCount
+    let changes = 0
+    for (const { task } of this.#tasks.values()) changes += task.changeCount
     const isDue = nowMs - this.#lastCommitMs >= this.#options.settings['commit.interval.ms']
-    if (!isDue && dirty < dirtyMax) return
+    if (!isDue && changes < changesMax) return
     const isRebalancing = nowMs - (this.#rebalanceSinceMs ?? -rebalanceWaitMs) < rebalanceWaitMs
     if (isRebalancing && this.#options.collector.isTransactional) return
     this.#lastCommitMs = nowMs

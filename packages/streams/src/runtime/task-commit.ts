@@ -44,8 +44,12 @@ export class TaskCommit {
     const { collector, onCommitted } = this.#options
     const changed = tasks.filter((one) => this.#isChanged(one))
     if (changed.length === 0) return
-    for (const { task } of changed) await task.deferred.settle()
-    for (const { task } of changed) task.flush()
+    for (const { task } of changed)
+      do {
+        await task.deferred.settle()
+        task.flush()
+        // What the stores held back may have to be waited for, too.
+      } while (task.deferred.count > 0)
     const offsets = changed.flatMap((one) => this.#offsetsOf(one))
     const isCommitted = collector.isTransactional
       ? await this.#commitOnce(changed, offsets)
@@ -107,11 +111,12 @@ export class TaskCommit {
           checkpoints.push({ taskId: task.id, storeName: spec.name, offset })
       }
     await folder.commit(checkpoints)
+    for (const { task } of changed) task.committed()
   }
 
   /** Markers of transactions move a place too, and who asks for the lag wants them behind it. */
   #isChanged(running: RunningTask): boolean {
-    if (running.isChanged || running.task.dirtyCount > 0) return true
+    if (running.isChanged || running.task.changeCount > 0) return true
     return running.plan.sources.some(({ topic }) => {
       const committed = running.committedOffsets.get(topic)
       return (

@@ -3,6 +3,7 @@ import { StreamsError, topologyError } from '../errors.ts'
 import { type CarriedHeaders, type RawRecord, TaskRecord } from '../record.ts'
 import { keySerdeOr, valueSerdeOr } from '../serdes/defaults.ts'
 import type { Serde } from '../serdes/serde.ts'
+import type { RecordCache } from '../state/record-cache.ts'
 import type { StateStore, StoreBacking, StoreSpec } from '../state/state-store.ts'
 import type { Cancellable, DropReason, PunctuationType } from '../topology/processor-node.ts'
 import type { NodeSpec, SourceSpec, SubTopology, TimestampExtractor } from '../topology/topology.ts'
@@ -33,7 +34,7 @@ export interface TaskSettings {
   readonly valueSerde: Serde<unknown> | undefined
   readonly timestampExtractor: TimestampExtractor | undefined
   readonly errors: ErrorHandlers
-  readonly cacheBytes: number
+  readonly cache: RecordCache
   /** How far apart, by the clock on the wall, looks for windows that have closed are. Default 1 s, as in Java. */
   readonly emitIntervalMs?: number
   readonly logger: Logger
@@ -126,12 +127,19 @@ export class StreamTask {
     this.#collector = options.collector
     this.#realTopic = options.realTopic
     this.#globalStores = options.globalStores ?? new Map()
+    this.context.isRawKept = options.settings.errors.deadLetterTopic !== undefined
     for (const spec of options.subTopology.stores) {
+      const topic = changelogTopic(this.applicationId, spec.name)
       const store = spec.create({
         keySerde: (given) => this.keySerde(given, spec.name),
         valueSerde: (given) => this.valueSerde(given, spec.name),
         backing: spec.persistent ? options.openBacking(spec) : undefined,
-        cacheBytes: options.settings.cacheBytes,
+        changelog: {
+          log: (key, value, timestampMs, headers) =>
+            this.#collector.send(topic, this.partition, key, value, timestampMs, headers),
+        },
+        cache: options.settings.cache,
+        record: this.context,
       })
       this.stores.set(spec.name, { store, spec })
     }
@@ -163,11 +171,8 @@ export class StreamTask {
     const { counts } = this.#settings
     counts.recordsIn++
     const { context } = this
-    context.topic = topic
-    context.partition = partition
-    context.offset = record.offset
-    context.timestampMs = record.timestamp
-    context.carriedHeaders = record.headerBlock ?? record.headers
+    const headers = record.headerBlock ?? record.headers
+    context.set(topic, partition, record.offset, record.timestamp, headers)
     context.rawKey = record.key
     context.rawValue = record.value
     let key: unknown
@@ -218,6 +223,8 @@ export class StreamTask {
 
   /** Moves the time of windows to `timeMs`, as a record of that time would; no other stream time moves. */
   closeWindowsUntil(timeMs: number): void {
+    // What is held back belongs to windows that end before this.
+    this.flush()
     const { context } = this
     context.rawKey = null
     context.rawValue = null
@@ -225,21 +232,30 @@ export class StreamTask {
     if (timeMs > this.streamTimeMs) this.streamTimeMs = timeMs
   }
 
-  get dirtyCount(): number {
+  /** Entries of the stores that wait for the next commit. */
+  get changeCount(): number {
     let count = 0
-    for (const { store } of this.stores.values()) count += store.dirtyCount
+    for (const { store } of this.stores.values()) count += store.changeCount
     return count
   }
 
-  /** Writes what changed in the stores to their changelogs and backings. */
+  /** Writes what changed in the stores to their changelogs and backings, and hands on what they held back. */
   flush(): void {
-    for (const { store, spec } of this.stores.values()) {
-      const topic = changelogTopic(this.applicationId, spec.name)
-      store.flush({
-        log: (key, value, timestampMs, headers) =>
-          this.#collector.send(topic, this.partition, key, value, timestampMs, headers),
-      })
-    }
+    // What a store hands on changes those behind it, which come later here. Another round is for what
+    // a user's processor changes in one before it; if it does so without an end, as in Java, the rest
+    // waits for the next commit.
+    for (let rounds = this.stores.size; rounds > 0 && this.#hasChanged(); rounds--)
+      for (const { store } of this.stores.values()) store.flush()
+  }
+
+  /** Says that what was flushed is on the disk. */
+  committed(): void {
+    for (const { store } of this.stores.values()) store.committed?.()
+  }
+
+  #hasChanged(): boolean {
+    for (const { store } of this.stores.values()) if (store.hasChanged) return true
+    return false
   }
 
   close(): void {

@@ -61,7 +61,7 @@ export class JoinWindowStore<K, V> implements StateStore {
   readonly #keySerde: Serde<K>
   readonly #valueSerde: Serde<V>
   readonly #retentionMs: number
-  readonly #logging: boolean
+  readonly #changelog: ChangelogWriter | undefined
   readonly #items = new Map<KeyIdentity, { readonly key: K; items: Item<V>[] }>()
   readonly #mirror: StoreMirror
   #unlogged: Unlogged<K, V>[] = []
@@ -74,13 +74,16 @@ export class JoinWindowStore<K, V> implements StateStore {
     this.#keySerde = environment.keySerde(options.keySerde)
     this.#valueSerde = environment.valueSerde(options.valueSerde)
     this.#retentionMs = options.retentionMs
-    this.#logging = options.logging !== false
+    this.#changelog = options.logging === false ? undefined : environment.changelog
     this.#mirror = new StoreMirror(environment.backing, (bytes, value) =>
       this.#restore(bytes, value),
     )
   }
 
-  get dirtyCount(): number {
+  get hasChanged(): boolean {
+    return this.#unlogged.length > 0
+  }
+  get changeCount(): number {
     return this.#unlogged.length
   }
 
@@ -112,13 +115,13 @@ export class JoinWindowStore<K, V> implements StateStore {
     }
   }
 
-  flush(writer: ChangelogWriter): void {
+  flush(): void {
     const unlogged = this.#unlogged
     this.#unlogged = []
     for (const { key, timestampMs, sequence, value, headers } of unlogged) {
       const changelogKey = encodeKey(this.#keySerde.serialize(key), timestampMs, sequence)
       const bytes = value === null ? null : this.#valueSerde.serialize(value)
-      if (this.#logging) writer.log(changelogKey, bytes, timestampMs, headersOf(headers))
+      this.#changelog?.log(changelogKey, bytes, timestampMs, headersOf(headers))
       if (bytes !== null && timestampMs > this.#observedMs - this.#retentionMs)
         this.#mirror.put(changelogKey, bytes, timestampMs)
     }

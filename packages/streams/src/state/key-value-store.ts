@@ -1,5 +1,5 @@
 import type { Serde } from '../serdes/serde.ts'
-import { type Entry, EntryCache } from './entry-cache.ts'
+import { type CacheEntry, EntryCache, type FlushListener, type Held } from './entry-cache.ts'
 import {
   type ChangelogWriter,
   type KeyIdentity,
@@ -28,6 +28,33 @@ export interface KeyValueStoreOptions<K, V> {
   /** Kept on disk beside the changelog. Default true, as in Java. */
   readonly persistent?: boolean | undefined
   readonly logging?: Readonly<Record<string, string>> | false | undefined
+  /**
+   * Keeps what was used last in the record cache. What a table's store has there is held back until
+   * a commit. Default false, as in Java; tables ask for it.
+   */
+  readonly caching?: boolean | undefined
+}
+
+/** What a store has of a key. It belongs to the store. */
+export class KeyEntry<K, V> implements CacheEntry {
+  readonly id: KeyIdentity
+  readonly key: K
+  value: V | null | undefined
+  timestampMs = -1
+  held: Held | undefined
+
+  constructor(id: KeyIdentity, key: K, value: V | null | undefined) {
+    this.id = id
+    this.key = key
+    this.value = value
+  }
+}
+
+/** An entry that has a value. */
+export interface FoundEntry<K, V> {
+  readonly key: K
+  readonly value: V
+  readonly timestampMs: number
 }
 
 /** A store of values by key, with the time of the newest record that made each. */
@@ -50,26 +77,38 @@ export class KeyValueStore<K, V> implements StateStore, ReadOnlyKeyValueStore<K,
   readonly #keySerde: Serde<K>
   readonly #valueSerde: Serde<V>
   readonly #backing: StoreBacking | undefined
-  readonly #cacheBytes: number
-  readonly #logging: boolean
-  readonly #entries = new Map<KeyIdentity, Entry<K, V>>()
-  readonly #cache = new EntryCache<K, V>()
+  readonly #changelog: ChangelogWriter | undefined
+  readonly #entries = new Map<KeyIdentity, KeyEntry<K, V>>()
+  readonly #cache: EntryCache<KeyEntry<K, V>>
 
   constructor(options: KeyValueStoreOptions<K, V>, environment: StoreEnvironment) {
     this.name = options.name
     this.#keySerde = environment.keySerde(options.keySerde)
     this.#valueSerde = environment.valueSerde(options.valueSerde)
     this.#backing = environment.backing
-    this.#cacheBytes = environment.cacheBytes
-    this.#logging = options.logging !== false
+    this.#changelog = options.logging === false ? undefined : environment.changelog
+    const owner = {
+      sizeOf: (entry: KeyEntry<K, V>) => this.#sizeOf(entry),
+      readUnder: (entry: KeyEntry<K, V>) => this.#readUnder(entry),
+      write: (entry: KeyEntry<K, V>) => this.#write(entry),
+      drop: (entry: KeyEntry<K, V>) => this.#entries.delete(entry.id),
+    }
+    this.#cache = new EntryCache(owner, {
+      environment,
+      isCached: options.caching === true,
+      hasDisk: environment.backing !== undefined,
+    })
   }
 
   get serdes(): StoreSerdes<K, V> {
     return { key: this.#keySerde, value: this.#valueSerde }
   }
 
-  get dirtyCount(): number {
-    return this.#cache.dirty.length
+  get hasChanged(): boolean {
+    return this.#cache.hasChanged
+  }
+  get changeCount(): number {
+    return this.#cache.changeCount
   }
 
   get entryCount(): number {
@@ -79,13 +118,16 @@ export class KeyValueStore<K, V> implements StateStore, ReadOnlyKeyValueStore<K,
   }
 
   get(key: K): V | undefined {
-    return this.find(key)?.value ?? undefined
+    return this.find(key)?.value
   }
 
   /** The entry of a key that has a value. It belongs to the store. */
-  find(key: K): Readonly<Entry<K, V>> | undefined {
-    const entry = this.#entry(key, keyIdentity(key, this.#keySerde))
-    return entry === undefined || entry.value === null ? undefined : entry
+  find(key: K): FoundEntry<K, V> | undefined {
+    const id = keyIdentity(key, this.#keySerde)
+    const entry = this.#entries.get(id)
+    if (entry) this.#cache.use(entry)
+    const found = entry ?? this.#read(id, key)
+    return found === undefined || found.value === null ? undefined : (found as FoundEntry<K, V>)
   }
 
   /** Sets a key's value, or deletes it with null. */
@@ -93,10 +135,15 @@ export class KeyValueStore<K, V> implements StateStore, ReadOnlyKeyValueStore<K,
     const id = keyIdentity(key, this.#keySerde)
     let entry = this.#entries.get(id)
     if (!entry) {
-      entry = this.#newEntry(id, key)
+      entry = new KeyEntry<K, V>(id, key, this.#backing ? undefined : null)
       this.#entries.set(id, entry)
     }
     this.#cache.change(entry, value, timestampMs)
+  }
+
+  /** Hands changes to a listener at each flush; false where the store holds nothing back. */
+  holdBack(listener: FlushListener<KeyEntry<K, V>>): boolean {
+    return this.#cache.holdBack(listener)
   }
 
   *all(): Generator<readonly [key: K, value: V]> {
@@ -109,20 +156,12 @@ export class KeyValueStore<K, V> implements StateStore, ReadOnlyKeyValueStore<K,
     yield* this.#ordered(first, last)
   }
 
-  flush(writer: ChangelogWriter): void {
-    for (const entry of this.#cache.takeDirty()) {
-      const key = this.#keySerde.serialize(entry.key)
-      const value = entry.value === null ? null : this.#valueSerde.serialize(entry.value)
-      if (this.#logging) writer.log(key, value, entry.timestampMs, [])
-      if (value === null) {
-        this.#backing?.remove(key)
-        this.#entries.delete(entry.id)
-      } else {
-        this.#backing?.put(key, value, entry.timestampMs)
-        this.#cache.clean(entry, key.byteLength + value.byteLength)
-      }
-    }
-    if (this.#backing) this.#evict()
+  flush(): void {
+    this.#cache.flush()
+  }
+
+  committed(): void {
+    this.#cache.committed()
   }
 
   restore(key: Buffer, value: Buffer | null, timestampMs: number): void {
@@ -135,8 +174,7 @@ export class KeyValueStore<K, V> implements StateStore, ReadOnlyKeyValueStore<K,
     const id = keyIdentity(typedKey, this.#keySerde)
     if (value === null) this.#entries.delete(id)
     else {
-      const entry = this.#newEntry(id, typedKey)
-      entry.value = this.#valueSerde.deserialize(value)
+      const entry = new KeyEntry<K, V>(id, typedKey, this.#valueSerde.deserialize(value))
       entry.timestampMs = timestampMs
       this.#entries.set(id, entry)
     }
@@ -144,37 +182,40 @@ export class KeyValueStore<K, V> implements StateStore, ReadOnlyKeyValueStore<K,
 
   close(): void {
     this.#entries.clear()
-    this.#cache.takeDirty()
+    this.#cache.close()
   }
 
-  #entry(key: K, id: KeyIdentity): Entry<K, V> | undefined {
-    const entry = this.#entries.get(id)
-    if (entry || !this.#backing) return entry
-    const stored = this.#backing.get(this.#keySerde.serialize(key))
+  #read(id: KeyIdentity, key: K): KeyEntry<K, V> | undefined {
+    const stored = this.#backing?.get(this.#keySerde.serialize(key))
     if (!stored) return undefined
-    const read = this.#newEntry(id, key)
-    read.value = this.#valueSerde.deserialize(stored.value)
+    const read = new KeyEntry<K, V>(id, key, this.#valueSerde.deserialize(stored.value))
     read.timestampMs = stored.timestampMs
     this.#entries.set(id, read)
-    this.#cache.clean(read, stored.value.byteLength + 16)
+    this.#cache.read(read, stored.value.byteLength)
     return read
   }
 
-  #newEntry(id: KeyIdentity, key: K): Entry<K, V> {
-    return {
-      id,
-      key,
-      windowStartMs: 0,
-      value: null,
-      timestampMs: 0,
-      dirty: false,
-      bytes: 0,
-      windowed: undefined,
-    }
+  #readUnder({ key }: KeyEntry<K, V>): V | null {
+    const stored = this.#backing?.get(this.#keySerde.serialize(key))
+    return stored ? this.#valueSerde.deserialize(stored.value) : null
+  }
+
+  #write({ key: typedKey, value: typedValue, timestampMs }: KeyEntry<K, V>): number {
+    const key = this.#keySerde.serialize(typedKey)
+    const value = typedValue == null ? null : this.#valueSerde.serialize(typedValue)
+    this.#changelog?.log(key, value, timestampMs, [])
+    if (value === null) this.#backing?.remove(key)
+    else this.#backing?.put(key, value, timestampMs)
+    return key.byteLength + (value?.byteLength ?? 0)
+  }
+
+  #sizeOf({ key, value }: KeyEntry<K, V>): number {
+    const valueBytes = value == null ? 0 : this.#valueSerde.serialize(value).byteLength
+    return this.#keySerde.serialize(key).byteLength + valueBytes
   }
 
   *#ordered(first?: Buffer, last?: Buffer): Generator<readonly [key: K, value: V]> {
-    const found = new Map<string, readonly [bytes: Buffer, key: K, value: V | null]>()
+    const found = new Map<string, readonly [bytes: Buffer, key: K, value: V | null | undefined]>()
     for (const entry of this.#entries.values()) {
       const bytes = this.#keySerde.serialize(entry.key)
       if (isWithin(bytes, first, last))
@@ -189,17 +230,7 @@ export class KeyValueStore<K, V> implements StateStore, ReadOnlyKeyValueStore<K,
       }
     }
     const ordered = [...found.values()].sort((a, b) => Buffer.compare(a[0], b[0]))
-    for (const [, key, value] of ordered) if (value !== null) yield [key, value]
-  }
-
-  #evict(): void {
-    if (this.#cache.cleanBytes <= this.#cacheBytes) return
-    for (const entry of this.#entries.values()) {
-      if (this.#cache.cleanBytes <= this.#cacheBytes) return
-      if (entry.dirty) continue
-      this.#entries.delete(entry.id)
-      this.#cache.forget(entry)
-    }
+    for (const [, key, value] of ordered) if (value != null) yield [key, value]
   }
 }
 

@@ -60,7 +60,7 @@ export class OuterJoinStore<K> implements StateStore {
   readonly #keySerde: Serde<K>
   readonly #leftSerde: Serde<unknown>
   readonly #rightSerde: Serde<unknown>
-  readonly #logging: boolean
+  readonly #changelog: ChangelogWriter | undefined
   readonly #slots = new Map<string, Slot<K>>()
   readonly #mirror: StoreMirror
   #order: Slot<K>[] = []
@@ -71,13 +71,16 @@ export class OuterJoinStore<K> implements StateStore {
     this.#keySerde = environment.keySerde(options.keySerde)
     this.#leftSerde = environment.valueSerde(options.leftSerde)
     this.#rightSerde = environment.valueSerde(options.rightSerde)
-    this.#logging = options.logging !== false
+    this.#changelog = options.logging === false ? undefined : environment.changelog
     this.#mirror = new StoreMirror(environment.backing, (bytes, value) =>
       this.#restore(bytes, value),
     )
   }
 
-  get dirtyCount(): number {
+  get hasChanged(): boolean {
+    return this.#dirty.size > 0
+  }
+  get changeCount(): number {
     return this.#dirty.size
   }
 
@@ -109,13 +112,13 @@ export class OuterJoinStore<K> implements StateStore {
     for (const slot of [...this.#order]) if (!slot.isGone) yield slot
   }
 
-  flush(writer: ChangelogWriter): void {
+  flush(): void {
     const dirty = this.#dirty
     this.#dirty = new Map()
     for (const [id, { slot, changedMs }] of dirty) {
       const current = this.#slots.get(id)
       const value = current ? this.#encode(current) : null
-      if (this.#logging) writer.log(slot.bytes, value, changedMs, [])
+      this.#changelog?.log(slot.bytes, value, changedMs, [])
       this.#mirror.put(slot.bytes, value, changedMs)
     }
   }

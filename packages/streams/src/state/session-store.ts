@@ -1,6 +1,7 @@
 import type { Serde } from '../serdes/serde.ts'
 import { sessionStoreKey, splitSessionStoreKey } from '../serdes/windowed.ts'
 import { Windowed } from '../windows.ts'
+import { type CacheEntry, EntryCache, type FlushListener, type Held } from './entry-cache.ts'
 import {
   type ChangelogWriter,
   type KeyIdentity,
@@ -28,6 +29,8 @@ export interface SessionStoreOptions<K, V> {
   /** Kept on disk beside the changelog. Default true, as in Java. */
   readonly persistent?: boolean | undefined
   readonly logging?: Readonly<Record<string, string>> | false | undefined
+  /** As a {@link KeyValueStoreOptions}' `caching`. */
+  readonly caching?: boolean | undefined
 }
 
 /**
@@ -53,10 +56,20 @@ export interface Session<K, V> {
   readonly value: V
 }
 
-interface Changed<K, V> {
-  readonly session: Session<K, V>
-  value: V | null
-  changedMs: number
+/** A session in the store; without a value it is gone, and the changelog does not know yet. */
+export class SessionEntry<K, V> implements CacheEntry {
+  readonly key: K
+  readonly startMs: number
+  readonly endMs: number
+  value: V | null = null
+  timestampMs = -1
+  held: Held | undefined
+
+  constructor(key: K, startMs: number, endMs: number) {
+    this.key = key
+    this.startMs = startMs
+    this.endMs = endMs
+  }
 }
 
 /**
@@ -68,10 +81,10 @@ export class SessionStore<K, V> implements StateStore, ReadOnlySessionStore<K, V
   readonly #keySerde: Serde<K>
   readonly #valueSerde: Serde<V>
   readonly #retentionMs: number
-  readonly #logging: boolean
-  readonly #sessions = new Map<KeyIdentity, Session<K, V>[]>()
+  readonly #changelog: ChangelogWriter | undefined
+  readonly #sessions = new Map<KeyIdentity, SessionEntry<K, V>[]>()
   readonly #mirror: StoreMirror
-  #changed = new Map<string, Changed<K, V>>()
+  readonly #cache: EntryCache<SessionEntry<K, V>>
   #observedMs = -1
   #sweptMs = -1
 
@@ -80,7 +93,18 @@ export class SessionStore<K, V> implements StateStore, ReadOnlySessionStore<K, V
     this.#keySerde = environment.keySerde(options.keySerde)
     this.#valueSerde = environment.valueSerde(options.valueSerde)
     this.#retentionMs = options.retentionMs
-    this.#logging = options.logging !== false
+    this.#changelog = options.logging === false ? undefined : environment.changelog
+    const owner = {
+      sizeOf: (entry: SessionEntry<K, V>) => this.#sizeOf(entry),
+      readUnder: () => null,
+      write: (entry: SessionEntry<K, V>) => this.#write(entry),
+      drop: (entry: SessionEntry<K, V>) => this.#take(entry),
+    }
+    this.#cache = new EntryCache(owner, {
+      environment,
+      isCached: options.caching === true,
+      hasDisk: false,
+    })
     this.#mirror = new StoreMirror(environment.backing, (bytes, value) =>
       this.#restore(bytes, value),
     )
@@ -90,14 +114,21 @@ export class SessionStore<K, V> implements StateStore, ReadOnlySessionStore<K, V
     return { key: this.#keySerde, value: this.#valueSerde }
   }
 
-  get dirtyCount(): number {
-    return this.#changed.size
+  get hasChanged(): boolean {
+    return this.#cache.hasChanged
+  }
+  get changeCount(): number {
+    return this.#cache.changeCount
+  }
+
+  /** Hands changes to a listener at each flush; false where the store holds nothing back. */
+  holdBack(listener: FlushListener<SessionEntry<K, V>>): boolean {
+    return this.#cache.holdBack(listener)
   }
 
   fetchSession(key: K, startMs: number, endMs: number): V | undefined {
     this.#mirror.load()
-    const sessions = this.#sessions.get(keyIdentity(key, this.#keySerde)) ?? []
-    return sessions.find((one) => one.startMs === startMs && one.endMs === endMs)?.value
+    return this.#find(keyIdentity(key, this.#keySerde), startMs, endMs)?.value ?? undefined
   }
 
   *fetch(key: K): Generator<readonly [key: Windowed<K>, value: V]> {
@@ -110,7 +141,9 @@ export class SessionStore<K, V> implements StateStore, ReadOnlySessionStore<K, V
     this.#mirror.load()
     const fromMs = Math.max(endFromMs, this.#expiredMs() + 1)
     const sessions = this.#sessions.get(keyIdentity(key, this.#keySerde)) ?? []
-    return sessions.filter(({ startMs, endMs }) => endMs >= fromMs && startMs <= startToMs)
+    return sessions
+      .filter(isThere)
+      .filter(({ startMs, endMs }) => endMs >= fromMs && startMs <= startToMs)
   }
 
   /** All sessions that end from the first time to the second, by end, start and the key's bytes. */
@@ -120,7 +153,7 @@ export class SessionStore<K, V> implements StateStore, ReadOnlySessionStore<K, V
     const found: { session: Session<K, V>; bytes: Buffer }[] = []
     for (const sessions of this.#sessions.values())
       for (const session of sessions)
-        if (session.endMs >= fromMs && session.endMs <= endToMs)
+        if (isThere(session) && session.endMs >= fromMs && session.endMs <= endToMs)
           found.push({ session, bytes: this.#keySerde.serialize(session.key) })
     found.sort(
       (a, b) =>
@@ -136,8 +169,9 @@ export class SessionStore<K, V> implements StateStore, ReadOnlySessionStore<K, V
     this.#mirror.load()
     let first: number | undefined
     for (const sessions of this.#sessions.values())
-      for (const { endMs } of sessions)
-        if (endMs >= endFromMs && (first === undefined || endMs < first)) first = endMs
+      for (const { endMs, value } of sessions)
+        if (value !== null && endMs >= endFromMs && (first === undefined || endMs < first))
+          first = endMs
     return first
   }
 
@@ -145,31 +179,21 @@ export class SessionStore<K, V> implements StateStore, ReadOnlySessionStore<K, V
   put(key: K, startMs: number, endMs: number, value: V | null, changedMs: number): void {
     this.#mirror.load()
     if (endMs > this.#observedMs) this.#observe(endMs)
-    if (value === null) {
-      this.remove(key, startMs, endMs, changedMs)
-      return
+    const id = keyIdentity(key, this.#keySerde)
+    let entry = this.#find(id, startMs, endMs)
+    if (!entry) {
+      entry = new SessionEntry<K, V>(key, startMs, endMs)
+      if (endMs >= this.#liveMs()) this.#insert(id, entry)
     }
-    const session = { key, startMs, endMs, value }
-    this.#change(session, value, changedMs)
-    if (endMs >= this.#liveMs()) this.#insert(session)
+    this.#cache.change(entry, value, changedMs)
   }
 
   remove(key: K, startMs: number, endMs: number, changedMs: number): void {
-    this.#mirror.load()
-    const session = this.#take(keyIdentity(key, this.#keySerde), startMs, endMs)
-    this.#change(session ?? { key, startMs, endMs, value: null as V }, null, changedMs)
+    this.put(key, startMs, endMs, null, changedMs)
   }
 
-  flush(writer: ChangelogWriter): void {
-    const changed = this.#changed
-    this.#changed = new Map()
-    for (const { session, value, changedMs } of changed.values()) {
-      const { key, startMs, endMs } = session
-      const bytes = value === null ? null : this.#valueSerde.serialize(value)
-      const changelogKey = sessionStoreKey(this.#keySerde.serialize(key), startMs, endMs)
-      if (this.#logging) writer.log(changelogKey, bytes, changedMs, [])
-      this.#mirror.put(changelogKey, endMs >= this.#liveMs() ? bytes : null, changedMs)
-    }
+  flush(): void {
+    this.#cache.flush()
     this.#mirror.flush()
   }
 
@@ -183,18 +207,36 @@ export class SessionStore<K, V> implements StateStore, ReadOnlySessionStore<K, V
     const { startMs, endMs } = split
     const key = this.#keySerde.deserialize(split.key)
     if (endMs > this.#observedMs) this.#observe(endMs)
-    if (value === null) this.#take(keyIdentity(key, this.#keySerde), startMs, endMs)
-    else if (endMs >= this.#liveMs())
-      this.#insert({ key, startMs, endMs, value: this.#valueSerde.deserialize(value) })
-    else this.#mirror.forget(() => Buffer.from(changelogKey))
+    const id = keyIdentity(key, this.#keySerde)
+    const known = this.#find(id, startMs, endMs)
+    if (value === null) {
+      if (known) this.#take(known)
+    } else if (endMs >= this.#liveMs()) {
+      const entry = known ?? new SessionEntry<K, V>(key, startMs, endMs)
+      entry.value = this.#valueSerde.deserialize(value)
+      if (!known) this.#insert(id, entry)
+    } else this.#mirror.forget(() => Buffer.from(changelogKey))
   }
 
   close(): void {
     this.#sessions.clear()
-    this.#changed.clear()
+    this.#cache.close()
   }
 
-  #forgetOnDisk(sessions: readonly Session<K, V>[]): void {
+  #write({ key, startMs, endMs, value, timestampMs }: SessionEntry<K, V>): number {
+    const bytes = value === null ? null : this.#valueSerde.serialize(value)
+    const changelogKey = sessionStoreKey(this.#keySerde.serialize(key), startMs, endMs)
+    this.#changelog?.log(changelogKey, bytes, timestampMs, [])
+    this.#mirror.put(changelogKey, endMs >= this.#liveMs() ? bytes : null, timestampMs)
+    return changelogKey.byteLength + (bytes?.byteLength ?? 0)
+  }
+
+  #sizeOf({ key, value }: SessionEntry<K, V>): number {
+    const valueBytes = value === null ? 0 : this.#valueSerde.serialize(value).byteLength
+    return this.#keySerde.serialize(key).byteLength + 16 + valueBytes
+  }
+
+  #forgetOnDisk(sessions: readonly SessionEntry<K, V>[]): void {
     for (const { key, startMs, endMs } of sessions)
       if (endMs < this.#liveMs())
         this.#mirror.forget(() => sessionStoreKey(this.#keySerde.serialize(key), startMs, endMs))
@@ -213,8 +255,12 @@ export class SessionStore<K, V> implements StateStore, ReadOnlySessionStore<K, V
     return Math.floor(Math.max(0, this.#expiredMs()) / segmentMs) * segmentMs
   }
 
-  #insert(session: Session<K, V>): void {
-    const id = keyIdentity(session.key, this.#keySerde)
+  #find(id: KeyIdentity, startMs: number, endMs: number): SessionEntry<K, V> | undefined {
+    const sessions = this.#sessions.get(id)
+    return sessions?.find((one) => one.startMs === startMs && one.endMs === endMs)
+  }
+
+  #insert(id: KeyIdentity, session: SessionEntry<K, V>): void {
     const sessions = this.#sessions.get(id)
     if (!sessions) {
       this.#sessions.set(id, [session])
@@ -222,30 +268,16 @@ export class SessionStore<K, V> implements StateStore, ReadOnlySessionStore<K, V
     }
     let at = sessions.length
     while (at > 0 && isBefore(session, sessions[at - 1]!)) at--
-    const before = sessions[at - 1]
-    if (before && before.startMs === session.startMs && before.endMs === session.endMs)
-      sessions[at - 1] = session
-    else sessions.splice(at, 0, session)
+    sessions.splice(at, 0, session)
   }
 
-  #take(id: KeyIdentity, startMs: number, endMs: number): Session<K, V> | undefined {
+  #take(session: SessionEntry<K, V>): void {
+    const id = keyIdentity(session.key, this.#keySerde)
     const sessions = this.#sessions.get(id) ?? []
-    const at = sessions.findIndex((one) => one.startMs === startMs && one.endMs === endMs)
-    if (at < 0) return undefined
-    const [taken] = sessions.splice(at, 1)
+    const at = sessions.indexOf(session)
+    if (at < 0) return
+    sessions.splice(at, 1)
     if (sessions.length === 0) this.#sessions.delete(id)
-    return taken
-  }
-
-  #change(session: Session<K, V>, value: V | null, changedMs: number): void {
-    const { key, startMs, endMs } = session
-    const id = `${startMs}/${endMs}/${keyIdentity(key, this.#keySerde)}`
-    const changed = this.#changed.get(id)
-    if (!changed) this.#changed.set(id, { session, value, changedMs })
-    else {
-      changed.value = value
-      changed.changedMs = changedMs
-    }
   }
 
   /** Forgets what has expired, whenever time has moved on by the retention. */
@@ -262,8 +294,15 @@ export class SessionStore<K, V> implements StateStore, ReadOnlySessionStore<K, V
   }
 }
 
-export const windowedOf = <K, V>({ key, startMs, endMs }: Session<K, V>): Windowed<K> =>
+export const windowedOf = <K>({
+  key,
+  startMs,
+  endMs,
+}: Pick<Session<K, unknown>, 'key' | 'startMs' | 'endMs'>): Windowed<K> =>
   new Windowed(key, { startMs, endMs })
 
-const isBefore = <K, V>(a: Session<K, V>, b: Session<K, V>): boolean =>
+const isThere = <K, V>(one: SessionEntry<K, V>): one is SessionEntry<K, V> & Session<K, V> =>
+  one.value !== null
+
+const isBefore = <K, V>(a: SessionEntry<K, V>, b: SessionEntry<K, V>): boolean =>
   a.endMs < b.endMs || (a.endMs === b.endMs && a.startMs < b.startMs)

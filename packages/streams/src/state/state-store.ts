@@ -1,8 +1,9 @@
-import type { RecordHeaders } from '../record.ts'
+import type { RecordHeaders, TaskRecord } from '../record.ts'
 import type { Serde } from '../serdes/serde.ts'
 import { Windowed } from '../windows.ts'
+import type { RecordCache } from './record-cache.ts'
 
-/** Takes the changelog records of a flush. Bytes are owned by the writer from then on. */
+/** Takes the records of a changelog. Bytes are owned by the writer from then on. */
 export interface ChangelogWriter {
   log(
     key: Buffer,
@@ -12,12 +13,16 @@ export interface ChangelogWriter {
   ): void
 }
 
-/** A store of a task. It writes behind: `flush` says what changed since the last one. */
+/** A store of a task. It writes behind: `flush` writes what changed since the last one. */
 export interface StateStore {
   readonly name: string
-  /** Changes that wait for the next flush. */
-  readonly dirtyCount: number
-  flush(writer: ChangelogWriter): void
+  /** Whether anything waits for the next flush. */
+  readonly hasChanged: boolean
+  /** Entries that wait for the next commit. */
+  readonly changeCount: number
+  flush(): void
+  /** Says that what was flushed is on the disk. */
+  committed?(): void
   /** Takes one record of the changelog. Bytes are borrowed. */
   restore(
     key: Buffer,
@@ -55,8 +60,11 @@ export interface StoreEnvironment {
   valueSerde<V>(given: Serde<V> | undefined): Serde<V>
   /** Undefined keeps the store in memory only. */
   readonly backing?: StoreBacking | undefined
-  /** Bytes of unchanged entries that a store with a backing keeps in memory. */
-  readonly cacheBytes: number
+  readonly changelog: ChangelogWriter
+  /** The memory that the stores of a thread share. */
+  readonly cache: RecordCache
+  /** The record that the store's task works on. */
+  readonly record: TaskRecord
 }
 
 /** What a store makes bytes with. */

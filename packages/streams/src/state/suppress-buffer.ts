@@ -58,7 +58,7 @@ export class SuppressBuffer<K, V> implements StateStore {
   readonly name: string
   readonly #keySerde: Serde<K>
   readonly #valueSerde: Serde<V>
-  readonly #logging: boolean
+  readonly #changelog: ChangelogWriter | undefined
   readonly #isMeasured: boolean
   #byteCount = 0
   readonly #index = new Map<KeyIdentity, Buffered<K, V>>()
@@ -70,11 +70,14 @@ export class SuppressBuffer<K, V> implements StateStore {
     this.name = options.name
     this.#keySerde = environment.keySerde(options.keySerde)
     this.#valueSerde = environment.valueSerde(options.valueSerde)
-    this.#logging = options.logging !== false
+    this.#changelog = options.logging === false ? undefined : environment.changelog
     this.#isMeasured = options.isMeasured === true
   }
 
-  get dirtyCount(): number {
+  get hasChanged(): boolean {
+    return this.#dirty.size > 0
+  }
+  get changeCount(): number {
     return this.#dirty.size
   }
   get size(): number {
@@ -138,15 +141,15 @@ export class SuppressBuffer<K, V> implements StateStore {
     return keyIdentity(key, this.#keySerde)
   }
 
-  flush(writer: ChangelogWriter): void {
+  flush(): void {
     const dirty = this.#dirty
     this.#dirty = new Map()
     for (const [id, key] of dirty) {
       const result = this.#index.get(id)
       if (result) result.isDirty = false
-      if (!this.#logging) continue
+      if (!this.#changelog) continue
       const keyBytes = this.#keySerde.serialize(key)
-      if (!result) writer.log(keyBytes, null, undefined, [])
+      if (!result) this.#changelog.log(keyBytes, null, undefined, [])
       else {
         const priorValue = this.#bytes(result.priorValue)
         const newValue = this.#bytes(result.newValue)
@@ -154,7 +157,7 @@ export class SuppressBuffer<K, V> implements StateStore {
           result.oldValue === result.priorValue ? priorValue : this.#bytes(result.oldValue)
         const { context, timeMs } = result
         const value = encodeBuffered({ context, priorValue, oldValue, newValue, timeMs })
-        writer.log(keyBytes, value, undefined, suppressVersionHeaders)
+        this.#changelog.log(keyBytes, value, undefined, suppressVersionHeaders)
       }
     }
   }

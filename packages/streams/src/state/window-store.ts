@@ -2,7 +2,7 @@ import { topologyError } from '../errors.ts'
 import type { Serde } from '../serdes/serde.ts'
 import { readInt64, splitWindowStoreKey, windowStoreKey, writeInt64 } from '../serdes/windowed.ts'
 import { type Window, Windowed } from '../windows.ts'
-import { type Entry, EntryCache } from './entry-cache.ts'
+import { type CacheEntry, EntryCache, type FlushListener, type Held } from './entry-cache.ts'
 import {
   type ChangelogWriter,
   type KeyIdentity,
@@ -33,11 +33,13 @@ export interface WindowStoreOptions<K, V> {
   /** Kept on disk beside the changelog. Default true, as in Java. */
   readonly persistent?: boolean | undefined
   readonly logging?: Readonly<Record<string, string>> | false | undefined
+  /** As a {@link KeyValueStoreOptions}' `caching`. */
+  readonly caching?: boolean | undefined
   /** Keeps a window 1 ms longer, as Java's store for final results does. */
   readonly isForFinalResults?: boolean | undefined
   /**
    * Keeps windows until {@link WindowStore.drop}, also those that stream time has leapt over: in Java
-   * they are in the record cache. Without one (0 bytes) they are lost, as in Java.
+   * they are in the record cache. Without one they are lost, as in Java.
    */
   readonly isHeld?: boolean | undefined
 }
@@ -58,10 +60,32 @@ export function windowStore<K, V>(options: WindowStoreOptions<K, V>): StoreSpec 
   }
 }
 
+/** What a store has of a key's window. It belongs to the store. */
+export class WindowEntry<K, V> implements CacheEntry {
+  readonly id: KeyIdentity
+  readonly key: K
+  readonly windowStartMs: number
+  value: V | null | undefined
+  timestampMs = -1
+  held: Held | undefined
+  /** The key with its window, made once. */
+  windowed: Windowed<K> | undefined
+
+  constructor(id: KeyIdentity, key: K, windowStartMs: number, value: V | null | undefined) {
+    this.id = id
+    this.key = key
+    this.windowStartMs = windowStartMs
+    this.value = value
+  }
+}
+
+/** An entry that has a value. */
+export type FoundWindowEntry<K, V> = WindowEntry<K, V> & { readonly value: V }
+
 interface FoundWindow<K, V> {
   readonly bytes: Buffer
   readonly key: K
-  readonly value: V | null
+  readonly value: V | null | undefined
   readonly timestampMs: number
 }
 
@@ -73,10 +97,9 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
   readonly #keySerde: Serde<K>
   readonly #valueSerde: Serde<V>
   readonly #backing: StoreBacking | undefined
-  readonly #cacheBytes: number
-  readonly #logging: boolean
-  readonly #segments = new Map<number, Map<KeyIdentity, Entry<K, V>>>()
-  readonly #cache = new EntryCache<K, V>()
+  readonly #changelog: ChangelogWriter | undefined
+  readonly #segments = new Map<number, Map<KeyIdentity, WindowEntry<K, V>>>()
+  readonly #cache: EntryCache<WindowEntry<K, V>>
   #newestStartMs = -1
   /** Windows that start at or before this take no more values. */
   #expiredMs = -1
@@ -92,30 +115,51 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
     this.#keySerde = environment.keySerde(options.keySerde)
     this.#valueSerde = environment.valueSerde(options.valueSerde)
     this.#backing = environment.backing
-    this.#cacheBytes = environment.cacheBytes
-    this.#logging = options.logging !== false
-    this.#isHeld = options.isHeld === true && environment.cacheBytes > 0
+    this.#changelog = options.logging === false ? undefined : environment.changelog
+    const owner = {
+      sizeOf: (entry: WindowEntry<K, V>) => this.#sizeOf(entry),
+      readUnder: (entry: WindowEntry<K, V>) => this.#readUnder(entry),
+      write: (entry: WindowEntry<K, V>) => this.#write(entry),
+      drop: (entry: WindowEntry<K, V>) => this.#dropEntry(entry),
+    }
+    this.#cache = new EntryCache(owner, {
+      environment,
+      isCached: options.caching === true,
+      hasDisk: environment.backing !== undefined,
+    })
+    this.#isHeld = options.isHeld === true && this.#cache.isCached
   }
 
   get serdes(): StoreSerdes<K, V> {
     return { key: this.#keySerde, value: this.#valueSerde }
   }
 
-  get dirtyCount(): number {
-    return this.#cache.dirty.length
+  get hasChanged(): boolean {
+    return this.#cache.hasChanged
+  }
+  get changeCount(): number {
+    return this.#cache.changeCount
   }
 
   fetch(key: K, windowStartMs: number): V | undefined {
-    return this.find(key, windowStartMs)?.value ?? undefined
+    return this.find(key, windowStartMs)?.value
   }
 
   /** The entry of a key's window that has a value. It belongs to the store. */
-  find(key: K, windowStartMs: number): Entry<K, V> | undefined {
+  find(key: K, windowStartMs: number): FoundWindowEntry<K, V> | undefined {
     if (windowStartMs <= this.#expiredMs) return undefined
     const id = keyIdentity(key, this.#keySerde)
-    const entry =
-      this.#segments.get(windowStartMs)?.get(id) ?? this.#readBacking(key, id, windowStartMs)
-    return entry === undefined || entry.value === null ? undefined : entry
+    const entry = this.#segments.get(windowStartMs)?.get(id)
+    if (entry) this.#cache.use(entry)
+    const found = entry ?? this.#readBacking(key, id, windowStartMs)
+    return found === undefined || found.value === null
+      ? undefined
+      : (found as FoundWindowEntry<K, V>)
+  }
+
+  /** Hands changes to a listener at each flush; false where the store holds nothing back. */
+  holdBack(listener: FlushListener<WindowEntry<K, V>>): boolean {
+    return this.#cache.holdBack(listener)
   }
 
   /** Sets the value of a key's window, or deletes it with null, and gives its entry; none where the window has expired. */
@@ -124,18 +168,18 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
     value: V | null,
     windowStartMs: number,
     timestampMs: number,
-  ): Entry<K, V> | undefined {
+  ): WindowEntry<K, V> | undefined {
     if (windowStartMs > this.#newestStartMs) this.#advance(windowStartMs)
     const id = keyIdentity(key, this.#keySerde)
     if (windowStartMs <= this.#expiredMs) {
       // It is not kept, but logged, as in Java.
-      this.#cache.change(this.#newEntry(id, key, windowStartMs), value, timestampMs)
+      this.#cache.change(new WindowEntry<K, V>(id, key, windowStartMs, null), value, timestampMs)
       return undefined
     }
     const segment = this.#segment(windowStartMs)
     let entry = segment.get(id)
     if (!entry) {
-      entry = this.#newEntry(id, key, windowStartMs)
+      entry = new WindowEntry<K, V>(id, key, windowStartMs, this.#backing ? undefined : null)
       segment.set(id, entry)
     }
     this.#cache.change(entry, value, timestampMs)
@@ -143,7 +187,7 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
   }
 
   /** As `put`, for an entry that `find` gave just now. */
-  replace(entry: Entry<K, V>, value: V | null, timestampMs: number): void {
+  replace(entry: WindowEntry<K, V>, value: V | null, timestampMs: number): void {
     this.#cache.change(entry, value, timestampMs)
   }
 
@@ -156,7 +200,7 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
   }
 
   /** The entries of a key's windows that start within the two times, both included, earliest first. */
-  *fetchEntries(key: K, fromMs: number, toMs: number): Generator<Readonly<Entry<K, V>>> {
+  *fetchEntries(key: K, fromMs: number, toMs: number): Generator<FoundWindowEntry<K, V>> {
     const keyBytes = this.#keySerde.serialize(key)
     for (const start of this.#starts(fromMs, toMs, keyBytes)) {
       const entry = this.find(key, start)
@@ -191,8 +235,9 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
     for (const start of this.#starts(fromMs, toMs)) {
       const found = new Map<string, FoundWindow<K, V>>()
       for (const entry of this.#segments.get(start)?.values() ?? []) {
-        const bytes = this.#keySerde.serialize(entry.key)
-        found.set(bytes.toString('latin1'), { ...entry, bytes })
+        const { key, value, timestampMs } = entry
+        const bytes = this.#keySerde.serialize(key)
+        found.set(bytes.toString('latin1'), { bytes, key, value, timestampMs })
       }
       for (const stored of this.#backing?.entries(startKey(start), startKey(start + 1)) ?? []) {
         const bytes = stored.key.subarray(8)
@@ -207,32 +252,19 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
       const window: Window = { startMs: start, endMs: start + this.#windowSizeMs }
       const ordered = [...found.values()].sort((a, b) => Buffer.compare(a.bytes, b.bytes))
       for (const { key, value, timestampMs } of ordered)
-        if (value !== null) yield { windowed: new Windowed(key, window), value, timestampMs }
+        if (value != null) yield { windowed: new Windowed(key, window), value, timestampMs }
     }
   }
 
-  flush(writer: ChangelogWriter): void {
-    for (const entry of this.#cache.takeDirty()) {
-      const key = this.#keySerde.serialize(entry.key)
-      const value = entry.value === null ? null : this.#valueSerde.serialize(entry.value)
-      const start = entry.windowStartMs
-      if (this.#logging) writer.log(windowStoreKey(key, start), value, entry.timestampMs, [])
-      if (value === null) {
-        this.#backing?.remove(backingKey(key, start))
-        this.#segments.get(start)?.delete(entry.id)
-      } else {
-        const isKept = start > this.#droppedMs && this.#segments.get(start)?.get(entry.id) === entry
-        if (isKept) this.#backing?.put(backingKey(key, start), value, entry.timestampMs)
-        this.#cache.clean(entry, key.byteLength + value.byteLength)
-        if (!isKept) this.#cache.forget(entry)
-      }
-    }
-    if (!this.#backing) return
-    if (this.#droppedMs > this.#droppedInBackingMs) {
-      this.#backing.removeRange(startKey(0), startKey(this.#droppedMs + 1))
-      this.#droppedInBackingMs = this.#droppedMs
-    }
-    this.#evict()
+  flush(): void {
+    this.#cache.flush()
+    if (!this.#backing || this.#droppedMs <= this.#droppedInBackingMs) return
+    this.#backing.removeRange(startKey(0), startKey(this.#droppedMs + 1))
+    this.#droppedInBackingMs = this.#droppedMs
+  }
+
+  committed(): void {
+    this.#cache.committed()
   }
 
   restore(changelogKey: Buffer, value: Buffer | null, timestampMs: number): void {
@@ -252,15 +284,14 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
       this.#segments.get(startMs)?.delete(id)
       return
     }
-    const entry = this.#newEntry(id, typedKey, startMs)
-    entry.value = this.#valueSerde.deserialize(value)
+    const entry = new WindowEntry<K, V>(id, typedKey, startMs, this.#valueSerde.deserialize(value))
     entry.timestampMs = timestampMs
     this.#segment(startMs).set(id, entry)
   }
 
   close(): void {
     this.#segments.clear()
-    this.#cache.takeDirty()
+    this.#cache.close()
   }
 
   #advance(newestStartMs: number): void {
@@ -282,7 +313,7 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
     }
   }
 
-  #segment(startMs: number): Map<KeyIdentity, Entry<K, V>> {
+  #segment(startMs: number): Map<KeyIdentity, WindowEntry<K, V>> {
     let segment = this.#segments.get(startMs)
     if (!segment) {
       segment = new Map()
@@ -291,28 +322,44 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
     return segment
   }
 
-  #readBacking(key: K, id: KeyIdentity, startMs: number): Entry<K, V> | undefined {
+  #readBacking(key: K, id: KeyIdentity, startMs: number): WindowEntry<K, V> | undefined {
     const stored = this.#backing?.get(backingKey(this.#keySerde.serialize(key), startMs))
     if (!stored) return undefined
-    const entry = this.#newEntry(id, key, startMs)
-    entry.value = this.#valueSerde.deserialize(stored.value)
+    const value = this.#valueSerde.deserialize(stored.value)
+    const entry = new WindowEntry<K, V>(id, key, startMs, value)
     entry.timestampMs = stored.timestampMs
     this.#segment(startMs).set(id, entry)
-    this.#cache.clean(entry, stored.value.byteLength + 16)
+    this.#cache.read(entry, stored.value.byteLength)
     return entry
   }
 
-  #newEntry(id: KeyIdentity, key: K, windowStartMs: number): Entry<K, V> {
-    return {
-      id,
-      key,
-      windowStartMs,
-      value: null,
-      timestampMs: 0,
-      dirty: false,
-      bytes: 0,
-      windowed: undefined,
-    }
+  #readUnder({ key, windowStartMs }: WindowEntry<K, V>): V | null {
+    const stored = this.#backing?.get(backingKey(this.#keySerde.serialize(key), windowStartMs))
+    return stored ? this.#valueSerde.deserialize(stored.value) : null
+  }
+
+  #write(entry: WindowEntry<K, V>): number {
+    const key = this.#keySerde.serialize(entry.key)
+    const value = entry.value == null ? null : this.#valueSerde.serialize(entry.value)
+    const start = entry.windowStartMs
+    this.#changelog?.log(windowStoreKey(key, start), value, entry.timestampMs, [])
+    if (value === null) this.#backing?.remove(backingKey(key, start))
+    if (this.#segments.get(start)?.get(entry.id) !== entry) return -1
+    if (value === null) return key.byteLength
+    this.#backing?.put(backingKey(key, start), value, entry.timestampMs)
+    return key.byteLength + value.byteLength
+  }
+
+  #sizeOf({ key, value }: WindowEntry<K, V>): number {
+    const valueBytes = value == null ? 0 : this.#valueSerde.serialize(value).byteLength
+    return this.#keySerde.serialize(key).byteLength + valueBytes
+  }
+
+  #dropEntry(entry: WindowEntry<K, V>): void {
+    const segment = this.#segments.get(entry.windowStartMs)
+    if (segment?.get(entry.id) !== entry) return
+    segment.delete(entry.id)
+    if (segment.size === 0) this.#segments.delete(entry.windowStartMs)
   }
 
   /** Starts within the two times; with `keyBytes`, in the backing only those that this key has. */
@@ -325,19 +372,6 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
     for (const { key } of this.#backing?.entries(startKey(first), startKey(end)) ?? [])
       if (!keyBytes || keyBytes.equals(key.subarray(8))) starts.add(readInt64(key, 0))
     return [...starts].sort((a, b) => a - b)
-  }
-
-  #evict(): void {
-    if (this.#cache.cleanBytes <= this.#cacheBytes) return
-    for (const [start, segment] of this.#segments) {
-      for (const entry of segment.values()) {
-        if (this.#cache.cleanBytes <= this.#cacheBytes) return
-        if (entry.dirty) continue
-        segment.delete(entry.id)
-        this.#cache.forget(entry)
-      }
-      if (segment.size === 0) this.#segments.delete(start)
-    }
   }
 }
 

@@ -39,7 +39,6 @@ export interface TestInput<K, V> {
 /** Writes to a topic of the driver. */
 export interface TestInputTopic<K, V> {
   pipe(key: K, value: V, timestampMs?: number, headers?: RecordHeaders): void
-  /** Pipes all records and flushes the stores once, as one commit. */
   pipeAll(records: Iterable<TestInput<K, V>>): void
 }
 
@@ -152,14 +151,10 @@ export class TopologyTestDriver {
         headers,
       })
     return {
-      pipe: (key, value, timestampMs, headers) => {
-        pipe(key, value, timestampMs, headers)
-        this.#commit()
-      },
+      pipe,
       pipeAll: (records) => {
         for (const { key, value, timestampMs, headers } of records)
           pipe(key, value, timestampMs, headers)
-        this.#commit()
       },
     }
   }
@@ -201,26 +196,26 @@ export class TopologyTestDriver {
   advanceWallClock(byMs: number): void {
     this.#clock.timeMs += byMs
     for (const task of this.#tasks) task.punctuateWallClock(this.#clock.timeMs)
-    this.#drain()
     this.#commit()
+    this.#drain()
   }
 
   /** Waits for what `mapValuesAsync` waits for, and goes on with it. */
   async settle(): Promise<void> {
     while (this.#tasks.some(({ deferred }) => deferred.count > 0)) {
       for (const { deferred } of this.#tasks) await deferred.settle()
+      this.#commit()
       this.#drain()
     }
-    this.#commit()
   }
 
   /** Closes windows as `window.close.idle.ms` does when no record has come for long enough. */
   closeIdleWindows(untilMs: number): void {
     for (const task of this.#tasks) {
       task.closeWindowsUntil(untilMs)
+      this.#commit()
       this.#drain()
     }
-    this.#commit()
   }
 
   getKeyValueStore<K, V>(name: string): ReadOnlyKeyValueStore<K, V> {
@@ -276,6 +271,8 @@ export class TopologyTestDriver {
       const offset = this.#offsets.get(topic) ?? 0
       this.#offsets.set(topic, offset + 1)
       reader.process(topic, 0, { ...record, timestamp: this.#timeOf(record), offset })
+      // As in Java's driver: every record is committed by itself, those of internal topics, too.
+      this.#commit()
     }
   }
 

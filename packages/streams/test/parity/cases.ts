@@ -18,6 +18,8 @@ export interface Step {
   readonly store?: string
   /** Says how a table is kept without naming its store. */
   readonly isKept?: boolean
+  /** Says that its store holds nothing back. */
+  readonly isUncached?: boolean
   readonly topic?: string
   readonly topics?: readonly string[]
   readonly key?: string

@@ -299,9 +299,10 @@ class ValueMarker implements ValuesProcessor<Any, Any, Any> {
   }
 }
 
-const kept = ({ store, name, isKept }: Step): Kept => ({
+const kept = ({ store, name, isKept, isUncached }: Step): Kept => ({
   storeName: store,
   name,
+  ...(isUncached ? { caching: false } : {}),
   // A serde, to say something; it is that of the driver's settings.
   ...(isKept ? { keySerde: serdes.string as Serde<Any> } : {}),
 })

@@ -1,0 +1,60 @@
+import { TaskRecord } from '../../src/record.ts'
+import { RecordCache } from '../../src/state/record-cache.ts'
+import type {
+  ChangelogWriter,
+  StoreBacking,
+  StoredEntry,
+  StoredValue,
+  StoreEnvironment,
+} from '../../src/state/state-store.ts'
+
+/** What a store of its own, outside a task, is made in. */
+export const storeEnvironment = (given: {
+  readonly backing?: StoreBacking | undefined
+  readonly cacheBytes?: number
+  readonly log?: ChangelogWriter['log']
+}): StoreEnvironment => ({
+  keySerde: (serde) => serde!,
+  valueSerde: (serde) => serde!,
+  backing: given.backing,
+  changelog: { log: given.log ?? (() => {}) },
+  cache: new RecordCache(given.cacheBytes ?? 0),
+  record: new TaskRecord(),
+})
+
+/** A disk in memory. As on a real one, what is put is there with the next commit, or at once. */
+export class MemoryBacking implements StoreBacking {
+  readonly map: Map<string, StoredValue> = new Map<string, StoredValue>()
+  readonly #waits: boolean
+  #changes: (() => void)[] = []
+
+  constructor({ waits = false }: { readonly waits?: boolean } = {}) {
+    this.#waits = waits
+  }
+
+  commit(): void {
+    for (const change of this.#changes) change()
+    this.#changes = []
+  }
+  get(key: Buffer): StoredValue | undefined {
+    return this.map.get(key.toString('latin1'))
+  }
+  put(key: Buffer, value: Buffer, timestampMs: number): void {
+    this.#change(() => this.map.set(key.toString('latin1'), { value, timestampMs }))
+  }
+  remove(key: Buffer): void {
+    this.#change(() => this.map.delete(key.toString('latin1')))
+  }
+  removeRange(): void {
+    throw new Error('not used here')
+  }
+  *entries(): Generator<StoredEntry> {
+    for (const [key, stored] of [...this.map].sort(([a], [b]) => (a < b ? -1 : 1)))
+      yield { key: Buffer.from(key, 'latin1'), ...stored }
+  }
+
+  #change(change: () => void): void {
+    this.#changes.push(change)
+    if (!this.#waits) this.commit()
+  }
+}
