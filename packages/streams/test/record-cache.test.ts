@@ -14,7 +14,6 @@ import {
 } from '../src/index.ts'
 import { headersOf, type RecordHeaders } from '../src/record.ts'
 import { newTaskCounts, StreamTask } from '../src/runtime/task.ts'
-import { RecordCache } from '../src/state/record-cache.ts'
 import type { StoreBacking } from '../src/state/state-store.ts'
 import { MemoryBacking } from './helpers/store-environment.ts'
 
@@ -45,7 +44,7 @@ class TaskUnderTest {
     this.task = new StreamTask({
       subTopology: subTopology!,
       partition: 0,
-      settings: taskSettings(resolved, ports),
+      settings: taskSettings(resolved, ports, resolved['statestore.cache.max.bytes']),
       collector: {
         send: (topic, _partition, key, value, timestampMs, headers) => {
           this.#sent.push({
@@ -298,28 +297,5 @@ describe('the record cache', () => {
         },
       ),
     )
-  })
-
-  it('is shared by the stores of a thread, and can be given another size', () => {
-    const cache = new RecordCache(100)
-    const left: string[] = []
-    const store = (name: string, entries: number[]): { evictOldest(): boolean } => ({
-      evictOldest() {
-        const bytes = entries.shift()
-        if (bytes === undefined) return false
-        left.push(name)
-        cache.count(-bytes)
-        return true
-      },
-    })
-    const first = store('first', [30, 30])
-    const second = store('second', [30])
-    for (const one of [first, second]) cache.open(one)
-    cache.count(90)
-    cache.makeRoom(first)
-    assert.deepEqual(left, [])
-    cache.resize(40)
-    assert.deepEqual(left, ['first', 'first'])
-    assert.equal(cache.byteCount, 30)
   })
 })

@@ -1,7 +1,9 @@
 import type { ResolvedStreamsSettings } from '../config.ts'
 import { StreamsError } from '../errors.ts'
+import { TaskRecord } from '../record.ts'
 import { keySerdeOr, valueSerdeOr } from '../serdes/defaults.ts'
 import { KeyValueStore } from '../state/key-value-store.ts'
+import { RecordCache } from '../state/record-cache.ts'
 import { SessionStore } from '../state/session-store.ts'
 import type { StateStore, StoreSerdes } from '../state/state-store.ts'
 import { WindowStore } from '../state/window-store.ts'
@@ -120,7 +122,9 @@ class StoreReader<K, V> {
     const store = spec?.create({
       keySerde: (given) => keySerdeOr(given, settings['default.key.serde'], name),
       valueSerde: (given) => valueSerdeOr(given, settings['default.value.serde'], name),
-      cacheBytes: 0,
+      changelog: { log: () => {} },
+      cache: new RecordCache(0),
+      record: new TaskRecord(),
     })
     if (!store || !isOfType(store, type))
       throw new StreamsError(

@@ -106,7 +106,6 @@ export class EntryCache<E extends CacheEntry> implements CachedStore {
     this.#hasDisk = hasDisk
     this.isCached = isCached && environment.cache.isEnabled
     this.#cache = this.isCached ? environment.cache : new RecordCache(readBytes)
-    this.#cache.open(this)
   }
 
   /** Entries that wait for the next commit. */
@@ -221,7 +220,7 @@ export class EntryCache<E extends CacheEntry> implements CachedStore {
 
   close(): void {
     for (const list of [this.#changed, this.#written, this.#leaving, this.#clean]) list.clear()
-    this.#cache.close(this, this.#byteCount)
+    this.#cache.count(-this.#byteCount)
     this.#byteCount = 0
   }
 

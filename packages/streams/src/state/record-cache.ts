@@ -10,8 +10,7 @@ export interface CachedStore {
  * is room for lets its own oldest entries go.
  */
 export class RecordCache {
-  readonly #stores = new Set<CachedStore>()
-  #maxBytes: number
+  readonly #maxBytes: number
   #byteCount = 0
 
   /** @param maxBytes `statestore.cache.max.bytes`, a thread's share of it; 0 holds nothing back */
@@ -21,23 +20,6 @@ export class RecordCache {
 
   get isEnabled(): boolean {
     return this.#maxBytes > 0
-  }
-  get byteCount(): number {
-    return this.#byteCount
-  }
-
-  /** Gives this thread another share. */
-  resize(maxBytes: number): void {
-    this.#maxBytes = maxBytes
-    for (const store of this.#stores) this.makeRoom(store)
-  }
-
-  open(store: CachedStore): void {
-    this.#stores.add(store)
-  }
-  close(store: CachedStore, byteCount: number): void {
-    this.#stores.delete(store)
-    this.#byteCount -= byteCount
   }
 
   /** Says that a store's entries have come to take so much more, or less. */
