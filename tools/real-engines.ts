@@ -1,12 +1,15 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
-import { chown, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { chown, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { eventually } from '@khlong/core/testing'
+import { Admin } from '@khlong/kafka-client'
 import { peer, reference } from './peers.ts'
 
 // Real systems on loopback, each on a free port, for tests and measurements against them.
@@ -26,13 +29,14 @@ export async function endProcess(child: ChildProcess, signal: NodeJS.Signals): P
 }
 
 /**
- * A port that is free now, and so is the one after it, which Kafka takes too. They lie below those that
+ * A port that is free now, and so are those after it, `count` in all: Kafka takes two. They lie below those that
  * the system gives to outgoing connections, which would take them while a JVM starts.
  */
-export async function freePort(): Promise<number> {
+export async function freePort(count = 2): Promise<number> {
   for (;;) {
-    const port = randomInt(10_000, 32_000)
-    if ((await isFree(port)) && (await isFree(port + 1))) return port
+    const first = randomInt(10_000, 32_000)
+    const ports = Array.from({ length: count }, (_item, index) => first + index)
+    if ((await Promise.all(ports.map(isFree))).every(Boolean)) return first
   }
 }
 
@@ -59,6 +63,47 @@ export async function startKafka(
     timeout: 120_000,
   })
   return stdout.trim()
+}
+
+/** Three brokers of a real Kafka 3.9 that share one ZooKeeper. */
+export interface KafkaCluster {
+  readonly servers: string
+  /** Kills a broker, 1 to 3, as a power cut would. */
+  kill(broker: number): Promise<void>
+}
+
+/**
+ * Starts three real brokers on one ZooKeeper. Every topic has three replicas, and a write is
+ * acknowledged when two have it (`min.insync.replicas=2`).
+ */
+export async function startKafkaCluster(ends: Ends, folder: string): Promise<KafkaCluster> {
+  const zookeeper = await startZooKeeper(ends, path.join(folder, 'zookeeper'))
+  const folderOf = (broker: number): string => path.join(folder, `broker-${broker}`)
+  const servers = await Promise.all(
+    [1, 2, 3].map((broker) =>
+      startKafka(ends, folderOf(broker), 'zookeeper', {
+        BROKER_ID: String(broker),
+        ZOOKEEPER_CONNECT: zookeeper,
+        KAFKA_REPLICATION: '3',
+      }),
+    ),
+  )
+  await using admin = new Admin({ 'bootstrap.servers': servers.join(',') })
+  await eventually(async () => {
+    if ((await admin.describeCluster()).brokers.length < servers.length)
+      throw new Error('not every broker is registered')
+  }, 30_000)
+  await admin.incrementalAlterConfigs({ type: 'broker', name: '' }, [
+    { name: 'min.insync.replicas', operation: 'set', value: '2' },
+  ])
+  return {
+    servers: servers.join(','),
+    kill: async (broker) => {
+      const processId = Number(await readFile(path.join(folderOf(broker), 'broker.pid'), 'utf8'))
+      process.kill(processId, 'SIGKILL')
+      while (existsSync(`/proc/${processId}`)) await delay(20)
+    },
+  }
 }
 
 /** Starts a real ZooKeeper 3.8 and gives its address. */
@@ -181,6 +226,14 @@ export async function startPostgres(ends: Ends): Promise<Postgres> {
 
 /** Starts a real Mosquitto that drops nothing, and gives its URL. */
 export async function startMosquitto(ends: Ends, folder: string): Promise<string> {
+  return (await launchMosquitto(ends, folder)).url
+}
+
+/** As {@link startMosquitto}, with the id of the process. */
+export async function launchMosquitto(
+  ends: Ends,
+  folder: string,
+): Promise<{ url: string; processId: number }> {
   const port = await freePort()
   await mkdir(folder, { recursive: true })
   await writeFile(
@@ -194,7 +247,7 @@ export async function startMosquitto(ends: Ends, folder: string): Promise<string
     await once(socket, 'connect')
     socket.destroy()
   })
-  return `tcp://127.0.0.1:${port}`
+  return { url: `tcp://127.0.0.1:${port}`, processId: child.pid! }
 }
 
 /** Starts a real Prometheus with a configuration file on `port`, and gives its URL. */

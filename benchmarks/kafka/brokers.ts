@@ -5,8 +5,8 @@ import path from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { freePortPair } from '../../packages/kafka-client/test/peers/real-kafka.ts'
 import { reference } from '../../tools/peers.ts'
+import { freePort } from '../../tools/real-engines.ts'
 
 /** A broker in a process of its own, as its user starts it. */
 export interface BenchBroker {
@@ -65,7 +65,7 @@ async function readyAddress(child: ChildProcess): Promise<string> {
 /** Kafka 4.3.1 with the heap of its own start script, formatted before its start is timed. */
 export async function startKafka(folder: string): Promise<BenchBroker> {
   const script = reference('kafka.sh')
-  const port = await freePortPair()
+  const port = await freePort()
   const start = async (): Promise<number> => {
     const beganMs = performance.now()
     await run('bash', [script, 'start', 'kraft', folder, String(port)], { timeout: 180_000 })

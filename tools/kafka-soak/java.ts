@@ -7,7 +7,7 @@ import { eventually, SeededRandom } from '@khlong/core/testing'
 import { classPath, JavaProcess, killJavaProcesses } from '../../compat/kafka-java/java.ts'
 import { makeTopics } from '../../compat/kafka-java/records.ts'
 import { eosTopics, StreamsPrograms } from '../../compat/kafka-java/streams.ts'
-import { freePortPair } from '../../packages/kafka-client/test/peers/real-kafka.ts'
+import { freePort } from '../real-engines.ts'
 import { BrokerProcess } from './broker-process.ts'
 import { readAll } from './clients.ts'
 
@@ -173,7 +173,7 @@ class ConnectWorker {
   #process: JavaProcess | undefined
 
   static async create(folder: string, address: string, cache: string): Promise<ConnectWorker> {
-    const port = await freePortPair()
+    const port = await freePort()
     const home = path.join(folder, 'connect')
     await mkdir(path.join(home, 'plugins'), { recursive: true })
     const stores = ['config', 'offset', 'status'].flatMap((store) => [

@@ -20,6 +20,8 @@ export interface GroupMemberDescription {
   readonly host: string
   /** What a consumer reads; empty for other protocol types. */
   readonly partitions: readonly TopicPartition[]
+  /** What the member told the leader, as its protocol has it. */
+  readonly metadata: Buffer
   /** What the leader gave the member, as its protocol has it. */
   readonly assignment: Buffer
 }
@@ -77,6 +79,7 @@ export async function describeGroups(
         groupInstanceId: member.groupInstanceId,
         clientId: member.clientId,
         host: member.clientHost,
+        metadata: Buffer.from(member.memberMetadata),
         assignment: Buffer.from(member.memberAssignment),
         partitions:
           group.protocolType === 'consumer'

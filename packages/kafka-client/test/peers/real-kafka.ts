@@ -1,11 +1,11 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { promisify } from 'node:util'
 import { peer, reference } from '../../../../tools/peers.ts'
+import { freePort } from '../../../../tools/real-engines.ts'
 
 const run = promisify(execFile)
 
@@ -22,14 +22,14 @@ export interface RealKafka {
 /** Starts Kafka 4.x with KRaft, or 3.9 on ZooKeeper. Topics are made with 3 partitions on first use. */
 export async function startRealKafka(
   mode: 'kraft' | 'zookeeper',
-  /** Further settings, by the broker's port; the two ports above the controller's are free too. */
+  /** Further settings, by the broker's port; the three ports above the controller's are free too. */
   settings?: (port: number) => Readonly<Record<string, string>>,
 ): Promise<RealKafka> {
   peer('java')
   const script = reference('kafka.sh')
   const folder = await mkdtemp(path.join(tmpdir(), 'khlong-real-kafka-'))
   const dir = path.join(folder, mode)
-  const port = await freePortPair()
+  const port = await freePort(settings ? 5 : 2)
   const env = {
     ...process.env,
     KAFKA_HEAP: '-Xmx448M',
@@ -127,23 +127,5 @@ export async function startRealKafka(
       await call('stop', dir)
       await rm(folder, { recursive: true, force: true })
     },
-  }
-}
-
-/** A port that is free together with the next one. */
-export async function freePortPair(): Promise<number> {
-  for (;;) {
-    const first = createServer()
-    await new Promise<void>((resolve) => first.listen(0, '127.0.0.1', resolve))
-    const { port } = first.address() as { port: number }
-    const second = createServer()
-    const isFree = await new Promise<boolean>((resolve) => {
-      second.once('error', () => resolve(false))
-      second.listen(port + 1, '127.0.0.1', () => resolve(true))
-    })
-    await new Promise((resolve) => first.close(resolve))
-    if (!isFree) continue
-    await new Promise((resolve) => second.close(resolve))
-    return port
   }
 }

@@ -1,12 +1,9 @@
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { after, before, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Admin, Consumer, type KafkaClientOptions, Producer } from '@khlong/kafka-client'
-import { type RealKafka, startRealKafka } from './real-kafka.ts'
-
-const passwords = { plain: 'canal-1', scram: 'canal-2' }
+import { type SecuredKafka, startSecuredKafka } from './secured-kafka.ts'
 
 // The certificates of the broker's tests: see their README.
 const vector = (name: string): string =>
@@ -15,79 +12,20 @@ const reauthMs = 1_500
 
 /** Logins by every mechanism, TLS and certificates, on a real Kafka. */
 export function runSecuritySuite(mode: 'kraft' | 'zookeeper'): void {
-  let kafka: RealKafka
-  let certificate: string
+  let secured: SecuredKafka
 
   before(async () => {
-    const pem = execFileSync(
-      'openssl',
-      [
-        ...[
-          'req',
-          '-x509',
-          '-newkey',
-          'rsa:2048',
-          '-nodes',
-          '-days',
-          '2',
-          '-subj',
-          '/CN=localhost',
-        ],
-        ...['-addext', 'subjectAltName=DNS:localhost,IP:127.0.0.1', '-keyout', '-', '-out', '-'],
-      ],
-      { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] },
-    )
-    const key = /-----BEGIN PRIVATE KEY-----[\s\S]*-----END PRIVATE KEY-----/.exec(pem)![0]
-    certificate = /-----BEGIN CERTIFICATE-----[\s\S]*-----END CERTIFICATE-----/.exec(pem)![0]
-    const oneLine = (text: string): string => text.replaceAll('\n', ' \\n')
-    const login = 'org.apache.kafka.common.security'
-    kafka = await startRealKafka(mode, (port) => {
-      const open = `PLAINTEXT://127.0.0.1:${port},SASL_PLAINTEXT://127.0.0.1:${port + 2},SASL_SSL://127.0.0.1:${port + 3},SSL://127.0.0.1:${port + 4}`
-      const controller = mode === 'kraft' ? `,CONTROLLER://127.0.0.1:${port + 1}` : ''
-      return {
-        listeners: `${open}${controller}`,
-        'advertised.listeners': open,
-        'listener.security.protocol.map':
-          'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL,SSL:SSL',
-        'listener.name.ssl.ssl.client.auth': 'required',
-        'listener.name.ssl.ssl.truststore.type': 'PEM',
-        'listener.name.ssl.ssl.truststore.location': vector('ca.crt'),
-        'listener.name.sasl_plaintext.plain.connections.max.reauth.ms': String(reauthMs),
-        'inter.broker.listener.name': 'PLAINTEXT',
-        'sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512',
-        ...Object.fromEntries(
-          ['sasl_plaintext', 'sasl_ssl'].flatMap((listener) => [
-            [
-              `listener.name.${listener}.plain.sasl.jaas.config`,
-              `${login}.plain.PlainLoginModule required user_plain="${passwords.plain}";`,
-            ],
-            ...['scram-sha-256', 'scram-sha-512'].map((mechanism) => [
-              `listener.name.${listener}.${mechanism}.sasl.jaas.config`,
-              `${login}.scram.ScramLoginModule required;`,
-            ]),
-          ]),
-        ),
-        'ssl.keystore.type': 'PEM',
-        'ssl.keystore.key': oneLine(key),
-        'ssl.keystore.certificate.chain': oneLine(certificate),
-      }
-    })
-    for (const mechanism of ['SCRAM-SHA-256', 'SCRAM-SHA-512'])
-      await kafka.tool('kafka.admin.ConfigCommand', [
-        ...['--bootstrap-server', kafka.bootstrapServers, '--alter'],
-        ...['--entity-type', 'users', '--entity-name', 'scram'],
-        ...['--add-config', `${mechanism}=[password=${passwords.scram}]`],
-      ])
+    secured = await startSecuredKafka(mode, { reauthMs })
   })
-  after(() => kafka?.stop())
+  after(() => secured?.kafka.stop())
 
   const optionsOf = (
     protocol: 'SASL_PLAINTEXT' | 'SASL_SSL',
     mechanism: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512',
   ): KafkaClientOptions => {
-    const port = Number(kafka.bootstrapServers.split(':')[1]) + (protocol === 'SASL_SSL' ? 3 : 2)
+    const { passwords, certificate } = secured
     return {
-      'bootstrap.servers': `127.0.0.1:${port}`,
+      'bootstrap.servers': secured.address(protocol),
       'security.protocol': protocol,
       'sasl.mechanism': mechanism,
       'sasl.username': mechanism === 'PLAIN' ? 'plain' : 'scram',
@@ -119,12 +57,11 @@ export function runSecuritySuite(mode: 'kraft' | 'zookeeper'): void {
     })
 
   test('a client shows its certificate, from PKCS12 or PEM, and trusts by a store in a file', async () => {
-    const port = Number(kafka.bootstrapServers.split(':')[1]) + 4
     const options = {
-      'bootstrap.servers': `127.0.0.1:${port}`,
+      'bootstrap.servers': secured.address('SSL'),
       'security.protocol': 'SSL',
       'ssl.truststore.type': 'PEM',
-      'ssl.truststore.certificates': certificate,
+      'ssl.truststore.certificates': secured.certificate,
       'default.api.timeout.ms': 5_000,
     } as const
     await using byStore = new Admin({
@@ -155,7 +92,7 @@ export function runSecuritySuite(mode: 'kraft' | 'zookeeper'): void {
       ...optionsOf('SASL_PLAINTEXT', 'PLAIN'),
       'sasl.username': undefined,
       'sasl.password': undefined,
-      'sasl.jaas.config': `org.apache.kafka.common.security.plain.PlainLoginModule required username="plain" password="${passwords.plain}";`,
+      'sasl.jaas.config': `org.apache.kafka.common.security.plain.PlainLoginModule required username="plain" password="${secured.passwords.plain}";`,
     }
     await using consumer = new Consumer(options)
     consumer.assign([{ topic: 'renewed', partition: 0, offset: 'earliest' }])

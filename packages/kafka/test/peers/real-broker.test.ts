@@ -8,7 +8,7 @@ import { eventually } from '@khlong/core/testing'
 import { Admin, Consumer, Producer } from '@khlong/kafka-client'
 import { ZooKeeperServer } from '@khlong/zookeeper'
 import { peer, reference } from '../../../../tools/peers.ts'
-import { freePortPair } from '../../../kafka-client/test/peers/real-kafka.ts'
+import { freePort } from '../../../../tools/real-engines.ts'
 import { dataFolder, startBroker } from '../helpers.ts'
 
 const compressions = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const
@@ -26,7 +26,7 @@ test('a real Kafka 3.9 goes on with our folders and our ZooKeeper, and we with w
   // Where the script that starts Kafka wants its logs.
   const data = path.join(folder, 'data')
   mkdirSync(data)
-  const port = await freePortPair()
+  const port = await freePort()
   const settings = { 'zookeeper.connect': connect, listen: port, data, 'log.segment.bytes': 20_000 }
   const first = await startBroker(t, settings)
   const base = { 'bootstrap.servers': first.address }
