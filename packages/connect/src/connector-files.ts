@@ -16,7 +16,8 @@ export interface FileProblem {
 
 /** Where connectors of files go. */
 export interface ConnectorTarget {
-  has(name: string): boolean
+  /** What a connector is configured with now; undefined where it is not there. */
+  config(name: string): ConfigMap | undefined
   /** Makes or changes a connector. @throws ConnectError where it is refused. */
   put(name: string, config: ConfigMap): Promise<unknown>
 }
@@ -25,7 +26,7 @@ const digestFileName = 'connector-files.json'
 
 /**
  * Applies the `*.json` and `*.properties` files of a folder: a connector that is missing is made; one whose file changed
- * since it was last applied gets the file's configuration; otherwise what was changed over REST stays.
+ * since it was last applied here gets the file's configuration; otherwise what was changed over REST stays.
  * Subfolders are not looked at.
  */
 export async function applyConnectorFiles(
@@ -47,10 +48,13 @@ export async function applyConnectorFiles(
         : readConnector(text, name)
       name = connector.name
       const digest = digestOf(connector.config)
-      const isPresent = connectors.has(name)
-      if (!isPresent || digests[name] !== digest) {
+      const present = connectors.config(name)
+      // A worker that is new among others finds what they have applied, and has nothing to change.
+      const isSame =
+        present !== undefined && digestOf(present) === digestOf({ ...connector.config, name })
+      if (!isSame && (present === undefined || digests[name] !== digest)) {
         await connectors.put(name, connector.config)
-        logger.info({ connector: name, file }, isPresent ? 'connector changed' : 'connector made')
+        logger.info({ connector: name, file }, present ? 'connector changed' : 'connector made')
       }
       digests[name] = digest
     } catch (error) {

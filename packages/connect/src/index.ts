@@ -1,5 +1,6 @@
 /** How options are described: `configField.string('…')`. */
 
+export { findWorkers } from './cluster/find-workers.ts'
 export type { ConfigMap } from './config/fields.ts'
 export * as configField from './config/fields.ts'
 export { ConfigSpec } from './config/spec.ts'

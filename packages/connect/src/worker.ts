@@ -240,7 +240,7 @@ export class ConnectWorker extends PartBase {
     this.#problems = pluginProblems
     if (options.connectors !== undefined) {
       const target: ConnectorTarget = {
-        has: (name) => herder.names().includes(name),
+        config: (name) => configs.get(name)?.config,
         put: (name, config) => putOnLeader(herder, name, config, options['access.token']),
       }
       const problems = await applyConnectorFiles(

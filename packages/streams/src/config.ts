@@ -213,7 +213,10 @@ export interface ResolvedStreamsSettings extends ClientSecurityOptions {
   readonly 'window.close.idle.ms': number
   /** Records of a task that wait in `mapValuesAsync` before no more are read. */
   readonly 'async.records.max': number
-  /** Makes source topics that are missing, with this many partitions. 0 refuses, as Java does. */
+  /**
+   * Makes topics that are missing, with this many partitions: those that are read, and those that are
+   * written under a fixed name. 0 refuses to start without what is read, as Java does.
+   */
   readonly 'create.source.topics': number
 }
 

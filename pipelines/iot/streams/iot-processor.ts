@@ -33,6 +33,8 @@ import { milliseconds } from './model/settings.ts'
  *
  * Settings (`streams.settings` in khlong.yml):
  * - `window.size.ms`: how long a window is. Default 300000, five minutes.
+ * - `window.grace.ms`: how long a window waits for frames that are late. Default 0. Where several
+ *   processes share the work it is to be longer than the others need to take over from one that is gone.
  * - `frame.time.tolerance.ms`: a frame counts at its own time where that is at most this far from
  *   the record's, so that a clock that is off moves no window. Default 0: the record's time counts.
  *
@@ -51,7 +53,10 @@ const iotProcessor: StreamsDefinition = defineStreams(
     'errors.dead.letter.queue.topic.name': 'iot-processor-dead-letters',
   },
   (builder, settings) => {
-    const windows = TimeWindows.ofSizeWithNoGrace(milliseconds(settings, 'window.size.ms', 300_000))
+    const windows = TimeWindows.ofSizeAndGrace(
+      milliseconds(settings, 'window.size.ms', 300_000),
+      milliseconds(settings, 'window.grace.ms', 0),
+    )
     const toleranceMs = milliseconds(settings, 'frame.time.tolerance.ms', 0)
 
     const stream = builder.stream('iot-frames', {

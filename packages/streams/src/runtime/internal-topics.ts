@@ -30,8 +30,14 @@ export async function prepareTopics(
     )
   const deadLetters = settings['errors.dead.letter.queue.topic.name']
   if (deadLetters !== undefined && !topics.has(deadLetters)) missing.push(deadLetters)
+  // A cluster that makes no topics on first use would have none for the results.
+  if (partitions > 0) missing.push(...writtenTopics(topology).filter((topic) => !topics.has(topic)))
   if (missing.length > 0) {
-    const plans = missing.map((name) => ({ name, partitions: Math.max(1, partitions), config: {} }))
+    const plans = [...new Set(missing)].map((name) => ({
+      name,
+      partitions: Math.max(1, partitions),
+      config: {},
+    }))
     await create(admin, plans, settings)
     topics = await describe(admin)
   }
@@ -57,6 +63,14 @@ export async function prepareTopics(
     settings,
   )
   return plan
+}
+
+/** What a topology writes for others: topics that a function names are known only with their records. */
+function writtenTopics(topology: Topology): string[] {
+  const written = [...topology.nodes.values()].flatMap((node) =>
+    node.kind === 'sink' && typeof node.topic === 'string' ? [node.topic] : [],
+  )
+  return [...new Set(written)].filter((topic) => !topology.internalTopics.has(topic))
 }
 
 async function describe(admin: Admin): Promise<Map<string, TopicDescription>> {
