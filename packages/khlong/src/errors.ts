@@ -21,6 +21,7 @@ export type KhlongErrorCode =
   | 'KHLONG_PORT_TAKEN'
   | 'KHLONG_PART_FAILED'
   | 'KHLONG_USAGE'
+  | 'KHLONG_WORK_SHARED'
 
 /** What the platform itself refuses; a part's own errors pass through unchanged. */
 export class KhlongError extends CodedError {

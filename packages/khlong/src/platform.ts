@@ -27,6 +27,7 @@ import { WorkerThread } from './host/worker-thread.ts'
 import { type FirstUse, makeFirstUse } from './lan/first-use.ts'
 import { deviceAddress } from './lan/lan-addresses.ts'
 import { equipOutside } from './outside/outside.ts'
+import { checkSharedWork } from './outside/shared-work.ts'
 import type { PartDefinition, ThreadName } from './parts/definition.ts'
 import { partDefinitions } from './parts/definitions.ts'
 import { locateSettingsError, wiredSettings } from './parts/part-settings.ts'
@@ -215,6 +216,8 @@ export class Platform {
   }
 
   async #start(): Promise<void> {
+    if (this.#running.includes('connect'))
+      await checkSharedWork(this.#options.pipeline, this.book, this.#options.logger)
     await this.#status.start()
     await this.#cutter.clear()
     await this.#prepareAccess()

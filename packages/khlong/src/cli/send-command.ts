@@ -3,12 +3,12 @@ import { AuditLog } from '@khlong/core/access'
 import type { Command } from 'commander'
 import type { CommandState } from '../commands/command.ts'
 import { CommandLog, type CommandLogOptions } from '../commands/command-log.ts'
-import { embeddedKafka, externalKafka } from '../config/kafka-access.ts'
+import { externalKafka } from '../config/kafka-access.ts'
 import { partNames } from '../config/part-names.ts'
 import { type Pipeline, partSettings, readPipeline } from '../config/pipeline.ts'
 import { addressOf } from '../devices/device.ts'
 import { DeviceRegistry } from '../devices/device-registry.ts'
-import { findRunningPipeline } from '../doctor/running-pipeline.ts'
+import { findRunningPipeline, runningKafka } from '../doctor/running-pipeline.ts'
 import { KhlongError } from '../errors.ts'
 import { accessFolder } from '../lan/first-use.ts'
 import { momentText, systemUser } from './access-folder.ts'
@@ -140,20 +140,18 @@ async function whereKafkaIs(
       security: externalKafka(pipeline, String(servers)),
     }
   const state = await findRunningPipeline(pipeline.data)
-  const addresses =
-    state.kind === 'running'
-      ? state.snapshot.parts.find(({ name }) => name === 'kafka')?.addresses
-      : undefined
-  if (addresses === undefined)
+  const kafka =
+    state.kind === 'running' ? state.snapshot.parts.find(({ name }) => name === 'kafka') : undefined
+  if (!kafka)
     throw new KhlongError(
       'KHLONG_USAGE',
       `no pipeline runs on ${pipeline.data}: commands go through its Kafka; start it with khlong up`,
     )
-  const security = embeddedKafka(addresses, properties)
+  const security = runningKafka(pipeline, kafka, properties)
   if (security) return { bootstrapServers: security['bootstrap.servers'], security }
   throw new KhlongError(
     'KHLONG_USAGE',
-    `Kafka has no listener without logins (${Object.keys(addresses).join(', ') || 'none'}): say who you are by --command-config FILE, a client's properties`,
+    `Kafka has no listener without logins (${Object.keys(kafka.addresses).join(', ') || 'none'}): say who you are by --command-config FILE, a client's properties`,
   )
 }
 

@@ -31,7 +31,10 @@ export interface AddressBook {
     readonly from: number
     readonly to: number
   }[]
-  /** What this run's own clients are known by where people must log in; fresh each time, in no file. */
+  /**
+   * What this run's own clients are known by where people must log in: fresh each time, in no file; or what
+   * `KHLONG_SHARED_TOKEN` says, so that the workers of several machines know each other.
+   */
   readonly token: string
   /** What they log in to our broker by; fresh each time, too. */
   readonly mqttLogin: { readonly username: string; readonly password: string }
@@ -98,6 +101,8 @@ export function wiringKeys(part: PartName): readonly string[] {
   return [...listeners.map(({ name }) => name), ...(externalKey === undefined ? [] : [externalKey])]
 }
 
+const sharedTokenLengthMin = 32
+
 export interface ResolveAddressOptions {
   /** Whether a part may listen there; by default it is tried. */
   isFree?(address: ListenAddress): Promise<boolean>
@@ -160,10 +165,20 @@ export async function resolveAddressBook(
   const environment = environmentOf(pipeline, parts, mqttLogin)
   const kafka = kafkaAccess(pipeline, parts.kafka, kafkaLogin)
   const hosts = resolveHosts(pipeline, { parts, platform, mqttLogin })
-  const logins = { token: newToken(), mqttLogin, kafkaLogin }
+  const logins = { token: sharedToken() ?? newToken(), mqttLogin, kafkaLogin }
   const mqtt = partSettings(pipeline, 'mqtt') || {}
   const mqttScheme = mqtt.certfile === undefined ? 'mqtt' : 'mqtts'
   return { parts, platform, moved, ...logins, mqttScheme, kafka, environment, hosts }
+}
+
+/** @throws KhlongError `KHLONG_SETTING_INVALID` where it could be guessed */
+function sharedToken(): string | undefined {
+  const token = process.env.KHLONG_SHARED_TOKEN
+  if (token === undefined || token.length >= sharedTokenLengthMin) return token
+  throw new KhlongError(
+    'KHLONG_SETTING_INVALID',
+    `KHLONG_SHARED_TOKEN: expected at least ${sharedTokenLengthMin} characters that nobody can guess, found ${token.length}`,
+  )
 }
 
 function checkOneKind(pipeline: Pipeline, listen: unknown): void {

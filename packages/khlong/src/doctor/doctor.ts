@@ -3,7 +3,6 @@ import { access } from 'node:fs/promises'
 import path from 'node:path'
 import { describeError } from '@khlong/core'
 import { type AddressBook, resolveAddressBook } from '../config/address-book.ts'
-import { embeddedKafka } from '../config/kafka-access.ts'
 import { type Pipeline, type ReadPipelineOptions, readPipeline } from '../config/pipeline.ts'
 import { type DiskSpace, measureDiskSpace } from '../disk/disk-space.ts'
 import type { DiskState } from '../disk/disk-watch.ts'
@@ -14,7 +13,12 @@ import { examineExternals, examinePorts } from './examine-addresses.ts'
 import { diskStateOf, examineBudget } from './examine-disk.ts'
 import { examineSnapshot } from './examine-snapshot.ts'
 import type { Finding } from './finding.ts'
-import { askSnapshot, findRunningPipeline, type PipelineState } from './running-pipeline.ts'
+import {
+  askSnapshot,
+  findRunningPipeline,
+  type PipelineState,
+  runningKafka,
+} from './running-pipeline.ts'
 
 /** What the doctor saw. */
 export interface Diagnosis {
@@ -63,7 +67,7 @@ export async function diagnose({ commandConfig, ...options }: DiagnoseOptions): 
     ...(state.kind === 'running'
       ? [
           ...examineSnapshot(state.snapshot),
-          ...(await examineDeadLetters(state, book, commandConfig)),
+          ...(await examineDeadLetters(state, pipeline, commandConfig)),
         ]
       : [
           ...examineState(state),
@@ -131,14 +135,14 @@ function examineState(state: PipelineState): Finding[] {
 
 async function examineDeadLetters(
   { snapshot }: Extract<PipelineState, { kind: 'running' }>,
-  book: AddressBook,
+  pipeline: Pipeline,
   properties: Readonly<Record<string, string>> | undefined,
 ): Promise<Finding[]> {
-  const { kind } = book.parts.kafka
-  if (kind === 'off') return []
-  const addresses = snapshot.parts.find(({ name }) => name === 'kafka')?.addresses ?? {}
+  const kafka = snapshot.parts.find(({ name }) => name === 'kafka')
+  if (!kafka) return []
+  const { addresses } = kafka
   // The login of a running pipeline is in no file.
-  const access = kind === 'external' ? book.kafka : embeddedKafka(addresses, properties)
+  const access = runningKafka(pipeline, kafka, properties)
   if (!access)
     return Object.values(addresses).some(Boolean)
       ? [

@@ -1,8 +1,10 @@
 import path from 'node:path'
 import { readFolderOwner } from '@khlong/core'
+import { embeddedKafka, externalKafka, type KafkaAccess } from '../config/kafka-access.ts'
+import type { Pipeline } from '../config/pipeline.ts'
 import type { DeviceStatus } from '../devices/device-watch.ts'
 import { platformAddress } from '../status/discovery.ts'
-import type { Snapshot } from '../status/snapshot.ts'
+import type { PartSnapshot, Snapshot } from '../status/snapshot.ts'
 
 /** What is known of the process that owns a data folder. */
 export type PipelineState =
@@ -25,6 +27,20 @@ export async function findRunningPipeline(data: string): Promise<PipelineState> 
   return snapshot
     ? { kind: 'running', processId, snapshot }
     : { kind: 'silent', processId, address }
+}
+
+/**
+ * How the Kafka of a running pipeline is reached: a real one by what `khlong.yml` says of logins, also where
+ * a flag said that it is used; our own by {@link embeddedKafka}.
+ */
+export function runningKafka(
+  pipeline: Pipeline,
+  { kind, addresses }: PartSnapshot,
+  properties: Readonly<Record<string, string>> | undefined,
+): KafkaAccess | undefined {
+  return kind === 'external' && addresses.kafka !== undefined
+    ? externalKafka(pipeline, addresses.kafka)
+    : embeddedKafka(addresses, properties)
 }
 
 /** The snapshot of a platform at `address`; undefined where none answers there. */

@@ -14,9 +14,15 @@ export async function writeDiscovery(
   running: readonly PartName[],
 ): Promise<void> {
   await mkdir(folder, { recursive: true })
+  // A Prometheus elsewhere may look at several processes, which must not be taken for one.
+  const isOurs = book.parts.prometheus.kind !== 'external'
   const parts = [...running, 'khlong'].map((part) => ({
     targets: [book.platform],
-    labels: { __metrics_path__: `/metrics/${part}`, instance: part, part },
+    labels: {
+      __metrics_path__: `/metrics/${part}`,
+      instance: isOurs ? part : `${part} ${book.platform}`,
+      part,
+    },
   }))
   await writeWhole(path.join(folder, 'khlong.json'), json(parts))
   const { connect } = book.parts

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import path from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import { listenTcp, silentLogger } from '@khlong/core'
 import { eventually, temporaryFolder } from '@khlong/core/testing'
 import { MongoClient } from 'mongodb'
@@ -17,7 +20,11 @@ import {
   startPrometheus,
   startZooKeeper,
 } from '../../../../tools/real-engines.ts'
+import { startSecuredKafka } from '../../../kafka-client/test/peers/secured-kafka.ts'
 import { provisionGrafana } from '../../src/outside/grafana-provisioning.ts'
+
+const run = promisify(execFile)
+const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 
 /** Addresses of real systems, by the flags of `khlong up` that put them in place of embedded parts. */
 interface Engines {
@@ -42,14 +49,29 @@ interface Frame {
   readonly seq: number
 }
 
-/** Runs pipelines/iot on the engines given, and follows frames to documents, aggregates and series. */
-async function followFrames(ends: Ends, folder: string, engines: Engines): Promise<void> {
+/**
+ * Runs pipelines/iot on the engines given, and follows frames to documents, aggregates and series.
+ * `kafkaSettings` are lines of the section `kafka` of khlong.yml.
+ */
+async function followFrames(
+  ends: Ends,
+  folder: string,
+  engines: Engines,
+  kafkaSettings: readonly string[] = [],
+): Promise<PipelineProcess> {
   const pipeline = await PipelineProcess.create({
     folder,
     flags: Object.entries(engines).flatMap(([part, address]) => [`--${part}`, address]),
     set: ['streams.settings.window.size.ms=1000'],
   })
   ends.push(() => pipeline.stop())
+  const settings = path.join(pipeline.folder, 'khlong.yml')
+  const written = await readFile(settings, 'utf8')
+  const lines = kafkaSettings.map((line) => `  ${line}\n`)
+  await writeFile(
+    settings,
+    written.replace(/^kafka:.*\n/m, (section) => section + lines.join('')),
+  )
   await pipeline.start(120_000)
   if (engines.prometheus !== undefined)
     await startPrometheus(ends, path.join(folder, 'prometheus'), {
@@ -94,6 +116,7 @@ async function followFrames(ends: Ends, folder: string, engines: Engines): Promi
     const { data } = (await response.json()) as { data: { result: { value: [number, string] }[] } }
     assert.equal(data.result[0]?.value[1], '20.5')
   }, 60_000)
+  return pipeline
 }
 
 const sensor = '777'
@@ -124,6 +147,54 @@ test('a real Kafka 3.9 on ZooKeeper takes the place of kafka', async (t) => {
   await followFrames(ends, folder, {
     kafka: await startKafka(ends, `${folder}/kafka`, 'zookeeper'),
   })
+})
+
+test('a real Kafka takes the place of kafka by SASL_SSL and SCRAM: the whole pipeline, its console, its command line and commands to devices', async (t) => {
+  const { ends, folder } = await workplace(t)
+  const { kafka, address, certificate, passwords } = await startSecuredKafka('kraft', {
+    // As on many a cluster of several teams.
+    settings: { 'auto.create.topics.enable': 'false' },
+  })
+  ends.push(() => kafka.stop())
+  const servers = address('SASL_SSL')
+  await mkdir(path.join(folder, 'iot'))
+  await writeFile(path.join(folder, 'iot/ca.pem'), certificate)
+  const login = `org.apache.kafka.common.security.scram.ScramLoginModule required username="scram" password="${passwords.scram}";`
+  const pipeline = await followFrames(ends, folder, { kafka: servers }, [
+    'security.protocol: SASL_SSL',
+    'sasl.mechanism: SCRAM-SHA-512',
+    `sasl.jaas.config: ${login}`,
+    'ssl.truststore.type: PEM',
+    'ssl.truststore.location: ./ca.pem',
+  ])
+  await eventually(async () => {
+    const response = await fetch(`http://127.0.0.1:${pipeline.ports.grafana}/-/kafka/topics`)
+    const answer = await response.text()
+    assert.ok(response.ok, answer)
+    assert.match(answer, /"iot-aggregate-metrics-sensor"/)
+  }, 60_000)
+
+  const khlong = async (...words: string[]): Promise<string> =>
+    (await run(process.execPath, [main, ...words], { timeout: 60_000 })).stdout
+  await writeFile(
+    path.join(folder, 'client.properties'),
+    `security.protocol=SASL_SSL\nsasl.mechanism=SCRAM-SHA-256\nsasl.jaas.config=${login}\nssl.truststore.type=PEM\nssl.truststore.location=iot/ca.pem\n`,
+  )
+  const listed = await khlong(
+    ...['kafka', 'topics', '--bootstrap-server', servers],
+    ...['--command-config', path.join(folder, 'client.properties')],
+  )
+  assert.match(listed, /^iot-frames\b/m)
+
+  const device = await mqtt.connectAsync(`mqtt://127.0.0.1:${pipeline.ports.mqtt}`)
+  ends.push(() => device.endAsync(true))
+  const commands: string[] = []
+  device.on('message', (_topic, payload) => commands.push(String(payload)))
+  await device.subscribeAsync(`devices/${sensor}/commands`, { qos: 1 })
+  const at = ['--pipeline', pipeline.folder]
+  await khlong('device', 'command', sensor, 'fan', '--param', 'seconds=5', ...at)
+  await eventually(() => assert.match(commands[0] ?? '', /"action":"fan"/), 30_000)
+  assert.match(await khlong('device', 'commands', sensor, ...at), /fan/)
 })
 
 test('another server of its protocol takes the place of mongodb', async (t) => {
