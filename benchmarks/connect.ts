@@ -1,18 +1,16 @@
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
-import { appendFile, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { homedir, tmpdir } from 'node:os'
+import { appendFile, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { Admin } from '@khlong/kafka-client'
 import { MongoClient } from 'mongodb'
 import { Stops } from '../packages/connect/test/helpers/stops.ts'
-import { peer, reference } from '../tools/peers.ts'
-import { freePort, startKafka, startMongo } from '../tools/real-engines.ts'
+import { startKafka, startMongo } from '../tools/real-engines.ts'
+import { mongoPlugin, startJavaWorker, type Worker } from './java-connect.ts'
 
 export interface ConnectBenchmarkOptions {
   /** Lines that go from a file to Kafka, and from there to a file. */
@@ -38,13 +36,6 @@ export interface ConnectBenchmarkResult {
   readonly ratios: RuntimeFigures
 }
 
-/** A worker in a process of its own. */
-interface Worker {
-  readonly url: string
-  readonly processId: number
-  stop(): Promise<void>
-}
-
 interface Place {
   readonly name: 'java' | 'ours'
   readonly folder: string
@@ -53,9 +44,7 @@ interface Place {
   start(): Promise<Worker>
 }
 
-const run = promisify(execFile)
 const partitions = 6
-const mongoConnector = 'mongo-kafka-connect-2.0.1-all.jar'
 const text = { 'value.converter': 'org.apache.kafka.connect.storage.StringConverter' }
 const json = {
   'value.converter': 'org.apache.kafka.connect.json.JsonConverter',
@@ -73,10 +62,10 @@ export async function measureConnect(
     const kafka = `${folder}/kafka`
     const servers = await startKafka(stops, kafka)
     const mongoUri = await startMongo(stops, `${folder}/mongo`)
-    const plugins = await javaPlugins()
+    const plugins = await mongoPlugin()
     const place = { folder, servers, mongoUri }
     const java = await measureRuntime(
-      { ...place, name: 'java', start: () => startJava(kafka, plugins) },
+      { ...place, name: 'java', start: () => startJavaWorker(kafka, plugins) },
       options,
     )
     // The first start of all fills the cache of compiled sources.
@@ -205,24 +194,6 @@ async function rssOf(processId: number): Promise<number> {
   return Math.round(Number(kib) / 1024)
 }
 
-async function startJava(kafkaFolder: string, plugins: string): Promise<Worker> {
-  const port = String(await freePort())
-  const script = reference('kafka.sh')
-  const { stdout } = await run('bash', [script, 'connect', kafkaFolder, port, plugins], {
-    timeout: 120_000,
-  })
-  const processId = Number(await readFile(`${kafkaFolder}/connect.pid`, 'utf8'))
-  return {
-    url: stdout.trim(),
-    processId,
-    stop: async () => {
-      if (!existsSync(`/proc/${processId}`)) return
-      process.kill(processId, 'SIGTERM')
-      while (existsSync(`/proc/${processId}`)) await delay(20)
-    },
-  }
-}
-
 async function startOurs(data: string, servers: string): Promise<Worker> {
   const script = fileURLToPath(
     new URL('../packages/connect/test/peers/worker-process.ts', import.meta.url),
@@ -252,22 +223,6 @@ async function startOurs(data: string, servers: string): Promise<Worker> {
       await once(child, 'exit')
     },
   }
-}
-
-/** The folder of plugins of the Java worker: MongoDB's connector, by Maven. */
-async function javaPlugins(): Promise<string> {
-  const cache = process.env.REFERENCE_CACHE ?? path.join(homedir(), '.cache/reference')
-  const folder = path.join(cache, 'connect-plugins')
-  if (existsSync(path.join(folder, mongoConnector))) return folder
-  await mkdir(folder, { recursive: true })
-  await run(peer('mvn'), [
-    '-B',
-    '-q',
-    'dependency:copy',
-    '-Dartifact=org.mongodb.kafka:mongo-kafka-connect:2.0.1:jar:all',
-    `-DoutputDirectory=${folder}`,
-  ])
-  return folder
 }
 
 function ratiosOf(ours: RuntimeFigures, java: RuntimeFigures): RuntimeFigures {
