@@ -87,7 +87,7 @@ export class PipelineProcess {
     this.#command = [
       ...(options.prefix ?? []),
       process.execPath,
-      '--max-semi-space-size=4',
+      '--max-semi-space-size=2',
       main,
       'up',
       folder,

@@ -1,5 +1,8 @@
 import { enableCompileCache } from 'node:module'
 import path from 'node:path'
+import { beginWithMemorySettings } from './begin.ts'
+
+beginWithMemorySettings(process.argv[2])
 
 // Before anything else is loaded, and for threads too: code that was compiled once is not compiled
 // again at the next start, and Node does not load its TypeScript compiler, 20 MB with four threads.
