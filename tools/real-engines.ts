@@ -254,7 +254,11 @@ export async function launchMosquitto(
 export async function startPrometheus(
   ends: Ends,
   folder: string,
-  { config, port }: { readonly config: string; readonly port: number },
+  {
+    config,
+    port,
+    flags = [],
+  }: { readonly config: string; readonly port: number; readonly flags?: readonly string[] },
 ): Promise<string> {
   const child = spawn(
     peer('prometheus'),
@@ -262,6 +266,7 @@ export async function startPrometheus(
       `--config.file=${config}`,
       `--storage.tsdb.path=${folder}`,
       `--web.listen-address=127.0.0.1:${port}`,
+      ...flags,
     ],
     { stdio: 'ignore' },
   )

@@ -46,12 +46,14 @@ export {
 } from './group-member.ts'
 export type { CommittedOffset } from './group-offsets.ts'
 export { KafkaClient } from './kafka-client.ts'
+export { MarkerWriter } from './marker-writer.ts'
 export type {
   BrokerMetadata,
   MetadataCache,
   PartitionMetadata,
   TopicMetadata,
 } from './metadata.ts'
+export { newWriterIdentity, OffsetWriter, type WriterIdentity } from './offset-writer.ts'
 export type { ListedOffset, OffsetSpec } from './offsets.ts'
 export type {
   ConsumerOptions,
@@ -75,6 +77,13 @@ export {
   type RecordMetadata,
   type TopicPartition,
 } from './record.ts'
+export {
+  batchOffsets,
+  emptyRecords,
+  type RepackedBatch,
+  type RepackOptions,
+  repackBatches,
+} from './repack.ts'
 export {
   type ClientSecurityOptions,
   clientFileKeys,

@@ -36,6 +36,7 @@ import { CommandRoutes } from './status/command-routes.ts'
 import { removeControlFile, writeControlFile } from './status/control-file.ts'
 import { DeviceRoutes } from './status/device-routes.ts'
 import { writeDiscovery } from './status/discovery.ts'
+import { embeddedAccess, MirrorRoute } from './status/mirror-route.ts'
 import { platformMetrics } from './status/platform-metrics.ts'
 import { type Snapshot, SnapshotSource } from './status/snapshot.ts'
 import { StatusServer } from './status/status-server.ts'
@@ -162,6 +163,7 @@ export class Platform {
           })
         : undefined,
       backupRoute: new BackupRoute({ cutter: this.#cutter, token: this.#controlToken }),
+      mirrorRoute: new MirrorRoute({ access: embeddedAccess(book), token: this.#controlToken }),
       commandRoutes: this.#commands
         ? new CommandRoutes({
             commands: this.#commands,

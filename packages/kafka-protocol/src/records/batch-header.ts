@@ -161,6 +161,27 @@ export function stampBatch(bytes: Buffer, header: BatchHeader, stamp: BatchStamp
   sealBatch(bytes.subarray(position, position + byteCount))
 }
 
+/** Who sends a batch that another producer has made, and as what in their order. */
+export interface BatchSender {
+  readonly producerId: bigint
+  readonly producerEpoch: number
+  readonly baseSequence: number
+}
+
+/**
+ * Makes a stored batch one that a producer sends, in place: its records stay as they are, it belongs to
+ * no transaction. `batch` is exactly one whole data batch.
+ */
+export function readdressBatch(batch: Buffer, sender: BatchSender): void {
+  writeInt64(batch, 0, 0)
+  batch.writeInt32BE(-1, epochAt)
+  batch.writeInt16BE(batch.readInt16BE(attributesAt) & ~transactionalBit, attributesAt)
+  batch.writeBigInt64BE(sender.producerId, 43)
+  batch.writeInt16BE(sender.producerEpoch, 51)
+  batch.writeInt32BE(sender.baseSequence, 53)
+  sealBatch(batch)
+}
+
 /** Writes a batch's checksum into its bytes; `batch` is exactly one whole batch. */
 export function sealBatch(batch: Buffer): void {
   batch.writeUInt32BE(crc32c(batch.subarray(attributesAt)), crcAt)

@@ -2,6 +2,7 @@ export { BatchBuilder, type BatchBuilderOptions } from './batch-builder.ts'
 export {
   type BatchHeader,
   type BatchHeaderFields,
+  type BatchSender,
   type BatchStamp,
   batchAttributes,
   batchHeaderBytes,
@@ -12,6 +13,7 @@ export {
   noSequence,
   noTimestamp,
   readBatchHeader,
+  readdressBatch,
   sealBatch,
   stampBatch,
   writeBatchHeader,

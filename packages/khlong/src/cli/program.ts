@@ -6,6 +6,7 @@ import { addCertCommands } from './cert-commands.ts'
 import { addConnectCommands } from './connect-commands.ts'
 import { addDeviceCommands } from './device-commands.ts'
 import { addKafkaCommands } from './kafka-commands.ts'
+import { addMirrorCommand } from './mirror-command.ts'
 import { addMongoCommands } from './mongo-commands.ts'
 import { addMqttCommands } from './mqtt-commands.ts'
 import { addMqttPasswdCommand } from './mqtt-passwd-command.ts'
@@ -25,6 +26,7 @@ export function makeProgram(): Command {
     .showHelpAfterError('(khlong --help says more)')
   addPipelineCommands(program)
   addBackupCommands(program)
+  addMirrorCommand(program)
   const parts = addPartCommands(program)
   addMqttCommands(parts.mqtt)
   addMqttPasswdCommand(parts.mqtt)

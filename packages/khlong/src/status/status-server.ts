@@ -5,6 +5,7 @@ import { type PartName, partNames } from '../config/part-names.ts'
 import type { BackupRoute } from './backup-route.ts'
 import type { CommandRoutes } from './command-routes.ts'
 import type { DeviceRoutes } from './device-routes.ts'
+import type { MirrorRoute } from './mirror-route.ts'
 import type { Snapshot } from './snapshot.ts'
 
 const metricsType = 'text/plain; version=0.0.4'
@@ -17,6 +18,8 @@ export interface StatusServerOptions {
   deviceRoutes?: DeviceRoutes | undefined
   /** Cuts for backups; missing where there is nothing to cut. */
   backupRoute?: BackupRoute
+  /** The way to the data, for copies. */
+  mirrorRoute?: MirrorRoute
   /** Commands to devices; missing where there is no Kafka. */
   commandRoutes?: CommandRoutes | undefined
   metrics(part: PartName): Promise<string>
@@ -26,7 +29,7 @@ export interface StatusServerOptions {
 
 /**
  * The platform's own door, on loopback: `/-/parts` (the snapshot as JSON), `/-/events` (each new
- * snapshot as a server-sent event), `/-/devices`, `/-/commands`, `/-/ready`, `/-/backup`, and `/metrics/PART` and
+ * snapshot as a server-sent event), `/-/devices`, `/-/commands`, `/-/ready`, `/-/backup`, `/-/mirror`, and `/metrics/PART` and
  * `/metrics/khlong` for scraping.
  */
 export class StatusServer {
@@ -64,6 +67,7 @@ export class StatusServer {
     const url = new URL(request.url ?? '/', 'http://khlong')
     const { pathname } = url
     if (await this.#options.backupRoute?.answer(request, response, pathname)) return
+    if (this.#options.mirrorRoute?.answer(request, response, pathname)) return
     const { deviceRoutes, commandRoutes } = this.#options
     const found =
       (await deviceRoutes?.answer(request, url)) ?? (await commandRoutes?.answer(request, url))
