@@ -73,6 +73,8 @@ export function commandProblem(program: Command, words: readonly string[]): stri
       if (!option) return `${command.name()} has no flag ${name}`
       if (option.required && value === undefined && given.shift() === undefined)
         return `${name} of ${command.name()} wants a value`
+      // All words up to the next flag are its values.
+      if (option.variadic) while (given.length > 0 && !given[0]!.startsWith('-')) given.shift()
       continue
     }
     const subcommand = command.commands.find(
