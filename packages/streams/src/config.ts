@@ -84,6 +84,9 @@ const streamsShape = {
     })
     .default('at_least_once'),
   'max.task.idle.ms': ms.default(0),
+  'metrics.recording.level': z
+    .enum(['INFO', 'DEBUG'], { error: 'expected INFO or DEBUG' })
+    .default('INFO'),
   'topology.optimization': z
     .literal(['none'], { error: 'only none is supported yet' })
     .default('none'),
@@ -191,6 +194,8 @@ export interface ResolvedStreamsSettings extends ClientSecurityOptions {
    * beyond it: between all partitions here that feed one repartition topic, too.
    */
   readonly 'max.task.idle.ms': number
+  /** DEBUG measures each call of a task and of its stores. */
+  readonly 'metrics.recording.level': 'INFO' | 'DEBUG'
   readonly 'topology.optimization': 'none'
   /**
    * Memory for results that are held back until a commit, and for entries that need not be read from

@@ -7,12 +7,12 @@ export {
 export {
   KafkaStreams,
   type KafkaStreamsContext,
-  type KafkaStreamsState,
   type ModuleContext,
   type StateListener,
   type StreamsUncaughtExceptionHandler,
   type StreamThreadExceptionResponse,
 } from './app/kafka-streams.ts'
+export type { KafkaStreamsState } from './app/kafka-streams-state.ts'
 export type {
   QueryableKeyValueStore,
   QueryableSessionStore,
@@ -55,6 +55,7 @@ export { Printed, type PrintOptions } from './dsl/printed.ts'
 export { StreamsBuilder, type StreamsBuilderOptions } from './dsl/streams-builder.ts'
 export { SessionWindowedKStream, TimeWindowedKStream } from './dsl/windowed-kstream.ts'
 export { StreamsError, type StreamsErrorCode } from './errors.ts'
+export type { StreamsMetric } from './metrics/streams-metric.ts'
 export type {
   Processor,
   ProcessorContext,

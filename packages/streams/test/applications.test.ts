@@ -71,7 +71,10 @@ describe('a folder of applications', () => {
     assert.deepEqual(items[2]?.from, ['said'])
     assert.deepEqual(items[2]?.to, ['shouted'])
     assert.match(part.describe().shout ?? '', /Sink: KSTREAM-SINK-0000000002 \(topic: shouted\)/)
-    assert.match(part.metrics(), /kafka_stream_thread_process_total\{application_id="shout"\} 0/)
+    assert.match(
+      part.metrics(),
+      /kafka_stream_alive_stream_threads\{application_id="shout",client_id="shout-[0-9a-f-]+"\} 0/,
+    )
   })
 
   it('is refused where it does not exist', async (t) => {

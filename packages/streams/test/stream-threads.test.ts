@@ -247,6 +247,49 @@ describe('stream threads', () => {
     assert.deepEqual(windows[0]![0].window, { startMs: minutes(1), endMs: minutes(2) })
   })
 
+  it('measure what they do under the names that Java gives it', async (t) => {
+    const words = await startBroker(t)
+    const streams = await words.open({
+      'num.stream.threads': 2,
+      'client.id': 'm',
+      'metrics.recording.level': 'DEBUG',
+    })
+    await streams.start()
+    await isRunning(streams)
+    await words.say('a', 'b')
+    const measured = (name: string, tags: Record<string, string>): unknown =>
+      streams
+        .metrics()
+        .find(
+          (one) =>
+            one.name === name &&
+            Object.entries(tags).every(([key, value]) => one.tags[key] === value),
+        )?.value
+    const measuredInAll = (name: string, group: string): number =>
+      streams
+        .metrics()
+        .filter((one) => one.name === name && one.group === group)
+        .reduce((sum, { value }) => sum + Number(value), 0)
+    await eventually(() => {
+      assert.equal(measured('state', { 'client-id': 'm' }), 'RUNNING')
+      assert.equal(measured('client-state', { 'client-id': 'm' }), 2)
+      assert.equal(measured('alive-stream-threads', { 'client-id': 'm' }), 2)
+      assert.equal(measured('thread-state', { 'thread-id': 'm-StreamThread-2' }), 4)
+      assert.equal(measuredInAll('process-total', 'stream-thread-metrics'), 24)
+      assert.ok(measuredInAll('commit-total', 'stream-thread-metrics') > 0)
+      // Tasks of the thread that came first have moved to the other one.
+      const [created, closed] = ['task-created-total', 'task-closed-total'].map((name) =>
+        measuredInAll(name, 'stream-thread-metrics'),
+      )
+      assert.equal(created! - closed!, 12)
+      assert.equal(measured('dropped-records-total', { 'task-id': '0_1' }), 0)
+      assert.equal(measured('record-lateness-max', { 'task-id': '0_1' }), 0)
+      const state = { 'task-id': '1_1', 'rocksdb-state-id': 'counts' }
+      assert.ok(Number(measured('put-rate', state)) >= 0)
+      assert.equal(typeof measured('flush-latency-max', state), 'number')
+    }, 30_000)
+  })
+
   it('pause and go on', async (t) => {
     const words = await startBroker(t)
     const streams = await words.open({ 'num.stream.threads': 2 })

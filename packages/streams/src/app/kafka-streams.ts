@@ -9,6 +9,8 @@ import {
   type StreamsSettings,
 } from '../config.ts'
 import { StreamsError, topologyError } from '../errors.ts'
+import { clientMetrics } from '../metrics/client-metrics.ts'
+import type { StreamsMetric } from '../metrics/streams-metric.ts'
 import { prepareTopics } from '../runtime/internal-topics.ts'
 import type { RestoreProgress } from '../runtime/restore.ts'
 import { newTaskCounts, type TaskCounts } from '../runtime/task.ts'
@@ -29,17 +31,8 @@ import {
 import { WorkerStreamThread } from '../threads/worker-thread.ts'
 import type { Topology } from '../topology/topology.ts'
 import type { ApplicationSettings } from './define-streams.ts'
+import type { KafkaStreamsState } from './kafka-streams-state.ts'
 import { type QueryableStores, storeFacade } from './queryable-stores.ts'
-
-/** Where an application stands in its life, in Java's words. */
-export type KafkaStreamsState =
-  | 'created'
-  | 'rebalancing'
-  | 'running'
-  | 'pending-shutdown'
-  | 'not-running'
-  | 'pending-error'
-  | 'error'
 
 /** What follows when a stream thread has ended by an error, in Java's words. */
 export type StreamThreadExceptionResponse =
@@ -96,7 +89,10 @@ export class KafkaStreams implements AsyncDisposable {
   #state: KafkaStreamsState = 'created'
   #stateListener: StateListener | undefined
   #uncaughtExceptionHandler: StreamsUncaughtExceptionHandler | undefined
+  /** Tells this instance from others; that of the folder, where there is one. */
+  #processId: string = randomUUID()
   #threads: StreamThreads | undefined
+  #failedThreads = 0
   #replacements = 0
   #replacedAtMs = 0
   #isPaused = false
@@ -165,6 +161,19 @@ export class KafkaStreams implements AsyncDisposable {
   /** When the next window closes; undefined where none is open. */
   get nextWindowCloseMs(): number | undefined {
     return this.#threads?.nextWindowCloseMs
+  }
+
+  /** What the instance, its threads, tasks and stores measure, under the names that Java gives them. */
+  metrics(): StreamsMetric[] {
+    return clientMetrics({
+      clientId: this.#clientId,
+      processId: this.#processId,
+      settings: this.settings,
+      topologyDescription: this.topology.describe(),
+      state: this.#state,
+      aliveThreads: this.#threads?.alive.length ?? 0,
+      failedThreads: this.#failedThreads,
+    }).concat(this.#threads?.metrics ?? [])
   }
 
   /** Sets who is told of each change of state; before the start, as in Java. */
@@ -283,6 +292,9 @@ export class KafkaStreams implements AsyncDisposable {
     })
   }
 
+  get #clientId(): string {
+    return this.settings['client.id'] ?? `${this.settings['application.id']}-${this.#processId}`
+  }
   get #isUp(): boolean {
     return this.#state === 'running' || this.#state === 'rebalancing'
   }
@@ -307,8 +319,9 @@ export class KafkaStreams implements AsyncDisposable {
     const logger = this.#logger
     this.#setState('rebalancing')
     const folder = await this.#openFolder()
-    const processId = folder?.state.processId ?? randomUUID()
-    const clientId = settings['client.id'] ?? `${settings['application.id']}-${processId}`
+    if (folder) this.#processId = folder.state.processId
+    const processId = this.#processId
+    const clientId = this.#clientId
     const connection: KafkaClientOptions = {
       'bootstrap.servers': settings['bootstrap.servers'],
       ...clientSecurityOf(settings),
@@ -380,6 +393,7 @@ export class KafkaStreams implements AsyncDisposable {
   }
 
   #onThreadFailure(thread: StreamThreadHandle, error: unknown): void {
+    this.#failedThreads++
     if (!this.#isUp) return
     this.#noteIfRunning()
     const isWorker = thread instanceof WorkerStreamThread

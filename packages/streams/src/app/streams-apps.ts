@@ -14,6 +14,7 @@ import {
   type StreamsAppsOptions,
 } from '../config.ts'
 import { StreamsError } from '../errors.ts'
+import { MetricFamilies } from '../metrics/metric-families.ts'
 import { HostedApp } from './hosted-app.ts'
 
 /** How long a start waits for its applications. */
@@ -94,16 +95,13 @@ export class StreamsApps extends PartBase {
 
   #describeMetrics(): void {
     const registry = this.#registry
-    const processed = registry.counter({
-      name: 'kafka_stream_thread_process_total',
-      help: 'Records that were processed.',
-    })
+    const measured = new MetricFamilies(registry)
     const produced = registry.counter({
       name: 'kafka_stream_topic_records_produced_total',
       help: 'Records that were written to topics, changelogs left out.',
     })
     const dropped = registry.counter({
-      name: 'kafka_stream_task_dropped_records_total',
+      name: 'khlong_streams_dropped_records_total',
       help: 'Records that changed nothing, by reason.',
     })
     const deadLetters = registry.counter({
@@ -115,7 +113,7 @@ export class StreamsApps extends PartBase {
       help: 'Records that wait in the topics that are read.',
     })
     const failed = registry.gauge({
-      name: 'kafka_stream_failed_stream_threads',
+      name: 'khlong_streams_application_failed',
       help: 'Whether the application is stopped by an error.',
     })
     const closing = registry.gauge({
@@ -124,10 +122,11 @@ export class StreamsApps extends PartBase {
     })
     registry.onRender(() => {
       closing.clear()
+      measured.clear()
       for (const app of this.#apps) {
         const labels = { application_id: app.name }
         const item = app.vitalItem()
-        processed.series(labels).value = item.recordsIn
+        for (const metric of app.streams?.metrics() ?? []) measured.set(metric, labels)
         produced.series(labels).value = item.recordsOut
         deadLetters.series(labels).value = item.deadLetters ?? 0
         lag.series(labels).value = item.lag ?? 0

@@ -52,6 +52,8 @@ export async function restoreStores(options: RestoreOptions): Promise<void> {
   )
   const total = restoring.reduce((sum, one) => sum + one.endOffset - one.startOffset, 0)
   let restored = 0
+  for (const { task, startOffset, endOffset } of restoring)
+    task.metrics.restoreRemaining += endOffset - startOffset
   if (byPartition.size > 0) {
     const startedMs = performance.now()
     const fetcher = new Fetcher(
@@ -80,6 +82,8 @@ export async function restoreStores(options: RestoreOptions): Promise<void> {
           for (const { key, value, timestamp, headers, offset } of records)
             if (key !== null) one.store.restore(key, value, timestamp, headers, offset)
           restored += records.length
+          one.task.metrics.restored.record(records.length, performance.now())
+          one.task.metrics.restoreRemaining -= records.length
         }
         for (const [id, one] of byPartition)
           if ((fetcher.position(one) ?? -1) >= one.endOffset) byPartition.delete(id)
@@ -101,6 +105,8 @@ export async function restoreStores(options: RestoreOptions): Promise<void> {
     .filter(({ isPersistent }) => isPersistent)
     .map(({ task, storeName, endOffset }) => ({ taskId: task.id, storeName, offset: endOffset }))
   await folder?.commit(checkpoints)
+  // Markers of transactions have places, too, and were counted with the records.
+  for (const task of options.tasks) task.metrics.restoreRemaining = 0
   onProgress(undefined)
 }
 

@@ -1,3 +1,4 @@
+import { DebugMetrics } from '../metrics/debug-metrics.ts'
 import type { StreamTask } from './task.ts'
 import type { PlannedTask } from './task-plan.ts'
 
@@ -15,10 +16,13 @@ export class RunningTask {
   lastRecordMs: number
   /** How far windows were closed by the clock; goes into the commit, so that a restart keeps it. */
   closedUntilMs = -1
+  /** What is measured beside, with `metrics.recording.level` DEBUG. */
+  readonly debugMetrics: DebugMetrics | undefined
 
-  constructor(task: StreamTask, plan: PlannedTask, nowMs: number) {
+  constructor(task: StreamTask, plan: PlannedTask, nowMs: number, isDebug = false) {
     this.task = task
     this.plan = plan
     this.lastRecordMs = nowMs
+    this.debugMetrics = isDebug ? new DebugMetrics(task) : undefined
   }
 }

@@ -9,6 +9,8 @@ import type {
 } from '@khlong/kafka-client'
 import type { ResolvedStreamsSettings } from '../config.ts'
 import { StreamsError } from '../errors.ts'
+import type { StreamsMetric } from '../metrics/streams-metric.ts'
+import { ThreadMetrics } from '../metrics/thread-metrics.ts'
 import type { StateFolder } from '../state/state-folder.ts'
 import type { StateStore, StoreSpec } from '../state/state-store.ts'
 import type { SubTopology, Topology } from '../topology/topology.ts'
@@ -87,6 +89,7 @@ export class StreamThread {
   #nextIdleLookMs = 0
   /** While this holds nothing is processed or punctuated; the thread stays in its group. */
   isPaused = false
+  readonly #metrics = new ThreadMetrics()
   restoring: RestoreProgress | undefined
 
   constructor(options: StreamThreadOptions) {
@@ -111,6 +114,20 @@ export class StreamThread {
   /** The tasks with their places in their partitions. */
   get runningTasks(): readonly RunningTask[] {
     return [...this.#tasks.values()]
+  }
+
+  /** What the thread and its tasks have measured. */
+  metrics(threadId: string): StreamsMetric[] {
+    const metrics = this.#metrics.collect(threadId)
+    for (const { task, debugMetrics } of this.#tasks.values()) {
+      metrics.push(...task.metrics.collect(threadId, task.id))
+      if (!debugMetrics) continue
+      let waiting = 0
+      for (const queue of this.#queues.values())
+        if (queue.running.task === task) waiting += queue.count
+      metrics.push(...debugMetrics.collect(threadId, waiting))
+    }
+    return metrics
   }
 
   /** When the next window closes, of all tasks; undefined where none is open. */
@@ -139,7 +156,13 @@ export class StreamThread {
   async run(): Promise<void> {
     const { consumer, collector, signal } = this.#options
     while (!signal.aborted) {
-      for (const polled of await consumer.poll(this.#pollMs())) {
+      const polledAtMs = performance.now()
+      const polledNow = await consumer.poll(this.#pollMs())
+      this.#metrics.polled(
+        polledAtMs,
+        polledNow.reduce((sum, { records }) => sum + records.length, 0),
+      )
+      for (const polled of polledNow) {
         const queue = this.#queues.get(partitionKey(polled))
         if (!queue) continue
         enqueue(queue, polled)
@@ -153,7 +176,7 @@ export class StreamThread {
       if (!this.isPaused)
         for (const group of this.#groups.values())
           if (group.isReady(nowMs, (partition) => consumer.lag(partition)))
-            await this.#process(group)
+            await this.#measured(() => this.#process(group))
       collector.check()
       for (const { task } of this.#tasks.values()) task.deferred.resume()
       if (!this.isPaused) {
@@ -192,6 +215,7 @@ export class StreamThread {
     const committed = new Map(
       (await consumer.committed(sources)).map((one) => [partitionKey(one), one]),
     )
+    const isDebug = settings['metrics.recording.level'] === 'DEBUG'
     const running = starting.map((planned) => {
       const openBacking = folder
         ? (store: StoreSpec) => folder.backing(planned.id, store.name)
@@ -206,7 +230,8 @@ export class StreamThread {
         openBacking,
         globalStores: this.#options.globalStores,
       })
-      return new RunningTask(task, planned, clock.nowMs())
+      this.#metrics.taskCreated()
+      return new RunningTask(task, planned, clock.nowMs(), isDebug)
     })
     await restoreStores({
       client,
@@ -263,6 +288,14 @@ export class StreamThread {
     this.#close([...this.#tasks.values()])
   }
 
+  async #measured(process: () => Promise<void>): Promise<void> {
+    const { counts } = this.#options.taskSettings
+    const before = counts.recordsIn
+    const startMs = performance.now()
+    await process()
+    this.#metrics.processed(startMs, counts.recordsIn - before)
+  }
+
   /** Processes what a group has, in the order of time, until one of its partitions is empty. */
   async #process(group: PartitionGroup): Promise<void> {
     const { collector, consumer, clock, settings } = this.#options
@@ -312,8 +345,12 @@ export class StreamThread {
 
   #punctuate(): void {
     const nowMs = this.#options.clock.nowMs()
-    for (const running of this.#tasks.values())
-      if (running.task.punctuateWallClock(nowMs)) running.isChanged = true
+    for (const running of this.#tasks.values()) {
+      const startMs = performance.now()
+      if (!running.task.punctuateWallClock(nowMs)) continue
+      running.isChanged = true
+      this.#metrics.punctuated(startMs)
+    }
   }
 
   async #commitIfDue(): Promise<void> {
@@ -325,13 +362,19 @@ export class StreamThread {
     const isRebalancing = nowMs - (this.#rebalanceSinceMs ?? -rebalanceWaitMs) < rebalanceWaitMs
     if (isRebalancing && this.#options.collector.isTransactional) return
     this.#lastCommitMs = nowMs
-    await this.#committer.commit([...this.#tasks.values()])
+    await this.#commit([...this.#tasks.values()])
+  }
+
+  async #commit(tasks: readonly RunningTask[]): Promise<void> {
+    const startMs = performance.now()
+    await this.#committer.commit(tasks)
+    this.#metrics.committed(startMs)
   }
 
   /** Commits within a rebalance: a transaction that is lost there ends the loop, not the rebalance. */
   async #commitBetween(tasks: readonly RunningTask[]): Promise<void> {
     try {
-      await this.#committer.commit(tasks)
+      await this.#commit(tasks)
     } catch (error) {
       if (!(error instanceof StreamsError) || error.code !== 'STREAMS_TASK_MIGRATED') throw error
       this.#migrated ??= error
@@ -468,6 +511,7 @@ export class StreamThread {
         if (group.isEmpty) this.#groups.delete(name)
       }
       one.task.close()
+      this.#metrics.taskClosed()
       if (this.#options.folder) this.#options.locks.unlock(one.task.id)
     }
   }

@@ -1,5 +1,6 @@
 import type { Clock, Logger } from '@khlong/core'
 import { StreamsError, topologyError } from '../errors.ts'
+import { TaskMetrics } from '../metrics/task-metrics.ts'
 import { type CarriedHeaders, type RawRecord, TaskRecord } from '../record.ts'
 import { keySerdeOr, valueSerdeOr } from '../serdes/defaults.ts'
 import type { Serde } from '../serdes/serde.ts'
@@ -109,6 +110,7 @@ export class StreamTask {
   /** Times that processors keep under names of their own; they go into the commit. */
   readonly processorTimes: Map<string, number> = new Map<string, number>()
   streamTimeMs = -1
+  readonly metrics: TaskMetrics = new TaskMetrics()
   readonly #settings: TaskSettings
   readonly #collector: RecordCollector
   readonly #realTopic: (topic: string) => string
@@ -313,6 +315,7 @@ export class StreamTask {
 
   drop(reason: DropReason): void {
     this.#settings.counts.dropped[reason]++
+    this.metrics.dropped.record(1, performance.now())
   }
 
   /** @throws StreamsError where the handler says so; it passes the nodes above as it is. */
@@ -342,6 +345,7 @@ export class StreamTask {
       record: this.context,
     })
     counts.dropped.error++
+    this.metrics.dropped.record(1, performance.now())
     if (errors.deadLetterTopic !== undefined) {
       counts.deadLetters++
       this.#collector.send(

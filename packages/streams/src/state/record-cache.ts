@@ -10,7 +10,7 @@ export interface CachedStore {
  * is room for lets its own oldest entries go.
  */
 export class RecordCache {
-  readonly #maxBytes: number
+  #maxBytes: number
   #byteCount = 0
 
   /** @param maxBytes `statestore.cache.max.bytes`, a thread's share of it; 0 holds nothing back */
@@ -20,6 +20,11 @@ export class RecordCache {
 
   get isEnabled(): boolean {
     return this.#maxBytes > 0
+  }
+
+  /** Gives the thread another share: others came or went. Stores make room with what they put in next. */
+  resize(maxBytes: number): void {
+    this.#maxBytes = maxBytes
   }
 
   /** Says that a store's entries have come to take so much more, or less. */

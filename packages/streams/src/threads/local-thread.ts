@@ -3,6 +3,7 @@ import type { Clock, Logger } from '@khlong/core'
 import { Admin, KafkaClient, type KafkaClientOptions } from '@khlong/kafka-client'
 import { type ResolvedStreamsSettings, taskSettings } from '../config.ts'
 import { StreamsError } from '../errors.ts'
+import { MetricGroup, type StreamsMetric } from '../metrics/streams-metric.ts'
 import { GlobalTables } from '../runtime/global-tables.ts'
 import { newTaskCounts, type TaskCounts, type TaskSettings } from '../runtime/task.ts'
 import type { TaskLocker } from '../runtime/task-locks.ts'
@@ -12,14 +13,16 @@ import type { Topology } from '../topology/topology.ts'
 import { StoreQueries } from './store-queries.ts'
 import type { StoreAnswer, StoreQuery } from './store-query.ts'
 import { StreamSession } from './stream-session.ts'
-import type {
-  StreamThreadHandle,
-  StreamThreadState,
-  ThreadEvents,
-  ThreadIdentity,
-  ThreadMetadata,
-  ThreadReport,
-  ThreadStopOptions,
+import {
+  type StreamThreadHandle,
+  type StreamThreadState,
+  stateName,
+  streamThreadStates,
+  type ThreadEvents,
+  type ThreadIdentity,
+  type ThreadMetadata,
+  type ThreadReport,
+  type ThreadStopOptions,
 } from './thread-handle.ts'
 
 export interface LocalThreadOptions {
@@ -58,6 +61,7 @@ export class LocalStreamThread implements StreamThreadHandle {
   #isPaused = false
   #asksForShutdown = false
   #isForGood = false
+  #startedMs = 0
 
   constructor(options: LocalThreadOptions) {
     const { identity, settings, logger, clock, threadCount } = options
@@ -66,7 +70,7 @@ export class LocalStreamThread implements StreamThreadHandle {
     this.#taskSettings = taskSettings(
       settings,
       { logger, clock, counts: this.counts },
-      Math.floor(settings['statestore.cache.max.bytes'] / threadCount),
+      cacheShare(settings, threadCount),
     )
     this.#queries = new StoreQueries((name) => this.#stores(name), clock)
   }
@@ -83,6 +87,15 @@ export class LocalStreamThread implements StreamThreadHandle {
       restoring: thread?.restoring,
       nextWindowCloseMs: thread?.nextWindowCloseMs(),
     }
+  }
+
+  get metrics(): readonly StreamsMetric[] {
+    const threadId = this.identity.name
+    const own = new MetricGroup('stream-thread-metrics', { 'thread-id': threadId }, 0)
+      .add('thread-start-time', this.#startedMs)
+      .add('state', stateName(this.#state))
+      .add('thread-state', streamThreadStates.indexOf(this.#state)).metrics
+    return [...own, ...(this.#session?.thread.metrics(threadId) ?? [])]
   }
 
   start(): Promise<void> {
@@ -109,6 +122,10 @@ export class LocalStreamThread implements StreamThreadHandle {
   setPaused(isPaused: boolean): void {
     this.#isPaused = isPaused
     if (this.#session) this.#session.thread.isPaused = isPaused
+  }
+
+  setThreadCount(threadCount: number): void {
+    this.#taskSettings.cache.resize(cacheShare(this.#options.settings, threadCount))
   }
 
   askForShutdown(): void {
@@ -144,6 +161,7 @@ export class LocalStreamThread implements StreamThreadHandle {
     const { topology, settings, connection, logger, identity } = this.#options
     const { signal } = this.#stopping
     signal.throwIfAborted()
+    this.#startedMs = this.#options.clock.nowMs()
     this.#setState('starting')
     const clientSettings = { ...connection, 'client.id': `${identity.name}-consumer` }
     const client = new KafkaClient(clientSettings, { logger })
@@ -236,6 +254,9 @@ export class LocalStreamThread implements StreamThreadHandle {
       }
   }
 }
+
+const cacheShare = (settings: ResolvedStreamsSettings, threadCount: number): number =>
+  Math.floor(settings['statestore.cache.max.bytes'] / threadCount)
 
 const isMigration = (error: unknown): boolean =>
   error instanceof StreamsError && error.code === 'STREAMS_TASK_MIGRATED'

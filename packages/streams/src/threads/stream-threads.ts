@@ -1,6 +1,7 @@
 import type { Clock, Logger } from '@khlong/core'
 import type { KafkaClientOptions } from '@khlong/kafka-client'
 import type { ResolvedStreamsSettings } from '../config.ts'
+import type { StreamsMetric } from '../metrics/streams-metric.ts'
 import type { RestoreProgress } from '../runtime/restore.ts'
 import { newTaskCounts, sumOfCounts, type TaskCounts } from '../runtime/task.ts'
 import { TaskLocks } from '../runtime/task-locks.ts'
@@ -72,6 +73,9 @@ export class StreamThreads {
       total: all.reduce((sum, one) => sum + one.total, 0),
     }
   }
+  get metrics(): StreamsMetric[] {
+    return this.#threads.flatMap(({ metrics }) => metrics)
+  }
   get lag(): number {
     return this.#threads.reduce((sum, { report }) => sum + report.lag, 0)
   }
@@ -97,6 +101,7 @@ export class StreamThreads {
     const thread = this.#make(identity, isWorker, threadEvents)
     if (this.#isPaused) thread.setPaused(true)
     this.#threads.push(thread)
+    this.#shareMemory()
     return thread
   }
 
@@ -128,6 +133,11 @@ export class StreamThreads {
     if (!this.#threads.includes(thread)) return
     this.#threads = this.#threads.filter((one) => one !== thread)
     this.#countsBefore = sumOfCounts([this.#countsBefore, thread.report.counts])
+    this.#shareMemory()
+  }
+
+  #shareMemory(): void {
+    for (const thread of this.#threads) thread.setThreadCount(this.#threads.length)
   }
 
   #make(

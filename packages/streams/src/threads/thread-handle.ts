@@ -1,17 +1,25 @@
 import type { TopicPartition } from '@khlong/kafka-client'
+import type { StreamsMetric } from '../metrics/streams-metric.ts'
 import type { RestoreProgress } from '../runtime/restore.ts'
 import type { TaskCounts } from '../runtime/task.ts'
 import type { StoreAnswer, StoreQuery } from './store-query.ts'
 
+/** The states of a stream thread in the order of Java's, which metrics count by. */
+export const streamThreadStates = [
+  'created',
+  'starting',
+  'partitions-revoked',
+  'partitions-assigned',
+  'running',
+  'pending-shutdown',
+  'dead',
+] as const
+
 /** Where a stream thread stands, in Java's words. */
-export type StreamThreadState =
-  | 'created'
-  | 'starting'
-  | 'partitions-revoked'
-  | 'partitions-assigned'
-  | 'running'
-  | 'pending-shutdown'
-  | 'dead'
+export type StreamThreadState = (typeof streamThreadStates)[number]
+
+/** A state as Java writes it: `PARTITIONS_ASSIGNED`. */
+export const stateName = (state: string): string => state.toUpperCase().replaceAll('-', '_')
 
 /** Who a stream thread is. */
 export interface ThreadIdentity {
@@ -73,11 +81,15 @@ export interface StreamThreadHandle {
   readonly state: StreamThreadState
   /** As it is now; of a worker, as it was within the last second. */
   readonly report: ThreadReport
+  /** What the thread and its tasks have measured; of a worker, up to two seconds ago. */
+  readonly metrics: readonly StreamsMetric[]
   /** Joins the group and resolves; tasks start when the group has shared them out. */
   start(): Promise<void>
   /** Commits, gives its tasks back and ends. */
   stop(options?: ThreadStopOptions): Promise<void>
   setPaused(isPaused: boolean): void
+  /** Says with how many threads, itself included, it shares the memory for caches. */
+  setThreadCount(threadCount: number): void
   /** Asks all members of the group to stop. */
   askForShutdown(): void
   query(query: StoreQuery): Promise<StoreAnswer>

@@ -2,6 +2,7 @@ import type { LogFields, PlainError } from '@khlong/core'
 import type { KafkaClientOptions } from '@khlong/kafka-client'
 import type { ApplicationSettings } from '../app/define-streams.ts'
 import type { StreamsSettings } from '../config.ts'
+import type { StreamsMetric } from '../metrics/streams-metric.ts'
 import type { StreamThreadState, ThreadIdentity, ThreadReport } from './thread-handle.ts'
 
 /** What a worker is started with. */
@@ -18,7 +19,14 @@ export interface WorkerStart {
 }
 
 /** The methods of a thread that the owner of a worker may call. */
-export type WorkerMethod = 'start' | 'stop' | 'setPaused' | 'askForShutdown' | 'query' | 'metadata'
+export type WorkerMethod =
+  | 'start'
+  | 'stop'
+  | 'setPaused'
+  | 'setThreadCount'
+  | 'askForShutdown'
+  | 'query'
+  | 'metadata'
 
 export type ToWorker =
   | {
@@ -37,6 +45,7 @@ export type FromWorker =
   | { readonly kind: 'refusal'; readonly id: number; readonly error: PlainError }
   | { readonly kind: 'state'; readonly state: StreamThreadState }
   | { readonly kind: 'report'; readonly report: ThreadReport }
+  | { readonly kind: 'metrics'; readonly metrics: readonly StreamsMetric[] }
   | { readonly kind: 'failure'; readonly error: PlainError; readonly report: ThreadReport }
   | { readonly kind: 'shutdown' }
   | { readonly kind: 'lock'; readonly id: number; readonly taskId: string }

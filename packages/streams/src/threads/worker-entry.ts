@@ -12,8 +12,9 @@ import { loadTopologyModule } from './topology-module.ts'
 const port = parentPort
 if (!port) throw new Error('worker-entry is started by worker-thread only')
 
-/** How often the owner is told of counts and lag. */
+/** How often the owner is told of counts and lag, and of what is measured. */
 const reportMs = 500
+const metricsMs = 2_000
 
 const start = workerData as WorkerStart
 const send = (message: FromWorker): void => port.postMessage(message)
@@ -86,6 +87,7 @@ async function makeThread(): Promise<LocalStreamThread> {
   made.setPaused(isPaused)
   if (asksForShutdown) made.askForShutdown()
   setInterval(() => send({ kind: 'report', report: made.report }), reportMs).unref()
+  setInterval(() => send({ kind: 'metrics', metrics: made.metrics }), metricsMs).unref()
   return made
 }
 
@@ -111,6 +113,9 @@ const methods = {
   async setPaused(paused: boolean): Promise<void> {
     isPaused = paused
     ;(await making)?.setPaused(paused)
+  },
+  async setThreadCount(threadCount: number): Promise<void> {
+    ;(await making)?.setThreadCount(threadCount)
   },
   async askForShutdown(): Promise<void> {
     asksForShutdown = true

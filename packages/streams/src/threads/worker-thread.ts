@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads'
 import { fromPlainError, type Logger } from '@khlong/core'
+import type { StreamsMetric } from '../metrics/streams-metric.ts'
 import { newTaskCounts } from '../runtime/task.ts'
 import type { TaskLocker } from '../runtime/task-locks.ts'
 import type { StoreAnswer, StoreQuery } from './store-query.ts'
@@ -42,6 +43,7 @@ export class WorkerStreamThread implements StreamThreadHandle {
     restoring: undefined,
     nextWindowCloseMs: undefined,
   }
+  #metrics: readonly StreamsMetric[] = []
   #nextId = 1
   #isPaused = false
   #asksForShutdown = false
@@ -60,6 +62,10 @@ export class WorkerStreamThread implements StreamThreadHandle {
     return this.#report
   }
 
+  get metrics(): readonly StreamsMetric[] {
+    return this.#metrics
+  }
+
   start(): Promise<void> {
     this.#starting ??= this.#start().catch(async (error: unknown) => {
       await this.#end()
@@ -76,6 +82,10 @@ export class WorkerStreamThread implements StreamThreadHandle {
   setPaused(isPaused: boolean): void {
     this.#isPaused = isPaused
     this.#tell('setPaused', isPaused)
+  }
+
+  setThreadCount(threadCount: number): void {
+    this.#tell('setThreadCount', threadCount)
   }
 
   askForShutdown(): void {
@@ -178,6 +188,9 @@ export class WorkerStreamThread implements StreamThreadHandle {
         return
       case 'report':
         this.#report = message.report
+        return
+      case 'metrics':
+        this.#metrics = message.metrics
         return
       case 'failure':
         this.#report = message.report
