@@ -40,8 +40,10 @@ export function recoverSegments(
   }
   const segments: Segment[] = []
   let endOffset = bases[0]!
+  const isThere = new Set(names)
   for (const [index, base] of bases.entries()) {
     const segment = new Segment(folder, base, services.files)
+    if (!isThere.has(`${segmentName(base)}.txnindex`)) segment.transactionIndex.noteMissing()
     const next = bases[index + 1]
     const isOlder = next !== undefined && next <= recoveryPoint
     if (isOlder && segment.attach()) {
@@ -77,7 +79,7 @@ export function recoverSegments(
       `the log ends at offset ${endOffset}, expected ${recoveryPoint} or more`,
       segments.at(-1)!.byteCount,
     )
-  recoverProducers(log, segments, recoveryPoint, endOffset)
+  recoverProducers(log, { names, segments, recoveryPoint, endOffset })
   return { segments, endOffset }
 }
 
@@ -141,13 +143,22 @@ function scanSegment(segment: Segment, trustedOffset: number, intervalBytes: num
  */
 function recoverProducers(
   log: PartitionLog,
-  segments: readonly Segment[],
-  recoveryPoint: number,
-  endOffset: number,
+  {
+    names,
+    segments,
+    recoveryPoint,
+    endOffset,
+  }: {
+    /** The files of the folder. */
+    readonly names: readonly string[]
+    readonly segments: readonly Segment[]
+    readonly recoveryPoint: number
+    readonly endOffset: number
+  },
 ): void {
   const { folder, producers } = log
   producers.clear()
-  const snapshots = readdirSync(folder)
+  const snapshots = names
     .filter((name) => /^\d{20}\.snapshot$/.test(name))
     .map((name) => Number(name.slice(0, 20)))
     .sort((a, b) => b - a)

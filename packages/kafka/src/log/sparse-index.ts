@@ -56,7 +56,8 @@ export class SparseIndex {
 
   /** Brings the entries whose value (or key) is below the limits to memory and forgets the rest. */
   load(keep: (entry: IndexEntry) => boolean): void {
-    const bytes = sizeOf(this.path) === undefined ? Buffer.alloc(0) : readFileSync(this.path)
+    // Most are missing or empty where there are many partitions, and a look is cheaper than a read.
+    const bytes = sizeOf(this.path) ? readFileSync(this.path) : Buffer.alloc(0)
     const whole = Math.floor(bytes.byteLength / this.#entryBytes)
     this.#memory = bytes
     this.#count = 0

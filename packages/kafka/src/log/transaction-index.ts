@@ -40,6 +40,11 @@ export class TransactionIndex {
     this.#loaded().push(entry)
   }
 
+  /** There is no file: nothing was aborted here. */
+  noteMissing(): void {
+    this.#entries ??= []
+  }
+
   /** Keeps the entries that `isKept` says; the rest is written anew by {@link save}. */
   keep(isKept: (entry: AbortedTransaction) => boolean): void {
     const entries = this.#loaded()
