@@ -1,9 +1,8 @@
 import { createHash } from 'node:crypto'
 import { readdir, readFile, rename, writeFile } from 'node:fs/promises'
 import path from 'node:path'
-import { describeError, type Logger } from '@khlong/core'
+import { describeError, type Logger, parseProperties } from '@khlong/core'
 import type { ConfigMap } from './config/fields.ts'
-import { parseProperties } from './config/properties.ts'
 import { ConnectError } from './errors.ts'
 import { readConfig } from './rest/bodies.ts'
 
@@ -25,12 +24,12 @@ export interface ConnectorTarget {
 const digestFileName = 'connector-files.json'
 
 /**
- * Applies the `*.json` and `*.properties` files of a folder: a connector that is missing is made; one whose file changed
+ * Applies the `*.json` and `*.properties` files of a folder, or the files themselves: a connector that is missing is made; one whose file changed
  * since it was last applied here gets the file's configuration; otherwise what was changed over REST stays.
  * Subfolders are not looked at.
  */
 export async function applyConnectorFiles(
-  folder: string,
+  places: string | readonly string[],
   dataFolder: string,
   connectors: ConnectorTarget,
   logger: Logger,
@@ -62,7 +61,7 @@ export async function applyConnectorFiles(
       logger.error({ file, err: error }, 'connector file cannot be applied')
     }
   }
-  await Promise.all((await filesOf(folder, logger)).map(apply))
+  await Promise.all((await filesOf(places, logger)).map(apply))
   await writeFile(`${digestFile}.new`, `${JSON.stringify({ version: 1, digests }, null, 2)}\n`)
   await rename(`${digestFile}.new`, digestFile)
   return problems.sort((a, b) => (a.file < b.file ? -1 : 1))
@@ -90,15 +89,17 @@ function connectorOf(config: ConfigMap, name: string): { name: string; config: C
   return { name: config.name ?? name, config }
 }
 
-async function filesOf(folder: string, logger: Logger): Promise<string[]> {
-  const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
+async function filesOf(places: string | readonly string[], logger: Logger): Promise<string[]> {
+  // Files that were named one by one keep their order, as those of connect-standalone do.
+  if (typeof places !== 'string') return [...places]
+  const entries = await readdir(places, { withFileTypes: true }).catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-    logger.warn({ folder }, 'the folder of connector files is not there')
+    logger.warn({ folder: places }, 'the folder of connector files is not there')
     return []
   })
   return entries
     .filter((entry) => entry.isFile() && /\.(json|properties)$/.test(entry.name))
-    .map((entry) => path.join(folder, entry.name))
+    .map((entry) => path.join(places, entry.name))
     .sort()
 }
 

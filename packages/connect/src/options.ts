@@ -1,4 +1,4 @@
-import { checkSettings, type SettingsSource } from '@khlong/core'
+import { checkSettings, SettingsError, type SettingsSource } from '@khlong/core'
 import { type AccessSettings, accessSettings } from '@khlong/core/access'
 import { type ClientSecurityOptions, clientSecurityShape } from '@khlong/kafka-client'
 import { z } from 'zod'
@@ -59,8 +59,8 @@ const schema = z.strictObject({
   'config.providers.env.param.allowlist.pattern': z.string().optional(),
   /** How to log in to Kafka, and whom to trust. */
   ...clientSecurityShape,
-  /** A folder of Kafka Connect JSON files that are applied at start. */
-  connectors: z.string().optional(),
+  /** A folder of connector files that are applied at start, or the files themselves. */
+  connectors: z.union([z.string(), z.array(z.string())]).optional(),
   /** A folder of connectors of the user's own, one TypeScript file each. */
   plugins: z.string().min(1).optional(),
   /** The variables that `env` shows; default: those of the process. */
@@ -117,7 +117,7 @@ export interface ResolvedConnectOptions extends AccessSettings, ClientSecurityOp
   readonly 'config.providers.directory.class'?: string | undefined
   readonly 'config.providers.directory.param.allowed.paths'?: string | undefined
   readonly 'config.providers.env.param.allowlist.pattern'?: string | undefined
-  readonly connectors?: string | undefined
+  readonly connectors?: string | readonly string[] | undefined
   readonly plugins?: string | undefined
   readonly env?: Readonly<Record<string, string>> | undefined
   readonly hosts: Readonly<Record<string, string>>
@@ -127,7 +127,6 @@ export interface ResolvedConnectOptions extends AccessSettings, ClientSecurityOp
 export type ConnectOptions = Partial<ResolvedConnectOptions>
 
 const notSupported = new Set([
-  'listeners',
   'plugin.path',
   'rest.extension.classes',
   'topic.creation.enable',
@@ -145,12 +144,32 @@ export function resolveConnectOptions(
       : undefined
   const checked: z.ZodType<ResolvedConnectOptions> =
     known === undefined ? checkedSchema : refusing(known)
-  return checkSettings(checked, settings, source)
+  return checkSettings(checked, withListen(settings, source), source)
+}
+
+/** `listeners`, as Java's workers have it, is `listen` of ours. @throws SettingsError where it asks for more. */
+function withListen(settings: unknown, source?: SettingsSource): unknown {
+  if (settings === null || typeof settings !== 'object' || !('listeners' in settings))
+    return settings
+  const { listeners, ...others } = settings
+  const [, host, port] = /^http:\/\/([^/,]*):(\d+)\/?$/i.exec(String(listeners)) ?? []
+  if (port === undefined) {
+    const line = source?.line?.(['listeners'])
+    throw new SettingsError(
+      `${source?.name ?? 'options'}${line === undefined ? '' : `:${line}`}: listeners: expected one http://HOST:PORT, found ${listeners}; HTTPS is not supported yet`,
+      { key: 'listeners', ...(line === undefined ? {} : { line }) },
+    )
+  }
+  // An address that is left out is every address of the machine, as in Java.
+  return { listen: `${host || '0.0.0.0'}:${port}`, ...others }
 }
 
 /** The schema with one key that is known and refused by name. */
 function refusing(key: string): z.ZodType<ResolvedConnectOptions> {
-  const hint = key === 'listeners' ? '; use listen' : ''
+  const hint =
+    key === 'plugin.path'
+      ? "; connectors of one's own are TypeScript files in the folder plugins"
+      : ''
   return schema.extend({
     [key]: z.never({ error: `not supported yet${hint}` }),
   }) as unknown as z.ZodType<ResolvedConnectOptions>

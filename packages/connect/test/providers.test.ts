@@ -2,37 +2,12 @@ import assert from 'node:assert/strict'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { describe, test } from 'node:test'
 import { temporaryFolder } from '@khlong/core/testing'
-import { parseProperties } from '../src/config/properties.ts'
 import { configProviders, resolveReferences } from '../src/config/providers.ts'
 import { ConnectWorker } from '../src/index.ts'
 import { MemoryKafka } from './helpers/memory-kafka.ts'
 
 /** A reference as it stands in a connector's configuration. */
 const at = (...parts: string[]): string => `\${${parts.join(':')}}`
-
-test('properties are read as Java reads them', () => {
-  const text = [
-    '# a comment',
-    '! another',
-    'plain=value',
-    '  spaced key\\ name  :  a value ',
-    'word rest of it',
-    'empty=',
-    'joined=one, \\',
-    '    two',
-    'escaped=tab\\there \\u0e04\\u0e25\\u0e2d\\u0e07 back\\\\slash',
-    'url=http://host:80/?a=b',
-  ].join('\n')
-  assert.deepEqual(parseProperties(text), {
-    plain: 'value',
-    spaced: 'key name  :  a value ',
-    word: 'rest of it',
-    empty: '',
-    joined: 'one, two',
-    escaped: 'tab\there คลอง back\\slash',
-    url: 'http://host:80/?a=b',
-  })
-})
 
 describe('config providers', () => {
   test('values come from files, from folders of secrets, and from the environment', async (t) => {

@@ -22,6 +22,7 @@ export {
   type StopOptions,
 } from './part.ts'
 export { cloneable, fromPlainError, type PlainError, toPlainError } from './plain-error.ts'
+export { parseProperties } from './properties.ts'
 export type { Random } from './random.ts'
 export { systemRandom } from './random.ts'
 export { checkSettings, nearestKey, SettingsError, type SettingsSource } from './settings.ts'

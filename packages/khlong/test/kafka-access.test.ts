@@ -6,7 +6,6 @@ import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { silentLogger } from '@khlong/core'
 import { eventually, temporaryFolder } from '@khlong/core/testing'
-import { parseProperties } from '../src/cli/client-properties.ts'
 import { type Pipeline, readPipeline, resolveAddressBook } from '../src/index.ts'
 import { Platform } from '../src/platform.ts'
 import { start } from '../src/test/index.ts'
@@ -223,11 +222,4 @@ sasl.jaas.config=${plainModule} required username="alice" password="alice-secret
   assert.equal(dead.code, 0, dead.errors)
   const told = await khlong('', ...doctor, '--command-config', file)
   assert.match(told.output, /topic dead-letters holds 1 dead letter/)
-})
-
-test('properties are read as Java reads them', () => {
-  assert.deepEqual(
-    parseProperties('# c\n! c\n\n a = b \nc:d\ne f\ng=\\u0041\\n\\=\nh\\ i=1\nj=1,\\\n   2\nk'),
-    { a: 'b ', c: 'd', e: 'f', g: 'A\n=', 'h i': '1', j: '1,2', k: '' },
-  )
 })

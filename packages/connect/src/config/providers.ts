@@ -1,9 +1,8 @@
 import { readFileSync } from 'node:fs'
 import path from 'node:path'
-import { SettingsError } from '@khlong/core'
+import { parseProperties, SettingsError } from '@khlong/core'
 import { ConnectError } from '../errors.ts'
 import type { ConfigMap } from './fields.ts'
-import { parseProperties } from './properties.ts'
 
 /** What stands behind `${name:path:key}`. */
 export interface ConfigProvider {

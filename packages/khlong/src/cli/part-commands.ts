@@ -5,6 +5,7 @@ import { makePart } from '../parts/load.ts'
 import { makeLogger } from './plain-logger.ts'
 import { standaloneSettings } from './standalone-settings.ts'
 import { onReloadRequest, stopRequested } from './stop-request.ts'
+import { readWorkerFiles } from './worker-files.ts'
 
 const descriptions: Record<PartName, string> = {
   sensors: 'run a fleet of sensors against any MQTT broker',
@@ -20,6 +21,7 @@ const descriptions: Record<PartName, string> = {
 
 interface PartFlags {
   listen?: string
+  bootstrapServer?: string
   url?: string
   fleet?: string
   data?: string
@@ -39,6 +41,13 @@ export function addPartCommands(program: Command): Record<PartName, Command> {
     // The sensors and the applications are clients only.
     if (name !== 'sensors' && name !== 'streams')
       command.option('--listen <port>', 'PORT or HOST:PORT; default the real system’s port')
+    if (name === 'connect' || name === 'streams')
+      command.option('--bootstrap-server <host:port>', 'the Kafka; default 127.0.0.1:9092')
+    if (name === 'connect')
+      command.argument(
+        '[files...]',
+        "a worker's properties file, and behind it files of connectors",
+      )
     commands[name] = command
       .option(
         '--set <key=value>',
@@ -46,7 +55,7 @@ export function addPartCommands(program: Command): Record<PartName, Command> {
         (value: string, previous: string[]) => [...previous, value],
         [] as string[],
       )
-      .action((flags: PartFlags) => runPart(name, flags))
+      .action(() => runPart(name, command.opts<PartFlags>(), command.args))
   }
   return commands
 }
@@ -56,17 +65,20 @@ function canReload(part: object): part is { reload(): Promise<void> } {
   return 'reload' in part && typeof part.reload === 'function'
 }
 
-async function runPart(name: PartName, flags: PartFlags): Promise<void> {
+async function runPart(
+  name: PartName,
+  flags: PartFlags,
+  [file, ...others]: readonly string[],
+): Promise<void> {
   if (flags.listen !== undefined) parseListen(flags.listen)
   const logger = makeLogger((line) => process.stderr.write(line))
-  const settings = standaloneSettings(name, flags)
+  const worker = file === undefined ? undefined : readWorkerFiles([file, ...others])
+  const settings = { ...worker?.settings, ...standaloneSettings(name, flags) }
   const failed = Promise.withResolvers<never>()
-  const part = await makePart(
-    name,
-    settings,
-    { name: 'command line' },
-    { logger, onFailure: failed.reject },
-  )
+  const part = await makePart(name, settings, worker?.source ?? { name: 'command line' }, {
+    logger,
+    onFailure: failed.reject,
+  })
   await part.start()
   // Before the addresses are said: whoever reads them may ask to stop at once.
   const stopped = stopRequested()

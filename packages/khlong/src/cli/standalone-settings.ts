@@ -6,6 +6,7 @@ export function standaloneSettings(
   name: PartName,
   flags: {
     listen?: string
+    bootstrapServer?: string
     url?: string
     fleet?: string
     data?: string
@@ -15,6 +16,10 @@ export function standaloneSettings(
   const tree = new SettingsTree()
   for (const assignment of flags.set) tree.assign(`${name}.${assignment}`)
   const written = (tree.value([name]) ?? {}) as Record<string, unknown>
-  const { set: _, ...given } = flags
-  return { ...given, ...written }
+  const { set: _, bootstrapServer, ...given } = flags
+  return {
+    ...given,
+    ...(bootstrapServer === undefined ? {} : { 'bootstrap.servers': bootstrapServer }),
+    ...written,
+  }
 }

@@ -1,4 +1,7 @@
-/** Reads a file of Java properties: `key=value`, `key: value`, comments, escapes and continued lines. */
+/**
+ * Reads a file of Java properties (java.util.Properties.load): `key=value`, `key: value` and `key value`, comments
+ * behind `#` and `!`, escapes, and lines that go on behind a backslash. A key that comes twice has its last value.
+ */
 export function parseProperties(text: string): Record<string, string> {
   const properties: Record<string, string> = {}
   const lines = text.split(/\r\n|\r|\n/)
