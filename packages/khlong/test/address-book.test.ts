@@ -22,10 +22,11 @@ async function takenPort(t: TestContext): Promise<number> {
   return port
 }
 
-test('everything is embedded by default, but for the fleet', async (t) => {
+test('everything is embedded by default, but for the fleet and the way to a centre', async (t) => {
   const book = await resolveAddressBook(await pipelineOf(t, ''))
   assert.equal(book.parts.kafka.kind, 'embedded')
   assert.equal(book.parts.sensors.kind, 'off')
+  assert.equal(book.parts.forward.kind, 'off')
 })
 
 test('one key makes a part external, and connector files see its address', async (t) => {

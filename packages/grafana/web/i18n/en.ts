@@ -189,6 +189,7 @@ const enPlaces = {
   prometheusSink: 'Prometheus sink',
   mqttSink: 'MQTT sink',
   otherConnector: 'Connector',
+  forward: 'To the centre',
   mongodb: 'MongoDB',
   prometheus: 'Prometheus',
   console: 'Dashboards',

@@ -191,6 +191,7 @@ export const th: Texts = {
   prometheusSink: 'Prometheus sink',
   mqttSink: 'MQTT sink',
   otherConnector: 'Connector',
+  forward: 'ส่งต่อศูนย์กลาง',
   mongodb: 'MongoDB',
   prometheus: 'Prometheus',
   console: 'แดชบอร์ด',

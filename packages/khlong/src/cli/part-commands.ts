@@ -17,6 +17,7 @@ const descriptions: Record<PartName, string> = {
   mongodb: 'run the MongoDB server alone',
   prometheus: 'run the Prometheus server alone',
   grafana: 'run the dashboards and the console alone',
+  forward: 'forward topics from one Kafka to another, in order and exactly once',
 }
 
 interface PartFlags {
@@ -38,8 +39,8 @@ export function addPartCommands(program: Command): Record<PartName, Command> {
         .requiredOption('--url <url>', 'the broker: mqtt://HOST:PORT')
         .option('--fleet <file>', 'which sensors there are; default the classic three')
     else command.option('--data <dir>', 'keep the data there', `./data/${name}`)
-    // The sensors and the applications are clients only.
-    if (name !== 'sensors' && name !== 'streams')
+    // The sensors, the applications and what forwards are clients only.
+    if (name !== 'sensors' && name !== 'streams' && name !== 'forward')
       command.option('--listen <port>', 'PORT or HOST:PORT; default the real system’s port')
     if (name === 'connect' || name === 'streams')
       command.option('--bootstrap-server <host:port>', 'the Kafka; default 127.0.0.1:9092')

@@ -93,6 +93,7 @@ const wiring: Record<PartName, { listeners: readonly Listener[]; externalKey?: s
     externalKey: 'url',
   },
   grafana: { listeners: [{ name: 'listen', port: 3000 }], externalKey: 'url' },
+  forward: { listeners: [] },
 }
 
 /** Keys of a part's section that the address book reads and the part never sees. */
@@ -125,10 +126,11 @@ export async function resolveAddressBook(
   for (const part of Object.keys(wiring) as PartName[]) {
     const settings = partSettings(pipeline, part)
     const { listeners, externalKey } = wiring[part]
-    // A fleet is for demonstrations: it runs only where it is asked for.
+    // A fleet is for demonstrations, and not every pipeline has a centre: they run where they are asked for.
+    const isAskedFor = settings !== undefined || (part !== 'sensors' && part !== 'forward')
     if (
       settings === false ||
-      (part === 'sensors' && settings === undefined) ||
+      !isAskedFor ||
       (part === 'zookeeper' && isNeedless(pipeline, settings))
     ) {
       parts[part] = { kind: 'off' }

@@ -60,13 +60,22 @@ export function readDiskSettings(settings: SettingsTree): DiskSettings {
 }
 
 function budgetOf(written: unknown): DiskSettings['budget'] | undefined {
-  const match = /^(\d+(?:\.\d+)?)\s*(%|[KMGT]?i?B)?$/i.exec(String(written).trim())
+  const [, digits] = /^(\d+(?:\.\d+)?)\s*%$/.exec(String(written).trim()) ?? []
+  if (digits !== undefined) {
+    const percent = Number(digits)
+    return percent > 0 && percent <= 100 ? { share: percent / 100 } : undefined
+  }
+  const bytes = bytesOf(written)
+  return bytes === undefined ? undefined : { bytes }
+}
+
+/** Bytes of a size such as `20GB`, `512 MiB` or a bare number; undefined where it is none above zero. */
+export function bytesOf(written: unknown): number | undefined {
+  const match = /^(\d+(?:\.\d+)?)\s*([KMGT]?i?B)?$/i.exec(String(written).trim())
   if (!match) return undefined
   const [, digits, unit = ''] = match
-  const value = Number(digits)
-  if (unit === '%') return value > 0 && value <= 100 ? { share: value / 100 } : undefined
-  const bytes = value * unitBytes[unit.toUpperCase()]!
-  return bytes > 0 ? { bytes } : undefined
+  const bytes = Number(digits) * unitBytes[unit.toUpperCase()]!
+  return bytes > 0 ? bytes : undefined
 }
 
 function expiryOf(settings: SettingsTree, namespace: string): DocumentExpiry {

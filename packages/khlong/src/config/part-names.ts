@@ -1,4 +1,4 @@
-/** The nine systems, in the order of a frame; `khlong.yml` has a section for each. */
+/** The nine systems, in the order of a frame, and the way to a centre; `khlong.yml` has a section for each. */
 export const partNames = [
   'sensors',
   'mqtt',
@@ -9,6 +9,7 @@ export const partNames = [
   'mongodb',
   'prometheus',
   'grafana',
+  'forward',
 ] as const
 
 export type PartName = (typeof partNames)[number]

@@ -128,6 +128,16 @@ export const partDefinitions: readonly PartDefinition[] = [
     },
   },
   {
+    name: 'forward',
+    thread: 'main',
+    after: ['kafka'],
+    settings: (written, { book, path: resolve }) => ({
+      ...written,
+      ...withFiles(written, resolve),
+      ...(book.kafka === undefined ? {} : { source: book.kafka }),
+    }),
+  },
+  {
     name: 'sensors',
     thread: 'main',
     after: ['mqtt', 'connect'],
@@ -142,7 +152,7 @@ export const partDefinitions: readonly PartDefinition[] = [
   },
 ]
 
-/** Stores of listeners are looked for from the pipeline's folder. */
+/** Stores of listeners and clients are looked for from the pipeline's folder. */
 function withFiles(
   written: Readonly<Record<string, unknown>>,
   resolve: WiringContext['path'],

@@ -83,6 +83,11 @@ const modules: Record<PartName, () => Promise<PartModule>> = {
       formats,
     }
   },
+  forward: async () => {
+    const { Forwarder } = await import('../forward/forwarder.ts')
+    const { resolveForwardOptions } = await import('../forward/options.ts')
+    return { check: resolveForwardOptions, make: (...given) => new Forwarder(...given) }
+  },
   grafana: async () => {
     const {
       GrafanaServer,

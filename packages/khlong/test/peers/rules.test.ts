@@ -15,6 +15,32 @@ const series = (id: string, values: string): string =>
         values: '${values}'
 `
 
+/** Of a gateway whose centre is away from the fifth minute on, and whose buffer was too small. */
+const forwarding = `  - interval: 5s
+    input_series:
+      - series: 'khlong_forward_connected{part="forward"}'
+        values: '1+0x59 0+0x120'
+      - series: 'khlong_forward_dropped_records_total{part="forward",topic="iot-frames"}'
+        values: '0+0x120 50+0x60'
+    alert_rule_test:
+      - { eval_time: 9m, alertname: ForwardWaiting, exp_alerts: [] }
+      - eval_time: 11m
+        alertname: ForwardWaiting
+        exp_alerts:
+          - exp_labels: { severity: warning, part: forward }
+            exp_annotations:
+              summary: The centre takes no records; they wait here
+              description: Look at the uplink, and at what khlong doctor says of forward. Nothing is lost while the buffer lasts.
+      - { eval_time: 9m, alertname: ForwardDropped, exp_alerts: [] }
+      - eval_time: 11m
+        alertname: ForwardDropped
+        exp_alerts:
+          - exp_labels: { severity: critical, topic: iot-frames }
+            exp_annotations:
+              summary: 50 records of iot-frames went before they were forwarded
+              description: The buffer (forward.buffer, or the topic's own retention) is too small for the time that the centre was away; the oldest went first.
+`
+
 const unitTests = `rule_files: [${rules}]
 evaluation_interval: 5s
 tests:
@@ -32,9 +58,9 @@ ${series('there', '20+0x240')}${series('once', '20+0x11 stale')}${series('gone',
               summary: sensor gone (gone) has sent nothing for a while
               description: Has it power and network? Its last frame is in the console under Sensors.
       - { eval_time: 14m, alertname: SilentSensor, exp_alerts: [] }
-`
+${forwarding}`
 
-test('the rule for silent sensors misses those that had been there for minutes', async (t) => {
+test('the rules miss sensors that had been there for minutes, and a centre that is away', async (t) => {
   const file = path.join(await temporaryFolder(t), 'rules-test.yml')
   await writeFile(file, unitTests)
   const output = await new Promise<string>((resolve) => {

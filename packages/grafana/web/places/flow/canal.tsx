@@ -127,6 +127,7 @@ function placeNodes({ nodes, topics, topicsHidden }: Flow, width: number): Map<s
     ['mongodbSink', 'mongodb'],
     ['prometheusSink', 'prometheus'],
     ['otherConnector', ''],
+    ['forward', ''],
   ] as const) {
     const hasAny = nodes.some(({ id }) => id === sink || id === store)
     if (!hasAny) continue
@@ -384,6 +385,7 @@ export function CanalDown({ flow }: { flow: Flow }) {
     'prometheusSink',
     'prometheus',
     'otherConnector',
+    'forward',
     'mqttSink',
     'grafana',
   ]

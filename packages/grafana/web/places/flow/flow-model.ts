@@ -101,6 +101,7 @@ export function flowOf(snapshot: PlatformSnapshot, rates: FlowRates): Flow {
   partNode('mongodb', 'store', 'in')
   partNode('prometheus', 'store', 'in')
   partNode('grafana', 'console', 'in')
+  partNode('forward', 'sink', 'out')
 
   const connect = parts.get('connect')
   const kinds = new Map<string, VitalItem[]>()
@@ -188,6 +189,15 @@ export function flowOf(snapshot: PlatformSnapshot, rates: FlowRates): Flow {
     if (kind === 'mqttSink')
       edge({ from: kind, to: 'mqtt', perSecond: rate.outPerSecond, kind: 'command' })
   }
+  const forward = parts.get('forward')
+  for (const item of forward?.vitals?.items ?? [])
+    edge({
+      from: 'kafka',
+      to: 'forward',
+      topic: item.name,
+      perSecond: rates.of(itemKey('forward', item)).outPerSecond,
+      kind: (item.lag ?? 0) > lagWarning ? 'behind' : 'water',
+    })
   const streams = rates.of('streams')
   edge({
     from: 'kafka',
