@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { appendFile, readFile, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { createInterface } from 'node:readline'
 import { type TestContext, test } from 'node:test'
@@ -10,6 +10,10 @@ import { eventually, temporaryFolder } from '@khlong/core/testing'
 import { start } from '../src/test/index.ts'
 
 const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
+
+interface Status {
+  tasks: { state: string }[]
+}
 
 /** `khlong connect …`, ended when the test is over. */
 function khlongConnect(t: TestContext, folder: string, ...args: string[]): ChildProcess {
@@ -55,18 +59,31 @@ listeners=http://127.0.0.1:0
   )
   await writeFile(
     `${folder}/out.properties`,
-    `name=out\nconnector.class=FileStreamSink\nfile=${folder}/out.txt\ntopics=lines\n`,
+    `name=out\nconnector.class=FileStreamSink\nfile=${folder}/later/out.txt\ntopics=lines\n`,
   )
   await writeFile(`${folder}/in.txt`, 'one\n')
+  await writeFile(`${folder}/later`, 'in the way')
   const files = [worker, `${folder}/in.properties`, `${folder}/out.properties`]
   const child = khlongConnect(t, folder, ...files, '--bootstrap-server', kafka.bootstrapServers)
   const [line] = (await once(createInterface({ input: child.stdout! }), 'line')) as [string]
   assert.match(line, /^connect http 127\.0\.0\.1:\d+$/)
   const url = `http://${line.split(' ')[2]}`
   assert.deepEqual(await (await fetch(`${url}/connectors`)).json(), ['in', 'out'])
+  // The task fails where a file stands in the place of its folder, and only a restart that includes it mends that.
+  await eventually(async () => {
+    const status = (await (await fetch(`${url}/connectors/out/status`)).json()) as Status
+    assert.equal(status.tasks[0]?.state, 'FAILED')
+  })
+  await rm(`${folder}/later`)
+  await mkdir(`${folder}/later`)
+  const [code] = await once(
+    spawn(process.execPath, [main, 'connect', 'restart', 'out', '--url', url]),
+    'exit',
+  )
+  assert.equal(code, 0)
   await appendFile(`${folder}/in.txt`, 'two\n')
   await eventually(async () =>
-    assert.equal(await readFile(`${folder}/out.txt`, 'utf8'), 'one\ntwo\n'),
+    assert.equal(await readFile(`${folder}/later/out.txt`, 'utf8'), 'one\ntwo\n'),
   )
 })
 

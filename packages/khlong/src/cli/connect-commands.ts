@@ -29,19 +29,19 @@ export function addConnectCommands(command: Command): void {
       const status = await ask(url, 'GET', `/connectors/${encodeURIComponent(name)}/status`)
       process.stdout.write(`${JSON.stringify(status, null, 2)}\n`)
     })
-  for (const [verb, method] of [
+  for (const [verb, method, action = verb] of [
     ['pause', 'PUT'],
     ['resume', 'PUT'],
     ['stop', 'PUT'],
-    ['restart', 'POST'],
+    ['restart', 'POST', 'restart?includeTasks=true'],
   ] as const)
     command
       .command(verb)
-      .description(`${verb} a connector`)
+      .description(verb === 'restart' ? 'restart a connector and its tasks' : `${verb} a connector`)
       .argument('<name>')
       .option(...urlOption)
       .action(async (name: string, { url }: { url: string }) => {
-        await ask(url, method, `/connectors/${encodeURIComponent(name)}/${verb}`)
+        await ask(url, method, `/connectors/${encodeURIComponent(name)}/${action}`)
       })
 }
 

@@ -58,9 +58,29 @@ ${series('there', '20+0x240')}${series('once', '20+0x11 stale')}${series('gone',
               summary: sensor gone (gone) has sent nothing for a while
               description: Has it power and network? Its last frame is in the console under Sensors.
       - { eval_time: 14m, alertname: SilentSensor, exp_alerts: [] }
+  - interval: 5s
+    input_series:
+      - series: 'kafka_connect_connector_status{connector="sink",status="running"}'
+        values: '1+0x60'
+      - series: 'kafka_connect_connector_task_status{connector="sink",task="0",status="running"}'
+        values: '1+0x60'
+      - series: 'kafka_connect_connector_task_status{connector="sink",task="1",status="running"}'
+        values: '1+0x10 stale'
+      - series: 'kafka_connect_connector_task_status{connector="sink",task="1",status="failed"}'
+        values: '_x11 1+0x20 stale'
+    alert_rule_test:
+      - { eval_time: 55s, alertname: ConnectorFailed, exp_alerts: [] }
+      - eval_time: 2m
+        alertname: ConnectorFailed
+        exp_alerts:
+          - exp_labels: { severity: critical, connector: sink }
+            exp_annotations:
+              summary: sink has failed
+              description: Its records wait. khlong connect status sink shows why; khlong connect restart sink tries again.
+      - { eval_time: 4m, alertname: ConnectorFailed, exp_alerts: [] }
 ${forwarding}`
 
-test('the rules miss sensors that had been there for minutes, and a centre that is away', async (t) => {
+test('the rules miss sensors that had been there for minutes, tasks that failed, and a centre that is away', async (t) => {
   const file = path.join(await temporaryFolder(t), 'rules-test.yml')
   await writeFile(file, unitTests)
   const output = await new Promise<string>((resolve) => {
