@@ -35,6 +35,7 @@ import { Herder } from './runtime/herder.ts'
 import type { ConnectKafka } from './runtime/kafka.ts'
 import { LogLevels } from './runtime/log-levels.ts'
 import { CounterTable, registerMetrics, type TaskView } from './runtime/metrics.ts'
+import { pause } from './runtime/pause.ts'
 import type { ExactlyOnce } from './runtime/task.ts'
 import { standaloneKafka } from './standalone/standalone-kafka.ts'
 import { ConfigStore } from './storage/config-store.ts'
@@ -50,6 +51,10 @@ export interface ConnectContext extends PartContext {
   /** Another way to Kafka than our client, for tests. */
   readonly kafka?: ConnectKafka
 }
+
+/** How long files of connectors wait for a worker that decides on them. */
+const leaderWaitMs = 15_000
+const leaderRetryMs = 200
 
 /** What REST says that it speaks: the release of Kafka Connect whose API it is. */
 const apiVersion = '4.3.1-khlong'
@@ -241,7 +246,8 @@ export class ConnectWorker extends PartBase {
     if (options.connectors !== undefined) {
       const target: ConnectorTarget = {
         config: (name) => configs.get(name)?.config,
-        put: (name, config) => putOnLeader(herder, name, config, options['access.token']),
+        put: (name, config) =>
+          this.#whenLed(() => putOnLeader(herder, name, config, options['access.token'])),
       }
       const problems = await applyConnectorFiles(
         options.connectors,
@@ -333,6 +339,22 @@ export class ConnectWorker extends PartBase {
     return { configs, offsets, statuses }
   }
 
+  /** Tries again while workers that start together do not know yet who decides, or that one is not ready. */
+  async #whenLed(work: () => Promise<void>): Promise<void> {
+    const untilMs = this.clock.monotonicMs() + leaderWaitMs
+    for (;;)
+      try {
+        await work()
+        return
+      } catch (error) {
+        const isPassing =
+          error instanceof ConnectError &&
+          (error.code === 'CONNECT_REBALANCING' || error.code === 'CONNECT_FAILED')
+        if (!isPassing || this.clock.monotonicMs() > untilMs) throw error
+        await pause(this.clock, leaderRetryMs)
+      }
+  }
+
   /** Adds the connectors of the user's folder; gives what cannot be used of it. */
   async #loadPlugins(): Promise<FileProblem[]> {
     const { plugins: folder } = this.options
@@ -374,6 +396,7 @@ async function putOnLeader(
     body: config,
     authorization,
   })
+  if (status === 409 || status === 503) throw new ConnectError('CONNECT_REBALANCING', text)
   if (status >= 400) throw new ConnectError('CONNECT_BAD_REQUEST', text)
 }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { readFile, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { describe, test } from 'node:test'
 import { eventually, temporaryFolder } from '@khlong/core/testing'
@@ -26,6 +27,46 @@ async function shares(from: TestWorker): Promise<Record<string, number>> {
 }
 
 describe('workers of one group', () => {
+  test('start at once with the same files, also where the one that decides is slow', async (t) => {
+    const connectors = await temporaryFolder(t)
+    await writeFile(
+      `${connectors}/a.json`,
+      JSON.stringify({
+        'connector.class': sinkClass,
+        topics: 'lines',
+        file: `${connectors}/lines`,
+      }),
+    )
+    const kafka = new MemoryKafka()
+    const leading = Promise.withResolvers<void>()
+    const refused = Promise.withResolvers<void>()
+    // REST of the first is not open before it knows its cluster, and by then it decides already.
+    const slow = new Proxy(kafka, {
+      get: (target, name) => {
+        const value: unknown = Reflect.get(target, name)
+        if (name !== 'clusterId') return typeof value === 'function' ? value.bind(target) : value
+        return async () => {
+          leading.resolve()
+          await refused.promise
+          return target.clusterId()
+        }
+      },
+    })
+    const onAnswer = (message: unknown): void => {
+      const { response } = message as { response: { statusCode: number } }
+      if (response.statusCode === 503) refused.resolve()
+    }
+    subscribe('undici:request:headers', onAnswer)
+    t.after(() => unsubscribe('undici:request:headers', onAnswer))
+    const first = startWorker(t, { connectors }, { kafka: slow })
+    await leading.promise
+    const second = startWorker(t, { connectors }, { kafka })
+    for (const { worker } of await Promise.all([first, second]))
+      for (const { name, state, note } of worker.vitals().items ?? [])
+        assert.notEqual(state, 'failed', `${name}: ${note}`)
+    assert.deepEqual((await (await second).call('GET', '/connectors')).body, ['a'])
+  })
+
   test('share connectors and tasks, and each answers for all of them', async (t) => {
     const kafka = new MemoryKafka()
     const folder = await temporaryFolder(t)
