@@ -154,3 +154,19 @@ test("the pipeline's own clients have a login of their own, fresh for each run",
   assert.equal(url.password, first.mqttLogin.password)
   assert.notEqual(first.mqttLogin.password, second.mqttLogin.password)
 })
+
+test('workers of several machines may share a token, if nobody can guess it', async (t) => {
+  const pipeline = await pipelineOf(t, '')
+  t.after(() => {
+    delete process.env.KHLONG_SHARED_TOKEN
+  })
+  process.env.KHLONG_SHARED_TOKEN = 'a'.repeat(32)
+  const { token, environment } = await resolveAddressBook(pipeline)
+  assert.equal(token, 'a'.repeat(32))
+  assert.ok(!Object.values(environment).some((value) => value.includes(token)))
+  process.env.KHLONG_SHARED_TOKEN = 'secret'
+  await assert.rejects(resolveAddressBook(pipeline), {
+    code: 'KHLONG_SETTING_INVALID',
+    message: 'KHLONG_SHARED_TOKEN: expected at least 32 characters that nobody can guess, found 6',
+  })
+})

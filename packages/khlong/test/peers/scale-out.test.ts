@@ -1,23 +1,32 @@
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import path from 'node:path'
 import test from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { eventually, temporaryFolder } from '@khlong/core/testing'
 import { MongoClient } from 'mongodb'
 import mqtt from 'mqtt'
 import { LoadSensors } from '../../../../tools/load-sensors.ts'
 import { PipelineProcess } from '../../../../tools/pipeline-process.ts'
-import { startKafkaCluster, startMongo, startMosquitto } from '../../../../tools/real-engines.ts'
+import {
+  endProcess,
+  freePort,
+  startKafkaCluster,
+  startMongo,
+  startMosquitto,
+} from '../../../../tools/real-engines.ts'
 import { countDocuments, readRecords } from '../../../../tools/recount.ts'
 
 // Several processes on one real Kafka of three brokers: they share the work, and neither the death of
 // one of them nor that of a broker loses or doubles anything.
 
+const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 const framesPerSecond = 50
 const windowMs = 1_000
 /** Longer than a take-over: Kafka's shortest session, the end of an open transaction, and a busy machine. */
 const graceMs = 40_000
 
-test('two processes share the work; one is killed, then a broker, then another process comes', {
+test('two processes share the work; one is killed, then a broker, then parts alone join', {
   timeout: 600_000,
 }, async (t) => {
   const ends: (() => Promise<unknown>)[] = []
@@ -31,44 +40,42 @@ test('two processes share the work; one is killed, then a broker, then another p
     startMongo(ends, path.join(folder, 'mongo')),
   ])
 
+  const brokerUrl = mqttUrl.replace('tcp:', 'mqtt:')
+  const membership = [
+    `streams.settings.window.size.ms=${windowMs}`,
+    `streams.settings.window.grace.ms=${graceMs}`,
+    'streams.session.timeout.ms=6000',
+    'streams.settings.fan.above.celsius=32',
+    'connect.scheduled.rebalance.max.delay.ms=1000',
+  ]
+  const pipeline = await PipelineProcess.create({ folder })
   const member = async (name: string): Promise<PipelineProcess> => {
     const made = await PipelineProcess.at(pipeline.folder, {
-      flags: ['--data', path.join(folder, name), ...flags],
-      set: [
-        'prometheus=false',
-        'grafana=false',
-        `streams.settings.window.size.ms=${windowMs}`,
-        `streams.settings.window.grace.ms=${graceMs}`,
-        'streams.session.timeout.ms=6000',
-        'connect.scheduled.rebalance.max.delay.ms=1000',
+      flags: [
+        ...['--data', path.join(folder, name), '--kafka', cluster.servers],
+        ...['--mqtt', brokerUrl, '--mongodb', mongoUrl],
       ],
+      set: ['prometheus=false', 'grafana=false', ...membership],
     })
     ends.push(() => made.kill())
     return made
   }
-  const flags = [
-    ...['--kafka', cluster.servers],
-    ...['--mqtt', mqttUrl.replace('tcp:', 'mqtt:')],
-    ...['--mongodb', mongoUrl],
-  ]
-  const pipeline = await PipelineProcess.create({ folder })
-  const [first, second, third] = await Promise.all(['first', 'second', 'third'].map(member))
-  assert.ok(first && second && third)
+  const [first, second] = [await member('first'), await member('second')]
   await Promise.all([first.start(120_000), second.start(120_000)])
-  await bothWork(first, second)
+  await bothWork(first.ports.connect, second.ports.connect)
 
   const mongo = await MongoClient.connect(mongoUrl)
   ends.push(() => mongo.close())
   const iot = mongo.db('iot')
   // Who may do nothing for half a minute says that it is ready without its subscriptions.
-  const publisher = await mqtt.connectAsync(mqttUrl.replace('tcp:', 'mqtt:'))
+  const publisher = await mqtt.connectAsync(brokerUrl)
   await eventually(async () => {
     await publisher.publishAsync('iot-frames', '{"id":"0","seq":-1}', { qos: 1 })
     assert.ok(await iot.collection('iot_frames').findOne({ id: '0' }))
   }, 60_000)
   await publisher.endAsync()
   const sensors = new LoadSensors({
-    url: mqttUrl.replace('tcp:', 'mqtt:'),
+    url: brokerUrl,
     seed: Date.now() % 1_000_000,
     framesPerSecond,
   })
@@ -96,11 +103,37 @@ test('two processes share the work; one is killed, then a broker, then another p
   await cluster.kill(2)
   t.diagnostic(`a broker killed: the next document after ${await nextDocument()}`)
 
+  // The third is not the whole of it: a worker of connectors, and an instance of the applications, with
+  // the settings that khlong.yml gives them.
   const sinceMs = performance.now()
-  await third.start(120_000)
-  await bothWork(alive, third)
+  const [port, seriesPort] = [await freePort(), await freePort()]
+  const part = async (name: 'connect' | 'streams', ...words: string[]): Promise<PartProcess> => {
+    const started = startPart(
+      [name, '--data', path.join(folder, `third-${name}`), ...words],
+      [
+        `bootstrap.servers=${cluster.servers}`,
+        ...membership.flatMap((setting) =>
+          setting.startsWith(`${name}.`) ? [setting.slice(name.length + 1)] : [],
+        ),
+      ],
+      {
+        KHLONG_MQTT_URL: brokerUrl,
+        KHLONG_MONGODB_URI: mongoUrl,
+        KHLONG_SERIES_URL: `http://127.0.0.1:${seriesPort}/iot-metrics-time-series`,
+      },
+    )
+    ends.push(started.kill)
+    return started
+  }
+  await part('connect', '--listen', String(port))
+  const streams = await part('streams', '--set', `apps=${path.join(pipeline.folder, 'streams')}`)
+  await bothWork(alive.ports.connect, port)
+  await eventually(
+    () => assert.match(streams.output(), /application=iot-processor .*tasks=\["/),
+    60_000,
+  )
   t.diagnostic(
-    `a process added: it has work after ${((performance.now() - sinceMs) / 1_000).toFixed(1)} s`,
+    `a worker and an instance added: they work after ${((performance.now() - sinceMs) / 1_000).toFixed(1)} s`,
   )
   t.diagnostic(`and the next document comes after ${await nextDocument()}`)
   await sensors.finish()
@@ -108,6 +141,7 @@ test('two processes share the work; one is killed, then a broker, then another p
   const documents = await countDocuments(mongoUrl, sensors.acknowledged)
   const missing = [...sensors.acknowledged].filter((frame) => !documents.has(frame))
   const records = await readRecords(cluster.servers)
+  for (const frame of records.keys()) if (frame.startsWith('0/')) records.delete(frame)
   const count = [...records.values()].reduce((sum, { records: each }) => sum + each, 0)
   t.diagnostic(
     `${sensors.acknowledged.size} frames, ${count} records, ${missing.length} frames without a document`,
@@ -145,17 +179,41 @@ async function workerOf({ ports }: PipelineProcess, name: string, task: number):
   return found.worker_id
 }
 
-/** Resolved when both have tasks of connectors and of streams, and all run. */
-async function bothWork(one: PipelineProcess, other: PipelineProcess): Promise<void> {
+/** Resolved when both workers, by their ports, have tasks of connectors, and all run. */
+async function bothWork(one: number, other: number): Promise<void> {
   await eventually(async () => {
-    const response = await fetch(`http://127.0.0.1:${one.ports.connect}/connectors?expand=status`)
+    const response = await fetch(`http://127.0.0.1:${one}/connectors?expand=status`)
     const tasks = Object.values((await response.json()) as Statuses).flatMap(
       ({ status }) => status.tasks,
     )
     assert.equal(tasks.length, 7)
     assert.deepEqual(
       new Set(tasks.map(({ state, worker_id: id }) => `${state} ${id}`)),
-      new Set([one, other].map(({ ports }) => `RUNNING 127.0.0.1:${ports.connect}`)),
+      new Set([one, other].map((port) => `RUNNING 127.0.0.1:${port}`)),
     )
   }, 60_000)
+}
+
+interface PartProcess {
+  output(): string
+  kill(): Promise<void>
+}
+
+/** One part alone, in a process of its own. */
+function startPart(
+  words: readonly string[],
+  settings: readonly string[],
+  environment: Readonly<Record<string, string>>,
+): PartProcess {
+  const child = spawn(
+    process.execPath,
+    [main, ...words, ...settings.flatMap((setting) => ['--set', setting])],
+    { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...environment } },
+  )
+  let output = ''
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output += text
+    })
+  return { output: () => output, kill: () => endProcess(child, 'SIGKILL') }
 }

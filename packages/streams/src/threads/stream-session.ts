@@ -61,6 +61,8 @@ export class StreamSession {
   /** Tells this topology from another one of the same application. */
   readonly #fingerprint: string
   #assignedFor: string
+  /** Rounds one after the other whose tasks were shared out for another topology. */
+  #mismatches = 0
 
   constructor(options: StreamSessionOptions) {
     this.#options = options
@@ -212,8 +214,15 @@ export class StreamSession {
     this.#consumer.subscribe(this.#topics, {
       onPartitionsAssigned: async () => {
         // A static member that comes back gets its old part without a round of its own.
-        if (this.#assignedFor !== this.#fingerprint) {
+        if (this.#assignedFor === this.#fingerprint) this.#mismatches = 0
+        else {
           this.#assignedFor = this.#fingerprint
+          // While an application is replaced by another version, one round of it is as it should be.
+          if (++this.#mismatches === 3)
+            logger.warn(
+              { application: settings['application.id'] },
+              'another instance has another topology, and tasks are shared out again and again: give all the same version and settings',
+            )
           this.#subscribe()
         }
         onState('partitions-assigned')
