@@ -2,6 +2,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { loadavg, tmpdir } from 'node:os'
 import path from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { eventually } from '@khlong/core/testing'
 import { MongoClient } from 'mongodb'
 import { type Comparison, median, report } from '../kafka/comparison.ts'
 import {
@@ -12,7 +13,7 @@ import {
   type Percentiles,
   percentiles,
 } from './load.ts'
-import { cpuMs, rssMiB } from './process-figures.ts'
+import { cpuMs, memoryMiB, rssMiB } from './process-figures.ts'
 import { buildRealParts, startRealStack } from './real-stack.ts'
 import { type Stack, startKhlongStack } from './stack.ts'
 
@@ -37,6 +38,9 @@ export interface StackFigures {
   /** Resident memory of each process and of all, the server of documents left out. */
   readonly rssIdleMiB: Readonly<Record<string, number>>
   readonly rssLoadedMiB: Readonly<Record<string, number>>
+  /** Of all, without pages of files, which the system may take back: anonymous and shared memory. */
+  readonly ownIdleMiB: number
+  readonly ownLoadedMiB: number
   readonly latencies: readonly {
     readonly offeredPerSecond: number
     readonly latencyMs: Percentiles
@@ -113,6 +117,7 @@ async function measureStack(
     await documents.createIndex({ run: 1, n: 1 })
     await delay(options.idleSeconds * 1_000)
     const rssIdleMiB = await rssOf(stack)
+    const ownIdleMiB = await ownOf(stack)
     await measureLatency(clients, documents, 'warm', options.rates[0]!, options.warmSeconds)
     const latencies: StackFigures['latencies'][number][] = []
     for (const rate of options.rates) {
@@ -123,11 +128,19 @@ async function measureStack(
     const beganMs = await cpuOf(stack)
     const { sustainedPerSecond } = await measureFlatOut(clients, documents, options.flatOutFrames)
     const spentMs = (await cpuOf(stack)) - beganMs
+    // Both do the whole work: what the application sums up becomes documents, too.
+    const sums = mongo.db('iot').collection('iot_aggregate_metrics_sensor')
+    await eventually(async () => {
+      if ((await sums.findOne()) === null)
+        throw new Error('no window of a sensor became a document')
+    }, 60_000)
     return {
       loadBefore,
       firstDocumentMs,
       rssIdleMiB,
       rssLoadedMiB: await rssOf(stack),
+      ownIdleMiB,
+      ownLoadedMiB: await ownOf(stack),
       latencies,
       sustainedPerSecond,
       cpuUsPerFrame: Math.round((spentMs * 1_000) / options.flatOutFrames),
@@ -143,6 +156,11 @@ async function rssOf({ processes }: Stack): Promise<Record<string, number>> {
   )
   const all = each.reduce((sum, [, mebibytes]) => sum + mebibytes, 0)
   return { ...Object.fromEntries(each), all }
+}
+
+async function ownOf({ processes }: Stack): Promise<number> {
+  const each = await Promise.all(Object.values(processes).map(memoryMiB))
+  return each.reduce((sum, mebibytes) => sum + mebibytes, 0)
 }
 
 async function cpuOf({ processes }: Stack): Promise<number> {
@@ -183,6 +201,8 @@ function comparisonsOf(
     comparison('start to first document', 'ms', (one) => one.firstDocumentMs, { atMost: 0.1 }),
     comparison('RSS idle', 'MiB', (one) => one.rssIdleMiB.all!, { atMost: 0.1 }),
     comparison('RSS after load', 'MiB', (one) => one.rssLoadedMiB.all!, { atMost: 0.1 }),
+    comparison('memory of its own idle', 'MiB', (one) => one.ownIdleMiB),
+    comparison('memory of its own after load', 'MiB', (one) => one.ownLoadedMiB),
     ...rates.flatMap((rate, index) =>
       (['p50', 'p99'] as const).map((percentile) =>
         comparison(
