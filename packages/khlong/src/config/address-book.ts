@@ -13,7 +13,7 @@ import {
   publicKafkaAddress,
 } from './kafka-access.ts'
 import { clientAddress, type PartAddress } from './part-address.ts'
-import type { PartName } from './part-names.ts'
+import { askedForParts, type PartName } from './part-names.ts'
 import { type Pipeline, partSettings } from './pipeline.ts'
 
 /**
@@ -126,11 +126,9 @@ export async function resolveAddressBook(
   for (const part of Object.keys(wiring) as PartName[]) {
     const settings = partSettings(pipeline, part)
     const { listeners, externalKey } = wiring[part]
-    // A fleet is for demonstrations, and not every pipeline has a centre: they run where they are asked for.
-    const isAskedFor = settings !== undefined || (part !== 'sensors' && part !== 'forward')
     if (
       settings === false ||
-      !isAskedFor ||
+      (settings === undefined && askedForParts.includes(part)) ||
       (part === 'zookeeper' && isNeedless(pipeline, settings))
     ) {
       parts[part] = { kind: 'off' }

@@ -13,3 +13,6 @@ export const partNames = [
 ] as const
 
 export type PartName = (typeof partNames)[number]
+
+/** A fleet is for demonstrations, and not every pipeline has a centre: these run where `khlong.yml` names them. */
+export const askedForParts: readonly PartName[] = ['sensors', 'forward']

@@ -1,6 +1,6 @@
 import { describeError } from '@khlong/core'
 import { Document, parse } from 'yaml'
-import { type PartName, partNames } from '../config/part-names.ts'
+import { askedForParts, type PartName, partNames } from '../config/part-names.ts'
 import { makePart } from '../parts/load.ts'
 
 /** What became of one thing of the project. */
@@ -83,8 +83,7 @@ export class PipelineDraft {
     if (Object.keys(this.#hosts).length > 0) document.set('hosts', this.#hosts)
     for (const part of partNames) {
       const section = this.#sections.get(part)
-      // The fleet is for demonstrations: it is off unless it is written.
-      if (section === undefined && part === 'sensors') continue
+      if (section === undefined && askedForParts.includes(part)) continue
       document.set(part, section ?? false)
     }
     document.commentBefore = ` Made by khlong import; IMPORT.md says what was taken over, and what was not.`
