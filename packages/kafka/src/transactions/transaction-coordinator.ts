@@ -122,6 +122,7 @@ export class TransactionCoordinator {
     expected: ProducerIdentity | undefined,
   ): Promise<InitResult> {
     transaction.isBusy = true
+    transaction.isFencing = true
     try {
       const { producerId: lastProducerId } = transaction
       const isExhausted = transaction.isExhausted(expected)
@@ -147,6 +148,7 @@ export class TransactionCoordinator {
       return { errorCode, producerId, producerEpoch: next.epoch }
     } finally {
       transaction.isBusy = false
+      transaction.isFencing = false
     }
   }
 
@@ -202,10 +204,13 @@ export class TransactionCoordinator {
         'KAFKA_PRODUCER_UNMAPPED',
         `producer ${producerId} is not that of transactional id ${transactionalId}`,
       )
-    if (transaction.producerEpoch !== producerEpoch)
+    // Java's Streams gives its tasks back where the epoch is stale, and dies of any other reason.
+    if (transaction.isFencing || transaction.producerEpoch !== producerEpoch)
       throw new KafkaError(
         'KAFKA_PRODUCER_EPOCH_STALE',
-        `transactional id ${transactionalId} has epoch ${transaction.producerEpoch}, found ${producerEpoch}`,
+        transaction.isFencing
+          ? `transactional id ${transactionalId} is about to have another epoch than ${producerEpoch}`
+          : `transactional id ${transactionalId} has epoch ${transaction.producerEpoch}, found ${producerEpoch}`,
       )
     const isOpen = transaction.status === 'Ongoing' && !transaction.isBusy
     if (!isOpen || !transaction.has(at.topic, at.partition))
@@ -325,6 +330,7 @@ export class TransactionCoordinator {
     })
     const decisionOffset = state.logEndOffset
     transaction.isBusy = true
+    transaction.isFencing = epoch !== transaction.producerEpoch
     try {
       if (!transaction.isPrepared) state.append(this.#batch(transaction, prepared), 'broker')
       for (const log of logs) {
@@ -345,6 +351,7 @@ export class TransactionCoordinator {
       return ErrorCode.none
     } finally {
       transaction.isBusy = false
+      transaction.isFencing = false
     }
   }
 

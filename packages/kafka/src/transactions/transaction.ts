@@ -41,6 +41,8 @@ export class Transaction {
   startTimestampMs = -1
   /** Something is being written for it; nothing else can begin. */
   isBusy = false
+  /** The producer is being replaced: nothing of its epoch is taken any more. */
+  isFencing = false
 
   constructor(transactionalId: string, producerId: bigint) {
     this.transactionalId = transactionalId

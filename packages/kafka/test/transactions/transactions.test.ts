@@ -139,6 +139,29 @@ test('a newer producer aborts what the older one left open, and fences it', asyn
   wire.close()
 })
 
+test('while a producer is being replaced, what it writes is refused for its epoch', async (t) => {
+  const { broker, address } = await startBroker(t)
+  const wire = await Wire.open(address)
+  const other = await Wire.open(address)
+  t.after(() => {
+    wire.close()
+    other.close()
+  })
+  await createTopic(wire, 'a', 1)
+  const older = new TransactionalClient(wire, 'id')
+  assert.equal(await older.init(), 0)
+  assert.deepEqual(await older.add('a', [0]), [0])
+  assert.deepEqual(await older.produce('a', [[0, ['one']]]), [0])
+  // No end of the older one's transaction can be written while the broker holds.
+  await broker.hold(60_000)
+  const replaced = new TransactionalClient(other, 'id').init()
+  while ((await older.add('a', [0]))[0] !== ErrorCode.concurrentTransactions);
+  const written = await older.produce('a', [[0, ['two']]])
+  await broker.release()
+  assert.deepEqual(written, [ErrorCode.invalidProducerEpoch])
+  assert.equal(await replaced, 0)
+})
+
 test('offsets of a transaction count when it is committed, and are said to be unstable until then', async (t) => {
   const { address } = await startBroker(t)
   const wire = await Wire.open(address)
