@@ -6,6 +6,7 @@ import { type DeliveryResult, measureDelivery } from './delivery.ts'
 import { soakKafkaJava } from './kafka-soak/java.ts'
 import { soakKafkaKill } from './kafka-soak/kill.ts'
 import { soakConnect } from './soak-connect.ts'
+import { soakStreams } from './soak-streams.ts'
 
 const soaks: Record<string, () => Promise<boolean>> = {
   'kafka-kill': soakKafkaKill,
@@ -22,18 +23,8 @@ const soaks: Record<string, () => Promise<boolean>> = {
     const { missing, unexplainedDuplicates, writtenTwice } = result
     return missing.length === 0 && unexplainedDuplicates === 0 && writtenTwice === 0
   },
-  connect: async () => {
-    let isGood = true
-    for (const kafka of ['embedded', 'kraft', 'zookeeper'] as const)
-      isGood =
-        (await soakConnect({
-          kafka,
-          minutes: Number(process.env.KHLONG_MINUTES ?? 10),
-          seed: Number(process.env.KHLONG_SEED ?? Date.now() % 1_000_000),
-          say: (text) => process.stdout.write(text),
-        })) && isGood
-    return isGood
-  },
+  connect: () => onEachKafka(soakConnect),
+  streams: () => onEachKafka(soakStreams),
   backup: async () => {
     const result = await measureBackup({
       framesPerSecond: 2_000,
@@ -55,6 +46,22 @@ const soaks: Record<string, () => Promise<boolean>> = {
     const { third, end } = result.anonymousMiB
     return result.documentMs.p99 < 250 && end < third * 1.1
   },
+}
+
+/** On the embedded Kafka and on the real ones, or on the one that `KHLONG_KAFKA` names. */
+async function onEachKafka(soak: typeof soakStreams): Promise<boolean> {
+  const named = process.env.KHLONG_KAFKA
+  let isGood = true
+  for (const kafka of ['embedded', 'kraft', 'zookeeper'] as const)
+    if (named === undefined || named === kafka)
+      isGood =
+        (await soak({
+          kafka,
+          minutes: Number(process.env.KHLONG_MINUTES ?? 10),
+          seed: Number(process.env.KHLONG_SEED ?? Date.now() % 1_000_000),
+          say: (text) => process.stdout.write(text),
+        })) && isGood
+  return isGood
 }
 
 function boardLine(result: BoardResult): string {
