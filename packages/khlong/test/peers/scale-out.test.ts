@@ -4,6 +4,7 @@ import path from 'node:path'
 import test from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { eventually, temporaryFolder } from '@khlong/core/testing'
+import { Admin } from '@khlong/kafka-client'
 import { MongoClient } from 'mongodb'
 import mqtt from 'mqtt'
 import { LoadSensors } from '../../../../tools/load-sensors.ts'
@@ -64,6 +65,11 @@ test('two processes share the work; one is killed, then a broker, then parts alo
   await Promise.all([first.start(120_000), second.start(120_000)])
   await bothWork(first.ports.connect, second.ports.connect)
 
+  await using admin = new Admin({ 'bootstrap.servers': cluster.servers })
+  for (const { name, partitions } of await admin.describeTopics())
+    for (const { replicaIds } of partitions)
+      assert.equal(replicaIds.length, 3, `replicas of ${name}`)
+
   const mongo = await MongoClient.connect(mongoUrl)
   ends.push(() => mongo.close())
   const iot = mongo.db('iot')
@@ -94,7 +100,7 @@ test('two processes share the work; one is killed, then a broker, then parts alo
   t.diagnostic(`a document ${await nextDocument()} after its frame`)
 
   // The one that reads MQTT, so that no frame comes through until another one does.
-  const reader = await workerOf(first, 'mqtt-source', 0)
+  const reader = await eventually(() => workerOf(first, 'mqtt-source', 0), 30_000)
   const [dead, alive] =
     reader === `127.0.0.1:${first.ports.connect}` ? [first, second] : [second, first]
   await dead.kill()
