@@ -1,4 +1,4 @@
-// npm run bench -- NAME [--small] [--only=GROUP]: figures of whole pipelines and of hot structures, kept in
+// npm run bench -- NAME [--small] [--only=GROUP] [--rounds=N]: figures of whole pipelines and of hot structures, kept in
 // benchmarks/results/NAME.json. `--small` runs on tiny inputs, so that no benchmark can rot.
 
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
@@ -20,6 +20,11 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const [name = '', ...flags] = process.argv.slice(2)
 const small = flags.includes('--small')
 const only = flags.find((flag) => flag.startsWith('--only='))?.slice('--only='.length)
+
+/** How often the pipeline is measured, alone and beside the real stack. */
+const rounds = Number(
+  flags.find((flag) => flag.startsWith('--rounds='))?.slice('--rounds='.length) ?? 3,
+)
 
 const benchmarks: Record<string, { runs: number; run(): Promise<object> }> = {
   // `alone` is Khlong with all its parts, `beside` the real stack and Khlong in turn: needs Java and the reference engines.
@@ -65,7 +70,7 @@ async function measurePipeline(): Promise<object> {
   const isWanted = (group: string): boolean => only === undefined || only === group
   const alone = []
   if (isWanted('alone'))
-    for (let round = 1; round <= (small ? 1 : 3); round++) {
+    for (let round = 1; round <= (small ? 1 : rounds); round++) {
       alone.push(
         await measureAlone(
           small
@@ -88,7 +93,7 @@ async function measurePipeline(): Promise<object> {
           flatOutFrames: 500,
         }
       : {
-          rounds: 3,
+          rounds,
           idleSeconds: 12,
           warmSeconds: 20,
           latencySeconds: 15,

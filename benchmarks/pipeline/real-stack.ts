@@ -6,7 +6,13 @@ import { promisify } from 'node:util'
 import { eventually } from '@khlong/core/testing'
 import { Admin } from '@khlong/kafka-client'
 import { peer, reference } from '../../tools/peers.ts'
-import { type Ends, endProcess, launchMosquitto, startKafka } from '../../tools/real-engines.ts'
+import {
+  type Ends,
+  endProcess,
+  freePort,
+  launchMosquitto,
+  startKafka,
+} from '../../tools/real-engines.ts'
 import { mongoPlugin, mqttLibrary, startJavaWorker } from '../java-connect.ts'
 import { connectorFiles, type Stack, startDocuments } from './stack.ts'
 
@@ -59,7 +65,7 @@ export async function startRealStack(
   const kafkaFolder = path.join(folder, 'kafka')
   const [mosquitto, documents, servers] = await Promise.all([
     launchMosquitto(ends, path.join(folder, 'mosquitto')),
-    startDocuments(ends, path.join(folder, 'documents')),
+    startDocuments(ends, path.join(folder, 'documents'), await freePort()),
     startKafka(ends, kafkaFolder, 'kraft', { KAFKA_HEAP: '-Xms1G -Xmx1G' }),
   ])
   await using admin = new Admin({ 'bootstrap.servers': servers })

@@ -46,12 +46,11 @@ export async function connectorFiles(): Promise<ConnectorFile[]> {
  * Starts our server of MongoDB's protocol alone. FerretDB looks a document up by a text `_id` by reading the
  * whole collection, and mongo-java-server takes some hundred documents a second: either would decide the result.
  */
-export async function startDocuments(ends: Ends, folder: string): Promise<Documents> {
-  const port = await freePort()
+export async function startDocuments(ends: Ends, folder: string, port: number): Promise<Documents> {
   await mkdir(folder, { recursive: true })
   const child = spawn(
     process.execPath,
-    ['--max-semi-space-size=4', main, 'mongodb', '--listen', String(port), '--data', folder],
+    [main, 'mongodb', '--listen', String(port), '--data', folder],
     { stdio: 'ignore' },
   )
   ends.push(() => endProcess(child, 'SIGKILL'))
@@ -77,13 +76,19 @@ export async function startKhlongStack(
   for (const file of await readdir(path.join(pipeline, 'connectors')))
     if (!isMeasured(file)) await rm(path.join(pipeline, 'connectors', file), { recursive: true })
   await rm(path.join(pipeline, 'streams/iot-commands.ts'))
-  const documents = await startDocuments(ends, path.join(folder, 'documents'))
+  const port = await freePort()
   const platform = await PipelineProcess.at(pipeline, {
-    flags: ['--data', path.join(folder, 'data'), '--mongodb', documents.uri],
+    flags: [
+      ...['--data', path.join(folder, 'data')],
+      ...['--mongodb', `mongodb://127.0.0.1:${port}`],
+    ],
     set: ['prometheus=false', 'grafana=false', `streams.settings.window.size.ms=${windowMs}`],
   })
   ends.push(() => platform.kill())
-  await platform.start()
+  const [documents] = await Promise.all([
+    startDocuments(ends, path.join(folder, 'documents'), port),
+    platform.start(120_000),
+  ])
   return {
     mqttUrl: `mqtt://127.0.0.1:${platform.ports.mqtt}`,
     documents,
