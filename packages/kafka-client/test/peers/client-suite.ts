@@ -7,10 +7,14 @@ import {
   type ConsumerOptions,
   type ConsumerRecord,
   keyPartition,
+  MarkerWriter,
+  newWriterIdentity,
+  OffsetWriter,
   Producer,
   type ProducerOptions,
   type TopicPartition,
 } from '@khlong/kafka-client'
+import { BatchBuilder } from '@khlong/kafka-protocol/records'
 import { type RealKafka, startRealKafka } from './real-kafka.ts'
 
 const compressions = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const
@@ -62,6 +66,50 @@ export function runClientSuite(mode: 'kraft' | 'zookeeper', tools: { producer: s
     ])
     return output.split('\n').filter((line) => line.startsWith('='))
   }
+
+  test('a writer that knows its offsets writes once what comes twice, and markers take offsets', async () => {
+    await admin.createTopics([{ name: 'offsets', partitions: 1 }])
+    const place = { topic: 'offsets', partition: 0 }
+    const identity = await newWriterIdentity(admin.client)
+    const batch = (...values: string[]): Buffer => {
+      const builder = new BatchBuilder()
+      for (const value of values) builder.append(null, value)
+      return builder.build()
+    }
+    const first = new OffsetWriter(admin.client, identity)
+    await first.write(place, { offset: 0, sequence: 0 }, batch('a', 'b'))
+    // Who goes on for it has not heard of that.
+    const second = new OffsetWriter(admin.client, identity)
+    await second.write(place, { offset: 0, sequence: 0 }, batch('a', 'b'))
+    await assert.rejects(second.write(place, { offset: 0, sequence: 0 }, batch('a', 'b', 'c')), {
+      code: 'KAFKA_OUT_OF_ORDER_SEQUENCE_NUMBER',
+    })
+    const markers = new MarkerWriter(admin.client, 'markers')
+    await markers.open()
+    await markers.write(place, 3)
+    await eventually(async () => {
+      const [end] = await admin.listOffsets([{ ...place, spec: 'latest' }])
+      assert.equal(end?.offset, 5)
+    })
+    await second.write(place, { offset: 5, sequence: 2 }, batch('c'))
+    const records = await readAll('offsets', 3)
+    assert.deepEqual(
+      records.map(({ offset, value }) => [offset, String(value)]),
+      [
+        [0, 'a'],
+        [1, 'b'],
+        [5, 'c'],
+      ],
+    )
+    await assert.rejects(
+      new OffsetWriter(admin.client, await newWriterIdentity(admin.client)).write(
+        place,
+        { offset: 9, sequence: 0 },
+        batch('x'),
+      ),
+      { code: 'KAFKA_CLIENT_INVALID_STATE', message: /somebody else writes there/ },
+    )
+  })
 
   test('what is written with every compression is read by us and by the Java consumer', async () => {
     await admin.createTopics([{ name: 'compressions', partitions: 1 }])

@@ -87,8 +87,8 @@ export class Forwarder extends PartBase {
   protected async onStop(): Promise<void> {
     this.#stop.abort()
     await this.#work
-    await this.#looking
     await this.#source?.close()
+    await this.#looking
   }
 
   vitals(): Vitals {

@@ -18,13 +18,14 @@ const idleMs = 500
 const topicsAgainMs = 10_000
 /** A centre that is away is noticed by then, and the next attempt is one of ours. */
 const answerWithinMs = 15_000
+const stopWithinMs = 2_000
 
 /** What one transaction has brought. */
 export interface Forwarded {
   readonly topics: readonly { topic: string; records: number; bytes: number }[]
   /** Offsets behind what the centre has now, by `[topic, partition]` as JSON. */
   readonly positions: ReadonlyMap<string, number>
-  /** Offsets of the first records, so. */
+  /** Offsets of the first records, so; where none came, of what would come next. */
   readonly starts: ReadonlyMap<string, number>
 }
 
@@ -41,6 +42,7 @@ export class ForwardSession implements AsyncDisposable {
   readonly #producer: Producer
   readonly #fetcher: Fetcher
   readonly #counts = new Map<string, { source: number; centre: number }>()
+  #forget: () => void = () => {}
   #topicsSeenMs = Number.NEGATIVE_INFINITY
 
   private constructor(
@@ -77,8 +79,13 @@ export class ForwardSession implements AsyncDisposable {
     }
     const source = new Admin({ ...options.source, ...limits })
     const centre = new KafkaClient({ ...options.centre, ...limits })
-    // Whoever stops does not wait for a centre that is away.
-    const onAbort = (): void => void centre.close()
+    // A transaction that is under way may end; for a Kafka that is away nobody waits who stops.
+    const onAbort = (): void => {
+      setTimeout(() => {
+        void centre.close()
+        void source.close()
+      }, stopWithinMs).unref()
+    }
     signal.addEventListener('abort', onAbort, { once: true })
     let producer: Producer | undefined
     try {
@@ -99,14 +106,15 @@ export class ForwardSession implements AsyncDisposable {
       )
       await producer.initTransactions()
       const positions = await readPositions(centre, cluster)
-      return new ForwardSession(options, cluster, source, centre, producer, positions)
+      const session = new ForwardSession(options, cluster, source, centre, producer, positions)
+      session.#forget = () => signal.removeEventListener('abort', onAbort)
+      return session
     } catch (error) {
+      signal.removeEventListener('abort', onAbort)
       await producer?.close({ timeoutMs: 0 })
       await centre.close()
       await source.close()
       throw error
-    } finally {
-      signal.removeEventListener('abort', onAbort)
     }
   }
 
@@ -118,11 +126,12 @@ export class ForwardSession implements AsyncDisposable {
     const positions = new Map<string, number>()
     const starts = new Map<string, number>()
     if (results.length === 0) {
-      // Behind markers, which are given to nobody.
+      // Behind markers, which are given to nobody, or what is not there any more.
       for (const place of this.#fetcher.assignment) {
         const position = this.#fetcher.position(place)
-        if (position !== undefined)
-          positions.set(JSON.stringify([place.topic, place.partition]), position)
+        if (position === undefined) continue
+        positions.set(JSON.stringify([place.topic, place.partition]), position)
+        starts.set(JSON.stringify([place.topic, place.partition]), position)
       }
       return { topics: [], positions, starts }
     }
@@ -175,6 +184,7 @@ export class ForwardSession implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#forget()
     await this.#fetcher.close()
     // A transaction that is open is taken back by who comes next; what waits is not waited for.
     await this.#producer.close({ timeoutMs: 0 })

@@ -28,6 +28,7 @@ const leadMin = 100_000
 const emptyBatchMax = 1_000_000
 const markersMax = 20_000
 const saveEveryMs = 1_000
+const begunAtOnce = 16
 const transactionWaitMs = 180_000
 
 /** A partition of a copy, and where it stands. */
@@ -60,6 +61,7 @@ export class RecordCopy {
   #writer: OffsetWriter | undefined
   #parts: Part[] = []
   #savedAtMs = 0
+  #empty: { readonly count: number; readonly bytes: Buffer } | undefined
   #done = 0
 
   constructor(options: RecordCopyOptions) {
@@ -97,9 +99,9 @@ export class RecordCopy {
       })),
     )
     await this.#plan(places.filter(({ topic, partition }) => !positions.of(topic, partition)))
-    this.#parts = []
     const ends = await this.#targetOffsets(places, 'latest')
-    for (const [index, place] of places.entries()) {
+    const begun: Part[] = []
+    for (const place of places) {
       const part: Part = {
         ...place,
         position: positions.of(place.topic, place.partition)!,
@@ -111,9 +113,16 @@ export class RecordCopy {
           `topic ${part.topic} was moved already, and others write to it at the target now; --verify compares what was copied`,
           { fields: { topic: part.topic } },
         )
-      await this.#begin(part, ends[index]!)
-      this.#parts.push(part)
+      begun.push(part)
     }
+    for (let at = 0; at < begun.length; at += begunAtOnce)
+      await Promise.all(
+        begun
+          .slice(at, at + begunAtOnce)
+          .map((part, index) => this.#begin(part, ends[at + index]!)),
+      )
+    this.#empty = undefined
+    this.#parts = begun
     await this.#save(true)
   }
 
@@ -231,13 +240,20 @@ export class RecordCopy {
     let at = end
     while (at < first) {
       const count = Math.min(emptyBatchMax, first - at)
-      const empty = emptyRecords(count, Date.now())
+      const empty = this.#emptyBatch(count)
       await this.#writer!.write(part, { offset: at, sequence: at }, empty)
       at += count
     }
     const [start] = await this.#targetOffsets([part], 'earliest')
     if (start! < first) await target.deleteRecords([{ ...placeOf(part), beforeOffset: first }])
     if (at > part.position.target) await this.#catchUp(part, at)
+  }
+
+  /** A copy of the last one where that had as many: most partitions begin with the same number. */
+  #emptyBatch(count: number): Buffer {
+    if (this.#empty?.count !== count)
+      this.#empty = { count, bytes: emptyRecords(count, Date.now()) }
+    return Buffer.from(this.#empty.bytes)
   }
 
   async #catchUp(part: Part, end: number): Promise<void> {

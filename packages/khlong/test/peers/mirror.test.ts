@@ -110,12 +110,13 @@ test('a pipeline moves to a real Kafka and another MongoDB while its sensors sen
   await using target = new Admin({ 'bootstrap.servers': kafka })
 
   const killed = runMirror(pipeline.folder, to)
-  await eventually(async () => {
+  const hasBegun = eventually(async () => {
     assert.ok((await target.listTopics()).includes('bulk'))
     const places = [0, 1, 2].map((partition) => ({ topic: 'bulk', partition }))
     const ends = await target.listOffsets(places.map((one) => ({ ...one, spec: 'latest' })))
     assert.ok(ends.some(({ offset }) => offset > 0))
-  }, 60_000)
+  }, 120_000)
+  await Promise.race([hasBegun, killed.ended])
   killed.child.kill('SIGKILL')
   const first = await killed.ended
   assert.equal(first.code, null, `it was not killed in the middle:\n${first.output}`)
