@@ -175,6 +175,10 @@ test('a setting that cannot be is said with its key', () => {
     }
   }
   assert.equal(problem({}), '')
+  assert.equal(
+    problem({ topics: undefined }),
+    'options: topics: the section forward needs the topics to forward, such as [iot-frames]',
+  )
   assert.equal(problem({ buffer: 'much' }), 'options: buffer: expected a size such as 2GB')
   assert.equal(problem({ topic: 'a' }), 'options: topic: unknown setting; did you mean topics?')
   assert.match(problem({ topics: ['a/b'] }), /^options: topics: "a\/b" is no name of a topic/)

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
+import net from 'node:net'
 import test, { type TestContext } from 'node:test'
+import { listenTcp, silentLogger } from '@khlong/core'
+import { temporaryFolder } from '@khlong/core/testing'
 import { Admin, Consumer, Producer } from '@khlong/kafka-client'
 import { Binary, BSON, Double, Int32, Long, MongoClient } from 'mongodb'
+import type { KhlongError } from '../src/errors.ts'
 import { compareRecords } from '../src/mirror/compare-records.ts'
 import {
   compareDocuments,
@@ -11,7 +15,9 @@ import {
 } from '../src/mirror/documents.ts'
 import { exactDocument } from '../src/mirror/exact-document.ts'
 import { compareGroups, copyGroups } from '../src/mirror/group-offsets.ts'
+import { mirror } from '../src/mirror/mirror.ts'
 import { Positions } from '../src/mirror/positions.ts'
+import { Progress } from '../src/mirror/progress.ts'
 import { RecordCopy } from '../src/mirror/record-copy.ts'
 import { readTopics, settleTopics } from '../src/mirror/topics.ts'
 import { start } from '../src/test/index.ts'
@@ -255,6 +261,46 @@ test('a record that the target has otherwise is named', async (t) => {
     'plain-0: offset 0 is another record at the target (offset 0 there)',
   ])
 })
+
+test('a target that cannot be reached is said before anything starts', async (t) => {
+  const folder = await temporaryFolder(t)
+  const says = async (to: object): Promise<string> => {
+    try {
+      await mirror({
+        folder,
+        to,
+        progress: new Progress(process.stdout),
+        logger: silentLogger,
+        signal: never,
+      })
+      return ''
+    } catch (error) {
+      assert.equal((error as KhlongError).code, 'KHLONG_MIRROR_IMPOSSIBLE')
+      return (error as Error).message
+    }
+  }
+  const port = await unusedPort()
+  assert.match(
+    await says({ mongodb: `mongodb://ada:secret@127.0.0.1:${port}` }),
+    /^mongodb=mongodb:\/\/127\.0\.0\.1:\d+ cannot be used: connect ECONNREFUSED 127\.0\.0\.1:\d+$/,
+  )
+  assert.match(
+    await says({ prometheus: `http://127.0.0.1:${port}` }),
+    /^http:\/\/127\.0\.0\.1:\d+ does not answer/,
+  )
+  await using systems = await start({ kafka: true })
+  assert.match(
+    await says({ kafka: systems.kafka.bootstrapServers }),
+    /^there are no data in .*data; --data DIR/,
+  )
+})
+
+async function unusedPort(): Promise<number> {
+  const server = net.createServer()
+  const { port } = await listenTcp(server, { host: '127.0.0.1', port: 0 })
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
 
 // ---- Documents
 

@@ -52,11 +52,11 @@ export function resolveForwardOptions(
   }
   const servers = given['bootstrap.servers']
   if (typeof servers !== 'string' || servers === '')
-    fail('bootstrap.servers', 'expected the Kafka at the centre, HOST:PORT')
+    fail('bootstrap.servers', 'the section forward needs the Kafka at the centre, HOST:PORT')
   const topics =
     typeof given.topics === 'string' ? given.topics.split(',') : (given.topics as unknown)
   if (!Array.isArray(topics) || topics.length === 0)
-    return fail('topics', 'expected the topics to forward, such as [iot-frames]')
+    return fail('topics', 'the section forward needs the topics to forward, such as [iot-frames]')
   const names = topics.map((topic) => String(topic).trim())
   const bad = names.find((topic) => !topicName.test(topic))
   if (bad !== undefined) fail('topics', `${JSON.stringify(bad)} is no name of a topic`)

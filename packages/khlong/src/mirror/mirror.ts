@@ -315,11 +315,18 @@ async function tryTarget(part: MirroredPart, address: string, pipeline: Pipeline
     throw new KhlongError(
       'KHLONG_MIRROR_IMPOSSIBLE',
       isLogin
-        ? `${where} does not let us in: ${describeError(error)}; ${advice}`
-        : `${where} cannot be used: ${describeError(error)}`,
-      { cause: error },
+        ? `${where} does not let us in: ${reasonOf(error)}; ${advice}`
+        : `${where} cannot be used: ${reasonOf(error)}`,
     )
   }
+}
+
+/** The messages of an error and its causes, each said once. */
+function reasonOf(error: unknown): string {
+  const messages: string[] = []
+  for (let at = error; at instanceof Error; at = at.cause)
+    if (!messages.some((said) => said.includes((at as Error).message))) messages.push(at.message)
+  return messages.join(': ') || describeError(error)
 }
 
 const withoutLogin = (address: string): string => address.replace(/\/\/[^/@]*@/, '//')

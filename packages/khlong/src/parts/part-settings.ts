@@ -53,7 +53,12 @@ export function locateSettingsError(error: unknown, pipeline: Pipeline): unknown
   if (!error.message.startsWith(prefix)) return error
   const { settings } = pipeline
   const part = partNames.find((name) => settings.isWritten([name, key]))
-  if (!part) return error
+  // What is missing stands nowhere.
+  if (!part)
+    return new SettingsError(
+      `${settings.source([]).name}: ${error.message.slice(`${settingsSourceMark}: `.length)}`,
+      { file: settings.source([]).name, key },
+    )
   const source = settings.source([part, key])
   const line = source.line?.([part, key])
   return new SettingsError(

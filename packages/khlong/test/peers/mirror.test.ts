@@ -141,7 +141,7 @@ test('a pipeline moves to a real Kafka and another MongoDB while its sensors sen
   ends.push(() => mongo.close())
   const frames = mongo.db('iot').collection('iot_frames')
   const taken = await frames.findOneAndDelete({})
-  const differs = await runMirror(pipeline.folder, [...to, '--verify']).ended
+  const differs = await runMirror(pipeline.folder, ['--to', `mongodb=${mongodb}`, '--verify']).ended
   assert.equal(differs.code, 1, differs.output)
   assert.match(differs.output, /iot\.iot_frames: 1 documents are missing/)
   await frames.insertOne(taken!)
