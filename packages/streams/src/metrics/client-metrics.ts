@@ -25,8 +25,17 @@ export function clientMetrics(facts: ClientFacts): StreamsMetric[] {
     .add('alive-stream-threads', facts.aliveThreads)
     .add('failed-stream-threads', facts.failedThreads).metrics
   // These two came with client telemetry (KIP-1091), and have the process among their tags.
-  const counted = new MetricGroup('stream-metrics', { ...tags, 'process-id': processId }, 0)
-    .add('client-state', kafkaStreamsStates.indexOf(state))
-    .add('recording-level', settings['metrics.recording.level'] === 'DEBUG' ? 1 : 0).metrics
-  return [...named, ...counted]
+  const processTags = { ...tags, 'process-id': processId }
+  const stateTags = { ...processTags, 'application-id': settings['application.id'] }
+  return [
+    ...named,
+    ...new MetricGroup('stream-metrics', stateTags, 0).add(
+      'client-state',
+      kafkaStreamsStates.indexOf(state),
+    ).metrics,
+    ...new MetricGroup('stream-metrics', processTags, 0).add(
+      'recording-level',
+      settings['metrics.recording.level'] === 'DEBUG' ? 1 : 0,
+    ).metrics,
+  ]
 }

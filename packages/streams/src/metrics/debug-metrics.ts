@@ -51,6 +51,7 @@ export class DebugMetrics {
     const nowMs = performance.now()
     const tags = { 'thread-id': threadId, 'task-id': this.#task.id }
     const metrics = new MetricGroup('stream-task-metrics', tags, nowMs)
+      .invocations('process', this.#processLatency)
       .avgAndMax('process-latency', this.#processLatency)
       .avgAndMax('record-lateness', this.#lateness)
       .add('active-buffer-count', bufferCount).metrics
@@ -80,6 +81,8 @@ export class DebugMetrics {
   }
 
   #measureStore(store: StateStore, spec: StoreSpec): void {
+    // Of these Java measures how much they hold, and no calls.
+    if (store instanceof SuppressBuffer) return
     const calls = new Map<string, Sensor>()
     const methods = store as unknown as Record<string, Method | undefined>
     for (const [name, operation] of Object.entries({ ...operations, find: lookUp(store) })) {
@@ -103,7 +106,6 @@ export class DebugMetrics {
 
 /** How Java tags a store: by where it is, and its kind. */
 function scopeOf(store: StateStore, spec: StoreSpec): string {
-  if (store instanceof SuppressBuffer) return 'in-memory-suppression-id'
   const place = spec.persistent ? 'rocksdb' : 'in-memory'
   if (store instanceof KeyValueStore) return `${place}-state-id`
   return store instanceof SessionStore ? `${place}-session-state-id` : `${place}-window-state-id`

@@ -93,9 +93,13 @@ export class LocalStreamThread implements StreamThreadHandle {
     const threadId = this.identity.name
     const own = new MetricGroup('stream-thread-metrics', { 'thread-id': threadId }, 0)
       .add('thread-start-time', this.#startedMs)
-      .add('state', stateName(this.#state))
-      .add('thread-state', streamThreadStates.indexOf(this.#state)).metrics
-    return [...own, ...(this.#session?.thread.metrics(threadId) ?? [])]
+      .add('state', stateName(this.#state)).metrics
+    const stateTags = { 'thread-id': threadId, 'process-id': this.identity.processId }
+    const state = new MetricGroup('stream-thread-metrics', stateTags, 0).add(
+      'thread-state',
+      streamThreadStates.indexOf(this.#state),
+    ).metrics
+    return [...own, ...state, ...(this.#session?.thread.metrics(threadId) ?? [])]
   }
 
   start(): Promise<void> {
