@@ -9,8 +9,6 @@ export {
   type KafkaStreamsContext,
   type ModuleContext,
   type StateListener,
-  type StreamsUncaughtExceptionHandler,
-  type StreamThreadExceptionResponse,
 } from './app/kafka-streams.ts'
 export type { KafkaStreamsState } from './app/kafka-streams-state.ts'
 export type {
@@ -20,6 +18,10 @@ export type {
   QueryableWindowStore,
 } from './app/queryable-stores.ts'
 export { StreamsApps } from './app/streams-apps.ts'
+export type {
+  StreamsUncaughtExceptionHandler,
+  StreamThreadExceptionResponse,
+} from './app/thread-failures.ts'
 export {
   type ResolvedStreamsAppsOptions,
   type ResolvedStreamsSettings,

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
 import path from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { type Clock, type Logger, openDataFolder, silentLogger, systemClock } from '@khlong/core'
 import { Admin, clientSecurityOf, KafkaClient, type KafkaClientOptions } from '@khlong/kafka-client'
 import {
@@ -33,15 +32,7 @@ import type { Topology } from '../topology/topology.ts'
 import type { ApplicationSettings } from './define-streams.ts'
 import type { KafkaStreamsState } from './kafka-streams-state.ts'
 import { type QueryableStores, storeFacade } from './queryable-stores.ts'
-
-/** What follows when a stream thread has ended by an error, in Java's words. */
-export type StreamThreadExceptionResponse =
-  | 'replace-thread'
-  | 'shutdown-client'
-  | 'shutdown-application'
-
-/** Decides what follows an error that ended a stream thread. */
-export type StreamsUncaughtExceptionHandler = (error: unknown) => StreamThreadExceptionResponse
+import { type StreamsUncaughtExceptionHandler, ThreadFailures } from './thread-failures.ts'
 
 /** Told of each change of an application's state. */
 export type StateListener = (state: KafkaStreamsState, before: KafkaStreamsState) => void
@@ -88,13 +79,10 @@ export class KafkaStreams implements AsyncDisposable {
   readonly #clock: Clock
   #state: KafkaStreamsState = 'created'
   #stateListener: StateListener | undefined
-  #uncaughtExceptionHandler: StreamsUncaughtExceptionHandler | undefined
   /** Tells this instance from others; that of the folder, where there is one. */
   #processId: string = randomUUID()
   #threads: StreamThreads | undefined
-  #failedThreads = 0
-  #replacements = 0
-  #replacedAtMs = 0
+  readonly #failures: ThreadFailures
   #isPaused = false
   readonly #stopping = new AbortController()
   #client: KafkaClient | undefined
@@ -114,6 +102,13 @@ export class KafkaStreams implements AsyncDisposable {
     this.#source = sources.get(topology)
     this.#logger = context.logger ?? silentLogger
     this.#clock = context.clock ?? systemClock
+    this.#failures = new ThreadFailures({
+      applicationId: this.settings['application.id'],
+      clock: this.#clock,
+      logger: this.#logger,
+      signal: this.#stopping.signal,
+      fail: (error) => this.#fail(error),
+    })
     if (this.settings['num.stream.threads'] > 1) this.#needSource('num.stream.threads above 1')
   }
 
@@ -172,7 +167,7 @@ export class KafkaStreams implements AsyncDisposable {
       topologyDescription: this.topology.describe(),
       state: this.#state,
       aliveThreads: this.#threads?.alive.length ?? 0,
-      failedThreads: this.#failedThreads,
+      failedThreads: this.#failures.count,
     }).concat(this.#threads?.metrics ?? [])
   }
 
@@ -191,7 +186,7 @@ export class KafkaStreams implements AsyncDisposable {
    */
   setUncaughtExceptionHandler(handler: StreamsUncaughtExceptionHandler): void {
     this.#needNotStarted('an uncaught exception handler')
-    this.#uncaughtExceptionHandler = handler
+    this.#failures.handler = handler
   }
 
   /**
@@ -393,66 +388,10 @@ export class KafkaStreams implements AsyncDisposable {
   }
 
   #onThreadFailure(thread: StreamThreadHandle, error: unknown): void {
-    this.#failedThreads++
+    this.#failures.count++
     if (!this.#isUp) return
     this.#noteIfRunning()
-    const isWorker = thread instanceof WorkerStreamThread
-    const response = this.#respond(error)
-    this.#logger.error(
-      { application: this.settings['application.id'], err: error, response },
-      'stream thread ended by an error',
-    )
-    switch (response) {
-      case 'replace-thread':
-        void this.#replaceThread(isWorker)
-        return
-      case 'shutdown-client':
-        this.#fail(error)
-        return
-      case 'shutdown-application':
-        void this.#askForShutdown(isWorker, error)
-    }
-  }
-
-  #respond(error: unknown): StreamThreadExceptionResponse {
-    try {
-      return this.#uncaughtExceptionHandler?.(error) ?? 'shutdown-client'
-    } catch (thrown) {
-      this.#logger.error({ err: thrown }, 'uncaught exception handler threw')
-      return 'shutdown-client'
-    }
-  }
-
-  /** A thread that dies again and again must not keep the group busy. */
-  async #replaceThread(isWorker: boolean): Promise<void> {
-    const { signal } = this.#stopping
-    const nowMs = this.#clock.monotonicMs()
-    if (nowMs - this.#replacedAtMs > healthyAfterMs) this.#replacements = 0
-    this.#replacedAtMs = nowMs
-    const pauseMs = Math.min(10_000, 100 * 2 ** this.#replacements++)
-    try {
-      await delay(pauseMs, undefined, { signal })
-      if (this.#isUp) await this.#threads?.add(isWorker)
-    } catch (error) {
-      if (!signal.aborted) this.#fail(error)
-    }
-  }
-
-  /** The request goes along when a thread joins the group; where none is left, a new one carries it. */
-  async #askForShutdown(isWorker: boolean, error: unknown): Promise<void> {
-    const threads = this.#threads!
-    try {
-      if (threads.alive.length > 0) for (const thread of threads.alive) thread.askForShutdown()
-      else {
-        const messenger = threads.make(isWorker)
-        messenger.setPaused(true)
-        messenger.askForShutdown()
-        await messenger.start()
-      }
-    } catch (cause) {
-      this.#logger.warn({ err: cause }, 'other instances could not be asked to stop')
-      this.#fail(error)
-    }
+    this.#failures.answer(error, this.#threads!, thread instanceof WorkerStreamThread)
   }
 
   // ---- The end
@@ -515,9 +454,6 @@ export class KafkaStreams implements AsyncDisposable {
     if (this.#state !== 'created') throw topologyError(`${what} is set before the start`)
   }
 }
-
-/** Threads that ran this long since the last one was replaced are taken for healthy. */
-const healthyAfterMs = 60_000
 
 const shutdownRequested = (): StreamsError =>
   new StreamsError(
