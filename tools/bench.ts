@@ -15,6 +15,7 @@ import {
 } from '../benchmarks/kafka.ts'
 import { measureAlone } from '../benchmarks/pipeline/alone.ts'
 import { measureBeside } from '../benchmarks/pipeline/beside.ts'
+import { measureStreams } from '../benchmarks/streams.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const [name = '', ...flags] = process.argv.slice(2)
@@ -54,6 +55,15 @@ const benchmarks: Record<string, { runs: number; run(): Promise<object> }> = {
       measureConnect(
         small ? { lines: 2_000, documents: 300 } : { lines: 300_000, documents: 20_000 },
       ),
+  },
+  // Beside Java's library: needs Java and the reference engines.
+  streams: {
+    runs: 1,
+    run: () =>
+      measureStreams({
+        ...(small ? { records: 2_000, rounds: 1 } : { records: 1_000_000, rounds: 3 }),
+        ...(only === undefined ? {} : { only: new RegExp(only) }),
+      }),
   },
 }
 
