@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { CodedError } from '@khlong/core'
 import { eventually, temporaryFolder } from '@khlong/core/testing'
 import { KafkaBroker } from '@khlong/kafka'
@@ -8,6 +9,7 @@ import {
   KafkaStreams,
   type KafkaStreamsState,
   minutes,
+  StreamsApps,
   StreamsBuilder,
   type StreamsSettings,
   type StreamThreadExceptionResponse,
@@ -43,6 +45,7 @@ class Words {
   readonly #servers: string
   readonly #producer: Producer
   readonly #applications: KafkaStreams[] = []
+  readonly #closings: (() => Promise<void>)[] = []
 
   constructor(servers: string) {
     this.#servers = servers
@@ -95,7 +98,13 @@ class Words {
     return Object.fromEntries(new Map(counts))
   }
 
+  /** What is to end while the broker is there. */
+  closeFirst(close: () => Promise<void>): void {
+    this.#closings.push(close)
+  }
+
   async end(): Promise<void> {
+    for (const close of this.#closings) await close()
     await Promise.all(this.#applications.map((one) => one.stop()))
     await this.#producer.close()
     await this.admin.close()
@@ -287,6 +296,29 @@ describe('stream threads', () => {
       const state = { 'task-id': '1_1', 'rocksdb-state-id': 'counts' }
       assert.ok(Number(measured('put-rate', state)) >= 0)
       assert.equal(typeof measured('flush-latency-max', state), 'number')
+    }, 30_000)
+  })
+
+  it('are what a module of the part runs in, where it asks for several', async (t) => {
+    const words = await startBroker(t)
+    const apps = new StreamsApps({
+      ...words.settings,
+      apps: fileURLToPath(wordCount),
+      data: await temporaryFolder(t),
+      'num.stream.threads': 2,
+      settings: { from: 'words' },
+    })
+    words.closeFirst(() => apps.stop())
+    await apps.start()
+    await eventually(() => assert.equal(apps.vitals().items[0]?.state, 'running'), 30_000)
+    await words.say('a')
+    await eventually(async () => assert.deepEqual(await words.counted(), { a: 4 }), 30_000)
+    // Each thread tells of itself every now and then.
+    await eventually(() => {
+      const processed =
+        /^kafka_stream_thread_process_total\{application_id="word-count",thread_id="word-count-[0-9a-f-]+-StreamThread-[12]"\} /gm
+      assert.equal([...apps.metrics().matchAll(processed)].length, 2)
+      assert.ok(apps.vitals().recordsIn >= 12)
     }, 30_000)
   })
 

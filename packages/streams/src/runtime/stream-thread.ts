@@ -13,8 +13,9 @@ import type { StreamsMetric } from '../metrics/streams-metric.ts'
 import { ThreadMetrics } from '../metrics/thread-metrics.ts'
 import type { StateFolder } from '../state/state-folder.ts'
 import type { StateStore, StoreSpec } from '../state/state-store.ts'
-import type { SubTopology, Topology } from '../topology/topology.ts'
+import type { Topology } from '../topology/topology.ts'
 import { partitionKey } from './group-assignor.ts'
+import { IdleWindows } from './idle-windows.ts'
 import { taskMigrated } from './migration.ts'
 import {
   enqueue,
@@ -31,7 +32,7 @@ import { decodePartitionTime } from './stream-time.ts'
 import { StreamTask, type TaskSettings } from './task.ts'
 import { TaskCommit } from './task-commit.ts'
 import type { TaskLocker } from './task-locks.ts'
-import { type TaskPlan, upstreamOf } from './task-plan.ts'
+import type { TaskPlan } from './task-plan.ts'
 import { internalTopicNamer } from './topic-names.ts'
 
 export interface StreamThreadOptions {
@@ -80,13 +81,12 @@ export class StreamThread {
   /** By sub-topology where its tasks write to one repartition topic, otherwise by task. */
   readonly #groups = new Map<string, PartitionGroup>()
   readonly #paused = new Set<string>()
-  readonly #subTopologies: readonly SubTopology[]
   readonly #realTopic: (topic: string) => string
   readonly #committer: TaskCommit
+  readonly #idleWindows: IdleWindows
   #lastCommitMs: number
   #rebalanceSinceMs: number | undefined
   #migrated: StreamsError | undefined
-  #nextIdleLookMs = 0
   /** While this holds nothing is processed or punctuated; the thread stays in its group. */
   isPaused = false
   readonly #metrics = new ThreadMetrics()
@@ -94,9 +94,16 @@ export class StreamThread {
 
   constructor(options: StreamThreadOptions) {
     this.#options = options
-    this.#subTopologies = options.topology.subTopologies()
     this.#realTopic = internalTopicNamer(options.topology, options.settings['application.id'])
     this.#lastCommitMs = options.clock.nowMs()
+    this.#idleWindows = new IdleWindows({
+      ...options,
+      idleMs: options.settings['window.close.idle.ms'],
+      subTopologies: options.topology.subTopologies(),
+      realTopic: this.#realTopic,
+      ownerOf: (partition) => this.#queues.get(partitionKey(partition))?.running,
+      processedOffset: (partition) => this.#processedOffset(partition),
+    })
     this.#committer = new TaskCommit({
       ...options,
       applicationId: options.settings['application.id'],
@@ -181,7 +188,7 @@ export class StreamThread {
       for (const { task } of this.#tasks.values()) task.deferred.resume()
       if (!this.isPaused) {
         this.#punctuate()
-        await this.#closeIdleWindows()
+        await this.#idleWindows.close(this.#tasks.values())
       }
       await this.#commitIfDue()
     }
@@ -380,67 +387,6 @@ export class StreamThread {
       this.#migrated ??= error
       // The next write to the folder must not take along what the transaction has lost.
       this.#options.folder?.discard()
-    }
-  }
-
-  /**
-   * Closes windows by the clock. A task's windows close when nothing came to it for the idle time
-   * after their end and grace, and all that could still come to them has been read: every partition
-   * upstream is at its end, or past the window's end in its own time.
-   */
-  async #closeIdleWindows(): Promise<void> {
-    const idleMs = this.#options.settings['window.close.idle.ms']
-    const nowMs = this.#options.clock.nowMs()
-    if (idleMs === 0 || nowMs < this.#nextIdleLookMs) return
-    this.#nextIdleLookMs = nowMs + Math.min(1_000, Math.ceil(idleMs / 4))
-    const due: { running: RunningTask; closeMs: number }[] = []
-    for (const running of this.#tasks.values()) {
-      const closeMs = running.task.nextWindowCloseMs()
-      if (closeMs !== undefined && nowMs >= Math.max(closeMs, running.lastRecordMs) + idleMs)
-        due.push({ running, closeMs })
-    }
-    if (due.length === 0) return
-    for (const { running, closeMs } of due) {
-      if (!(await this.#isReadUntil(running, closeMs))) continue
-      running.task.closeWindowsUntil(closeMs)
-      running.closedUntilMs = Math.max(running.closedUntilMs, closeMs)
-      running.isChanged = true
-    }
-  }
-
-  async #isReadUntil(running: RunningTask, timeMs: number): Promise<boolean> {
-    const { client, admin, consumer, collector } = this.#options
-    const partitions: TopicPartition[] = []
-    for (const { sourceTopics } of upstreamOf(running.plan.subTopology, this.#subTopologies))
-      for (const name of sourceTopics) {
-        const topic = this.#realTopic(name)
-        const isOwn = running.plan.subTopology.sourceTopics.includes(name)
-        const count = isOwn ? 0 : (client.metadata.topic(topic)?.partitions.length ?? 0)
-        if (isOwn) partitions.push({ topic, partition: running.plan.partition })
-        for (let partition = 0; partition < count; partition++)
-          partitions.push({ topic, partition })
-      }
-    const behind = partitions.filter((one) => {
-      const owner = this.#queues.get(partitionKey(one))?.running
-      return !owner || owner.task.partitionTimeMs(one.topic) < timeMs
-    })
-    try {
-      await collector.flush()
-      const ends = await admin.listOffsets(
-        behind.map((one) => ({ ...one, spec: 'latest' as const })),
-      )
-      const elsewhere = behind.filter((one) => !this.#queues.has(partitionKey(one)))
-      const committed = new Map(
-        (await consumer.committed(elsewhere)).map((one) => [partitionKey(one), one.offset]),
-      )
-      return ends.every((end) => {
-        const offset = this.#processedOffset(end) ?? committed.get(partitionKey(end)) ?? 0
-        return offset >= end.offset
-      })
-    } catch (error) {
-      // Without an answer nothing is known, and the window stays open.
-      this.#options.logger.debug({ err: error }, 'windows are not closed by the clock now')
-      return false
     }
   }
 
