@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import {
+  KafkaStreams,
   keyValueStore,
   Printed,
   type Processor,
@@ -133,6 +134,43 @@ describe('a processor with a store of sessions', () => {
       sessions.map(([windowed, value]) => `${windowed} ${value}`),
       ['[ann@5/12] two', '[ann@40/40] three'],
     )
+  })
+})
+
+describe('a serde that is missing', () => {
+  const made = (build: (builder: StreamsBuilder) => unknown, settings = {}): KafkaStreams => {
+    const builder = new StreamsBuilder()
+    build(builder)
+    return new KafkaStreams(builder.build(), { 'application.id': 'app', ...settings })
+  }
+  const summed = (builder: StreamsBuilder): unknown =>
+    builder
+      .stream('in', text)
+      .groupByKey()
+      .aggregate(
+        () => 0,
+        (_key, _value, sum) => sum + 1,
+        { storeName: 'sums' },
+      )
+  const code = 'STREAMS_TOPOLOGY_INVALID'
+
+  it('is named when the application is made, with the node or the store that needs it', () => {
+    assert.throws(() => made((builder) => builder.stream('in')), {
+      code,
+      message: /KSTREAM-SOURCE-0000000000 needs a keySerde/,
+    })
+    assert.throws(
+      () =>
+        made((builder) =>
+          builder
+            .stream('in', text)
+            .map((k, v) => [k, v.length])
+            .to('out'),
+        ),
+      { code, message: /KSTREAM-SINK-0000000002 needs a keySerde/ },
+    )
+    assert.throws(() => made(summed), { code, message: /sums needs a valueSerde.*default/ })
+    made(summed, { 'default.value.serde': serdes.json<number>() })
   })
 })
 

@@ -341,7 +341,8 @@ describe('stream threads', () => {
     const settings = { 'application.id': 'inline', 'num.stream.threads': 2 }
     const expected = { code: 'STREAMS_THREADS_NEED_MODULE' }
     const builder = new StreamsBuilder()
-    builder.stream('in').to('out')
+    const text = { keySerde: serdes.string, valueSerde: serdes.string }
+    builder.stream('in', text).to('out', text)
     assert.throws(() => new KafkaStreams(builder.build(), settings), expected)
     const one = new KafkaStreams(builder.build(), { 'application.id': 'inline' })
     await assert.rejects(one.addStreamThread(), expected)

@@ -28,6 +28,7 @@ import {
   type TopologySource,
 } from '../threads/topology-module.ts'
 import { WorkerStreamThread } from '../threads/worker-thread.ts'
+import { checkSerdes } from '../topology/check-serdes.ts'
 import type { Topology } from '../topology/topology.ts'
 import type { ApplicationSettings } from './define-streams.ts'
 import type { KafkaStreamsState } from './kafka-streams-state.ts'
@@ -93,7 +94,8 @@ export class KafkaStreams implements AsyncDisposable {
 
   /**
    * @throws SettingsError `SETTINGS_INVALID`
-   * @throws StreamsError `STREAMS_THREADS_NEED_MODULE` where `num.stream.threads` is above 1
+   * @throws StreamsError `STREAMS_TOPOLOGY_INVALID` where a serde is missing;
+   *   `STREAMS_THREADS_NEED_MODULE` where `num.stream.threads` is above 1
    */
   constructor(topology: Topology, settings: StreamsSettings, context: KafkaStreamsContext = {}) {
     this.topology = topology
@@ -110,6 +112,7 @@ export class KafkaStreams implements AsyncDisposable {
       fail: (error) => this.#fail(error),
     })
     if (this.settings['num.stream.threads'] > 1) this.#needSource('num.stream.threads above 1')
+    checkSerdes(topology, this.settings)
   }
 
   /**

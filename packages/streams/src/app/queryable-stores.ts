@@ -1,9 +1,7 @@
 import type { ResolvedStreamsSettings } from '../config.ts'
 import { StreamsError } from '../errors.ts'
-import { TaskRecord } from '../record.ts'
-import { keySerdeOr, valueSerdeOr } from '../serdes/defaults.ts'
+import { bareEnvironment } from '../state/bare-environment.ts'
 import { KeyValueStore } from '../state/key-value-store.ts'
-import { RecordCache } from '../state/record-cache.ts'
 import { SessionStore } from '../state/session-store.ts'
 import type { StateStore, StoreSerdes } from '../state/state-store.ts'
 import { WindowStore } from '../state/window-store.ts'
@@ -119,13 +117,7 @@ class StoreReader<K, V> {
   constructor({ topology, settings, name, type, threads }: StoreFacadeOptions<QueryableStoreType>) {
     const spec = topology.stores.get(name)
     // Made for its serdes: nothing is put into it.
-    const store = spec?.create({
-      keySerde: (given) => keySerdeOr(given, settings['default.key.serde'], name),
-      valueSerde: (given) => valueSerdeOr(given, settings['default.value.serde'], name),
-      changelog: { log: () => {} },
-      cache: new RecordCache(0),
-      record: new TaskRecord(),
-    })
+    const store = spec?.create(bareEnvironment(name, settings))
     if (!store || !isOfType(store, type))
       throw new StreamsError(
         'STREAMS_STORE_UNKNOWN',
