@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdtemp, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { classPath, JavaProcess, type KafkaRelease } from './java.ts'
@@ -34,7 +34,6 @@ export class StreamsPrograms {
   readonly #main: string
   readonly #path: string
   readonly #guarantee: string
-  #count = 0
 
   static async make(
     context: StreamsContext,
@@ -58,11 +57,11 @@ export class StreamsPrograms {
   }
 
   async start(...command: readonly string[]): Promise<JavaProcess> {
-    const state = path.join(
-      this.#context.folder,
-      `${this.#main}-${this.#guarantee}-${this.#count++}`,
+    // Fresh for each: a store that another case left, on another broker, would be taken for this one's. Its checkpoint
+    // lies behind the end of the new changelog, so that the store counts as restored and is not wiped.
+    const state = await mkdtemp(
+      path.join(this.#context.folder, `${this.#main}-${this.#guarantee}-`),
     )
-    await mkdir(state, { recursive: true })
     const properties = path.join(state, 'streams.properties')
     const lines = [
       `bootstrap.servers=${this.#context.target.bootstrapServers}`,
