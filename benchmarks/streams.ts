@@ -64,6 +64,8 @@ const names = [
   'restore at_least_once',
 ]
 const javaMemory = '-Xmx512m'
+/** As `khlong streams` begins, beside the size of the young generation. */
+const memory = { MALLOC_MMAP_THRESHOLD_: '131072', MALLOC_TRIM_THRESHOLD_: '131072' }
 
 /** Java's library and ours on the same real Kafka: draining a topic through topologies, and restoring a store. */
 export async function measureStreams(
@@ -168,7 +170,11 @@ class StreamsBenchmark {
     const args = [name, this.#servers, application, guarantee, state, String(records)]
     const child = spawn(command!, [...before, ...args], {
       stdio: ['ignore', 'pipe', 'inherit'],
-      env: { ...process.env, NODE_COMPILE_CACHE: `${this.#folder}/compiled` },
+      env: {
+        ...process.env,
+        ...(side === 'ours' ? memory : {}),
+        NODE_COMPILE_CACHE: `${this.#folder}/compiled`,
+      },
     })
     let figures: RunFigures | undefined
     createInterface({ input: child.stdout }).on('line', (line) => {
@@ -194,7 +200,8 @@ class StreamsBenchmark {
     return [peer('java'), javaMemory, '-cp', this.#classPath, 'StreamsBenchmark']
   }
   #ours(): string[] {
-    return [process.execPath, fileURLToPath(new URL('streams/application.ts', import.meta.url))]
+    const application = fileURLToPath(new URL('streams/application.ts', import.meta.url))
+    return [process.execPath, '--max-semi-space-size=2', application]
   }
 
   /** Milliseconds until a reader sees the first record. */

@@ -17,6 +17,7 @@ import org.apache.kafka.common.serialization.Deserializer;
 import org.apache.kafka.common.serialization.Serde;
 import org.apache.kafka.common.serialization.Serdes;
 import org.apache.kafka.common.serialization.Serializer;
+import org.apache.kafka.streams.CloseOptions;
 import org.apache.kafka.streams.KafkaStreams;
 import org.apache.kafka.streams.StreamsBuilder;
 import org.apache.kafka.streams.kstream.Consumed;
@@ -129,7 +130,8 @@ public class StreamsBenchmark {
     streams.start();
     running.await();
     if (!name.equals("restore")) done.await();
-    streams.close();
+    // Or the next member of the group waits until the session of this one ends.
+    streams.close(CloseOptions.groupMembershipOperation(CloseOptions.GroupMembershipOperation.LEAVE_GROUP));
     long endNs = System.nanoTime();
     long elapsedMs = name.equals("restore") ? restoreMs.get() : (endNs - firstNs.get()) / 1_000_000;
     String status = Files.readString(Path.of("/proc/self/status"), StandardCharsets.UTF_8);
