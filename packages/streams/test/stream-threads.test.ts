@@ -296,6 +296,11 @@ describe('stream threads', () => {
       const state = { 'task-id': '1_1', 'rocksdb-state-id': 'counts' }
       assert.ok(Number(measured('put-rate', state)) >= 0)
       assert.equal(typeof measured('flush-latency-max', state), 'number')
+      const ratio = { 'task-id': '1_1', 'record-cache-id': 'counts' }
+      assert.equal(typeof measured('hit-ratio-avg', ratio), 'number')
+      const ratios = streams.metrics().filter(({ name }) => name === 'hit-ratio-max')
+      // Each word came four times, and after the first time it was in memory.
+      assert.ok(ratios.some(({ value }) => Number(value) > 0))
     }, 30_000)
   })
 

@@ -39,6 +39,7 @@ export class DebugMetrics {
   readonly #processLatency = new Sensor()
   readonly #lateness = new Sensor()
   readonly #stores: MeasuredStore[] = []
+  readonly #hitRatios = new Map<string, Sensor>()
 
   constructor(task: StreamTask) {
     this.#task = task
@@ -60,6 +61,23 @@ export class DebugMetrics {
       for (const [name, sensor] of calls)
         group.add(`${name}-rate`, sensor.rate(nowMs)).avgAndMax(`${name}-latency`, sensor)
       metrics.push(...group.metrics)
+    }
+    metrics.push(...this.#cacheMetrics(tags, nowMs))
+    return metrics
+  }
+
+  /** The share of reads that found their key in the record cache, as it was at each look. */
+  #cacheMetrics(tags: Readonly<Record<string, string>>, nowMs: number): StreamsMetric[] {
+    const metrics: StreamsMetric[] = []
+    for (const [name, sensor] of this.#hitRatios) {
+      const { hits = 0, misses = 0 } = this.#task.stores.get(name)?.store.cacheReads ?? {}
+      if (hits + misses > 0) sensor.record(hits / (hits + misses), nowMs)
+      const cacheTags = { ...tags, 'record-cache-id': name }
+      metrics.push(
+        ...new MetricGroup('stream-record-cache-metrics', cacheTags, nowMs)
+          .avgAndMax('hit-ratio', sensor)
+          .add('hit-ratio-min', sensor.min(nowMs)).metrics,
+      )
     }
     return metrics
   }
@@ -83,6 +101,7 @@ export class DebugMetrics {
   #measureStore(store: StateStore, spec: StoreSpec): void {
     // Of these Java measures how much they hold, and no calls.
     if (store instanceof SuppressBuffer) return
+    if (store.cacheReads) this.#hitRatios.set(spec.name, new Sensor())
     const calls = new Map<string, Sensor>()
     const methods = store as unknown as Record<string, Method | undefined>
     for (const [name, operation] of Object.entries({ ...operations, find: lookUp(store) })) {

@@ -62,6 +62,12 @@ export class Sensor {
     return Number.isFinite(max) ? max : Number.NaN
   }
 
+  min(nowMs: number): number {
+    this.#roll(nowMs)
+    const min = Math.min(this.#now.min, this.#before?.min ?? this.#now.min)
+    return Number.isFinite(min) ? min : Number.NaN
+  }
+
   #perMs(of: (sample: Sample) => number, nowMs: number): number {
     this.#roll(nowMs)
     const sum = this.#lately(of)

@@ -93,6 +93,9 @@ export class EntryCache<E extends CacheEntry> implements CachedStore {
   readonly #clean = new EntryList<Held>()
   /** Whether the store was made with a cache that has bytes. */
   readonly isCached: boolean
+  /** Keys that were asked for and were in memory, and those that were not. */
+  hits = 0
+  misses = 0
   #listener: FlushListener<E> | undefined
   #byteCount = 0
   #uses = 0
@@ -155,6 +158,7 @@ export class EntryCache<E extends CacheEntry> implements CachedStore {
 
   /** Says that an entry was asked for. */
   use({ held }: E): void {
+    this.hits++
     if (!held || held.list !== this.#clean) return
     held.usedAt = ++this.#uses
     this.#clean.push(held)

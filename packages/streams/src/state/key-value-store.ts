@@ -1,6 +1,7 @@
 import type { Serde } from '../serdes/serde.ts'
 import { type CacheEntry, EntryCache, type FlushListener, type Held } from './entry-cache.ts'
 import {
+  type CacheReads,
   type ChangelogWriter,
   type KeyIdentity,
   keyIdentity,
@@ -104,6 +105,10 @@ export class KeyValueStore<K, V> implements StateStore, ReadOnlyKeyValueStore<K,
     return { key: this.#keySerde, value: this.#valueSerde }
   }
 
+  get cacheReads(): CacheReads | undefined {
+    return this.#cache.isCached ? this.#cache : undefined
+  }
+
   get hasChanged(): boolean {
     return this.#cache.hasChanged
   }
@@ -126,6 +131,7 @@ export class KeyValueStore<K, V> implements StateStore, ReadOnlyKeyValueStore<K,
     const id = keyIdentity(key, this.#keySerde)
     const entry = this.#entries.get(id)
     if (entry) this.#cache.use(entry)
+    else this.#cache.misses++
     const found = entry ?? this.#read(id, key)
     return found === undefined || found.value === null ? undefined : (found as FoundEntry<K, V>)
   }

@@ -16,6 +16,8 @@ export interface ChangelogWriter {
 /** A store of a task. It writes behind: `flush` writes what changed since the last one. */
 export interface StateStore {
   readonly name: string
+  /** Of stores that hold changes back in the record cache. */
+  readonly cacheReads?: CacheReads | undefined
   /** Whether anything waits for the next flush. */
   readonly hasChanged: boolean
   /** Entries that wait for the next commit. */
@@ -65,6 +67,12 @@ export interface StoreEnvironment {
   readonly cache: RecordCache
   /** The record that the store's task works on. */
   readonly record: TaskRecord
+}
+
+/** How often a key that was asked for was in the record cache, and how often not. */
+export interface CacheReads {
+  readonly hits: number
+  readonly misses: number
 }
 
 /** What a store makes bytes with. */

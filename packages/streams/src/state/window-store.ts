@@ -4,6 +4,7 @@ import { readInt64, splitWindowStoreKey, windowStoreKey, writeInt64 } from '../s
 import { type Window, Windowed } from '../windows.ts'
 import { type CacheEntry, EntryCache, type FlushListener, type Held } from './entry-cache.ts'
 import {
+  type CacheReads,
   type ChangelogWriter,
   type KeyIdentity,
   keyIdentity,
@@ -134,6 +135,10 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
     return { key: this.#keySerde, value: this.#valueSerde }
   }
 
+  get cacheReads(): CacheReads | undefined {
+    return this.#cache.isCached ? this.#cache : undefined
+  }
+
   get hasChanged(): boolean {
     return this.#cache.hasChanged
   }
@@ -151,6 +156,7 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
     const id = keyIdentity(key, this.#keySerde)
     const entry = this.#segments.get(windowStartMs)?.get(id)
     if (entry) this.#cache.use(entry)
+    else this.#cache.misses++
     const found = entry ?? this.#readBacking(key, id, windowStartMs)
     return found === undefined || found.value === null
       ? undefined
