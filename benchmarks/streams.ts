@@ -64,6 +64,8 @@ const names = [
   'restore at_least_once',
 ]
 const javaMemory = '-Xmx512m'
+/** The frames have times of long ago. */
+const kept = { 'retention.ms': '-1' }
 /** As `khlong streams` begins, beside the size of the young generation. */
 const memory = { MALLOC_MMAP_THRESHOLD_: '131072', MALLOC_TRIM_THRESHOLD_: '131072' }
 
@@ -136,8 +138,8 @@ class StreamsBenchmark {
     await using admin = new Admin({ 'bootstrap.servers': this.#servers })
     const compact = { 'cleanup.policy': 'compact' }
     await admin.createTopics([
-      { name: 'frames', partitions },
-      { name: 'places', partitions },
+      { name: 'frames', partitions, configs: kept },
+      { name: 'places', partitions, configs: kept },
       { name: 'restore-kept-changelog', partitions, configs: compact },
     ])
     await using producer = new Producer({ 'bootstrap.servers': this.#servers, 'linger.ms': 20 })
@@ -163,7 +165,7 @@ class StreamsBenchmark {
     const application = name === 'restore' ? 'restore' : `${side}-${name}-${number}`
     await using admin = new Admin({ 'bootstrap.servers': this.#servers })
     const out = `${application}-out`
-    await admin.createTopics([{ name: out, partitions }])
+    await admin.createTopics([{ name: out, partitions, configs: kept }])
     const state = `${this.#folder}/state-${number}`
     const startedAt = performance.now()
     const [command, ...before] = side === 'java' ? this.#java() : this.#ours()
