@@ -68,8 +68,8 @@ export function runClientSuite(mode: 'kraft' | 'zookeeper', tools: { producer: s
   }
 
   test('a writer that knows its offsets writes once what comes twice, and markers take offsets', async () => {
-    await admin.createTopics([{ name: 'offsets', partitions: 1 }])
-    const place = { topic: 'offsets', partition: 0 }
+    await admin.createTopics([{ name: 'writer-offsets', partitions: 1 }])
+    const place = { topic: 'writer-offsets', partition: 0 }
     const identity = await newWriterIdentity(admin.client)
     const batch = (...values: string[]): Buffer => {
       const builder = new BatchBuilder()
@@ -92,7 +92,7 @@ export function runClientSuite(mode: 'kraft' | 'zookeeper', tools: { producer: s
       assert.equal(end?.offset, 5)
     })
     await second.write(place, { offset: 5, sequence: 2 }, batch('c'))
-    const records = await readAll('offsets', 3)
+    const records = await readAll('writer-offsets', 3)
     assert.deepEqual(
       records.map(({ offset, value }) => [offset, String(value)]),
       [
