@@ -48,7 +48,11 @@ process.exitCode = failures.length > 0 || passed === 0 ? 1 : 0
  * more, alone. What passes only then is named: it is a bug of the test, to be found.
  */
 async function tryAgain(first: Map<string, Outcome>): Promise<void> {
-  const failed = [...first].filter(([, { failures }]) => failures.length > 0)
+  // A suite that several files share is reported as a file of its own; run alone it holds no test, and
+  // would pass. Its failures stay.
+  const failed = [...first].filter(
+    ([file, { failures }]) => failures.length > 0 && files.includes(file),
+  )
   for (const [file, { failures }] of failed) {
     const again = (await runFiles([file])).get(file)
     if (!again) continue
