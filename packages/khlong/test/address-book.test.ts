@@ -49,6 +49,16 @@ test('a port that the user wrote and that is taken is refused with file, line an
   })
 })
 
+test('a port that the user wrote is left to its part where another has to move', async (t) => {
+  const pipeline = await pipelineOf(t, 'mongodb: { listen: 1884 }\n')
+  const { parts } = await resolveAddressBook(pipeline, {
+    isFree: async ({ port }) => port !== 1883,
+  })
+  assert.ok(parts.mqtt.kind === 'embedded' && parts.mongodb.kind === 'embedded')
+  assert.equal(parts.mongodb.listeners.listen, '127.0.0.1:1884')
+  assert.equal(parts.mqtt.listeners.listen, '127.0.0.1:1885')
+})
+
 test('a wildcard address reaches clients on this machine as loopback', async (t) => {
   const book = await resolveAddressBook(await pipelineOf(t, 'mongodb: { listen: "0.0.0.0:0" }'))
   assert.match(book.environment.KHLONG_MONGODB_URI!, /^mongodb:\/\/127\.0\.0\.1:\d+$/)

@@ -120,7 +120,7 @@ export async function resolveAddressBook(
   { isFree = canListen }: ResolveAddressOptions = {},
 ): Promise<AddressBook> {
   checkLan(pipeline)
-  const ports: Ports = { given: new Set(), isFree }
+  const ports: Ports = { given: new Set(), written: writtenPorts(pipeline), isFree }
   const parts = {} as Record<PartName, PartAddress>
   const moved: { part: PartName; listener: string; from: number; to: number }[] = []
   for (const part of Object.keys(wiring) as PartName[]) {
@@ -198,7 +198,22 @@ function isNeedless(pipeline: Pipeline, settings: Record<string, unknown> | unde
 
 interface Ports {
   readonly given: Set<number>
+  /** Those that somebody wrote: no listener without a port of its own may take one of them first. */
+  readonly written: ReadonlySet<number>
   isFree(address: ListenAddress): Promise<boolean>
+}
+
+function writtenPorts(pipeline: Pipeline): Set<number> {
+  const ports = new Set<number>()
+  for (const part of Object.keys(wiring) as PartName[]) {
+    const settings = partSettings(pipeline, part)
+    if (!settings) continue
+    for (const { name } of wiring[part].listeners) {
+      const [, port] = /(?:^|:)(\d+)$/.exec(String(settings[name] ?? '')) ?? []
+      if (port !== undefined) ports.add(Number(port))
+    }
+  }
+  return ports
 }
 
 async function decide(
@@ -235,15 +250,20 @@ async function decide(
 }
 
 /** The first free port from `from` upwards; any free port where `from` is 0. */
-async function freePort(host: string, from: number, { given, isFree }: Ports): Promise<number> {
+async function freePort(
+  host: string,
+  from: number,
+  { given, written, isFree }: Ports,
+): Promise<number> {
+  const isOthers = (port: number): boolean => given.has(port) || written.has(port)
   if (from === 0) {
     for (;;) {
       const port = await probe({ host, port: 0 })
-      if (port !== undefined && !given.has(port)) return port
+      if (port !== undefined && !isOthers(port)) return port
     }
   }
   for (let port = from; port < from + 1_000; port++)
-    if (!given.has(port) && (await isFree({ host, port }))) return port
+    if (!isOthers(port) && (await isFree({ host, port }))) return port
   throw new KhlongError(
     'KHLONG_PORT_TAKEN',
     `no free port from ${from} to ${from + 999} on ${host}`,
