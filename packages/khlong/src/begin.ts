@@ -19,9 +19,9 @@ const longRunning: ReadonlySet<string> = new Set(['up', ...partNames])
 export function beginWithMemorySettings(command: string | undefined): void {
   if (process.platform !== 'linux' || !process.execve || !longRunning.has(command ?? '')) return
   if (process.env.MALLOC_MMAP_THRESHOLD_ !== undefined) return
-  const flags = process.execArgv.some((flag) => flag.startsWith('--max-semi-space-size'))
-    ? process.execArgv
-    : [...process.execArgv, youngGeneration]
+  const hasSize = process.execArgv.some((flag) => flag.startsWith('--max-semi-space-size'))
+  // So that a thread at rest can collect what a flood has left (host/rest.ts).
+  const flags = [...process.execArgv, ...(hasSize ? [] : [youngGeneration]), '--expose-gc']
   process.execve(process.execPath, [process.execPath, ...flags, ...process.argv.slice(1)], {
     ...process.env,
     MALLOC_MMAP_THRESHOLD_: largeBytes,

@@ -1,6 +1,7 @@
 import { parentPort } from 'node:worker_threads'
 import { cloneable, type LogFields, type Logger, toPlainError } from '@khlong/core'
 import { LocalThread } from './local-thread.ts'
+import { collectAtRest } from './rest.ts'
 import type { LogLevel, ThreadMessage, ThreadRequest } from './thread-messages.ts'
 
 // The other end of worker-thread.ts: takes requests from the main thread, one method call each.
@@ -23,6 +24,7 @@ const logger: Logger = {
   trace: nothing,
 }
 
+collectAtRest()
 const thread = new LocalThread(logger, (part, error) => {
   send({ kind: 'part-failure', part, error: toPlainError(error) })
 })

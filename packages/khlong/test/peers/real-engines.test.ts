@@ -64,7 +64,11 @@ async function followFrames(
     flags: Object.entries(engines).flatMap(([part, address]) => [`--${part}`, address]),
     set: ['streams.settings.window.size.ms=1000'],
   })
-  ends.push(() => pipeline.stop())
+  let hasEnded = false
+  ends.push(async () => {
+    await pipeline.stop()
+    if (!hasEnded) process.stdout.write(pipeline.output)
+  })
   const settings = path.join(pipeline.folder, 'khlong.yml')
   const written = await readFile(settings, 'utf8')
   const lines = kafkaSettings.map((line) => `  ${line}\n`)
@@ -116,6 +120,7 @@ async function followFrames(
     const { data } = (await response.json()) as { data: { result: { value: [number, string] }[] } }
     assert.equal(data.result[0]?.value[1], '20.5')
   }, 60_000)
+  hasEnded = true
   return pipeline
 }
 
