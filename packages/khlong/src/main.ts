@@ -1,8 +1,10 @@
 import { enableCompileCache } from 'node:module'
 import path from 'node:path'
 import { beginWithMemorySettings } from './begin.ts'
+import { collectAtRest } from './host/rest.ts'
 
 beginWithMemorySettings(process.argv[2])
+collectAtRest()
 
 // Before anything else is loaded, and for threads too: code that was compiled once is not compiled
 // again at the next start, and Node does not load its TypeScript compiler, 20 MB with four threads.

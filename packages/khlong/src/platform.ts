@@ -22,7 +22,6 @@ import { countStates, type DeviceStatus, DeviceWatch } from './devices/device-wa
 import { DiskWatch } from './disk/disk-watch.ts'
 import { LocalThread } from './host/local-thread.ts'
 import type { PartThread, ThreadEvents } from './host/part-thread.ts'
-import { collectAtRest } from './host/rest.ts'
 import { Supervisor } from './host/supervisor.ts'
 import { WorkerThread } from './host/worker-thread.ts'
 import { type FirstUse, makeFirstUse } from './lan/first-use.ts'
@@ -329,9 +328,9 @@ export class Platform {
 
   #makeThread(name: ThreadName, events: ThreadEvents): PartThread {
     const { logger } = this.#options
-    if (name !== 'main') return new WorkerThread(name, logger, events)
-    collectAtRest()
-    return new LocalThread(logger, (part, error) => events.onPartFailure(part, error))
+    if (name === 'main')
+      return new LocalThread(logger, (part, error) => events.onPartFailure(part, error))
+    return new WorkerThread(name, logger, events)
   }
 
   /**

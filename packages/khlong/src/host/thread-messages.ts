@@ -1,4 +1,4 @@
-import type { LogFields, PlainError } from '@khlong/core'
+import type { LogMessage, PlainError } from '@khlong/core'
 import type { PartName } from '../config/part-names.ts'
 
 /** The methods of a thread that the main thread may call. */
@@ -10,15 +10,8 @@ export interface ThreadRequest {
   readonly arguments: readonly unknown[]
 }
 
-export type LogLevel = 'error' | 'warn' | 'info' | 'debug' | 'trace'
-
 export type ThreadMessage =
   | { readonly kind: 'answer'; readonly id: number; readonly value: unknown }
   | { readonly kind: 'refusal'; readonly id: number; readonly error: PlainError }
   | { readonly kind: 'part-failure'; readonly part: PartName; readonly error: PlainError }
-  | {
-      readonly kind: 'log'
-      readonly level: LogLevel
-      readonly fields: LogFields
-      readonly message: string
-    }
+  | LogMessage

@@ -1,8 +1,8 @@
 import { parentPort } from 'node:worker_threads'
-import { cloneable, type LogFields, type Logger, toPlainError } from '@khlong/core'
+import { threadLogger, toPlainError } from '@khlong/core'
 import { LocalThread } from './local-thread.ts'
 import { collectAtRest } from './rest.ts'
-import type { LogLevel, ThreadMessage, ThreadRequest } from './thread-messages.ts'
+import type { ThreadMessage, ThreadRequest } from './thread-messages.ts'
 
 // The other end of worker-thread.ts: takes requests from the main thread, one method call each.
 
@@ -10,19 +10,7 @@ const port = parentPort
 if (!port) throw new Error('worker-entry is started by worker-thread only')
 
 const send = (message: ThreadMessage): void => port.postMessage(message)
-const logAt =
-  (level: LogLevel) =>
-  (fields: LogFields, message: string): void =>
-    send({ kind: 'log', level, fields: cloneable(fields), message })
-// Finer levels would cross threads only to be thrown away.
-const nothing = (): void => {}
-const logger: Logger = {
-  error: logAt('error'),
-  warn: logAt('warn'),
-  info: logAt('info'),
-  debug: nothing,
-  trace: nothing,
-}
+const logger = threadLogger(send)
 
 collectAtRest()
 const thread = new LocalThread(logger, (part, error) => {

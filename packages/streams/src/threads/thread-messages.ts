@@ -1,4 +1,4 @@
-import type { LogFields, PlainError } from '@khlong/core'
+import type { LogMessage, PlainError } from '@khlong/core'
 import type { KafkaClientOptions } from '@khlong/kafka-client'
 import type { ApplicationSettings } from '../app/define-streams.ts'
 import type { StreamsSettings } from '../config.ts'
@@ -38,8 +38,6 @@ export type ToWorker =
   /** A lock was given; answers `lock`. */
   | { readonly kind: 'locked'; readonly id: number }
 
-export type LogLevel = 'error' | 'warn' | 'info'
-
 export type FromWorker =
   | { readonly kind: 'answer'; readonly id: number; readonly value: unknown }
   | { readonly kind: 'refusal'; readonly id: number; readonly error: PlainError }
@@ -51,9 +49,4 @@ export type FromWorker =
   | { readonly kind: 'lock'; readonly id: number; readonly taskId: string }
   | { readonly kind: 'unlock'; readonly taskId: string }
   | { readonly kind: 'unlock-all' }
-  | {
-      readonly kind: 'log'
-      readonly level: LogLevel
-      readonly fields: LogFields
-      readonly message: string
-    }
+  | LogMessage

@@ -1,10 +1,10 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import { cloneable, type LogFields, type Logger, systemClock, toPlainError } from '@khlong/core'
+import { systemClock, threadLogger, toPlainError } from '@khlong/core'
 import { resolveStreamsSettings } from '../config.ts'
 import type { TaskLocker } from '../runtime/task-locks.ts'
 import { StateFolder } from '../state/state-folder.ts'
 import { LocalStreamThread } from './local-thread.ts'
-import type { FromWorker, LogLevel, ToWorker, WorkerStart } from './thread-messages.ts'
+import type { FromWorker, ToWorker, WorkerStart } from './thread-messages.ts'
 import { loadTopologyModule } from './topology-module.ts'
 
 // The other end of worker-thread.ts: one stream thread, told by messages what to do.
@@ -18,20 +18,7 @@ const metricsMs = 2_000
 
 const start = workerData as WorkerStart
 const send = (message: FromWorker): void => port.postMessage(message)
-
-const logAt =
-  (level: LogLevel) =>
-  (fields: LogFields, message: string): void =>
-    send({ kind: 'log', level, fields: cloneable(fields), message })
-// Finer levels would cross threads only to be thrown away.
-const nothing = (): void => {}
-const logger: Logger = {
-  error: logAt('error'),
-  warn: logAt('warn'),
-  info: logAt('info'),
-  debug: nothing,
-  trace: nothing,
-}
+const logger = threadLogger(send)
 
 let nextLock = 1
 const lockWaiters = new Map<number, () => void>()
