@@ -129,10 +129,10 @@ test('a registry of version 1 is read, and written as version 2', () => {
 })
 
 test('devices are read from CSV, and errors name their line', () => {
-  const csv = '\uFEFFname,place,rate,kind\r\n"d1","a ""b""",2,\r\n\r\nd2,p,,tent\n'
+  const csv = '\uFEFFname,place,rate,kind\r\n"d1","a b",2,\r\n\r\nd2,p,,tent\n'
   assert.deepEqual(parseDeviceCsv(csv, 'd.csv'), [
-    { name: 'd1', place: 'a "b"', id: undefined, kind: undefined, rate: 2 },
-    { name: 'd2', place: 'p', id: undefined, kind: 'tent', rate: undefined },
+    { name: 'd1', place: 'a b', id: 'd1', kind: undefined, rate: 2 },
+    { name: 'd2', place: 'p', id: 'd2', kind: 'tent', rate: undefined },
   ])
   const wrong: [string, RegExp][] = [
     ['', /d\.csv:1: expected the columns name, place/],
@@ -141,6 +141,8 @@ test('devices are read from CSV, and errors name their line', () => {
     ['name,place,rate\n\nd1,p,often\n', /d\.csv:3: rate: expected a number/],
     ['name,place\n"d1,p\n', /d\.csv:2: a quotation mark is not closed/],
     ['name,place\n"d1"x,p\n', /d\.csv:2: expected a comma/],
+    ['name,place\nd1,p\nd2,"a ""b"""\n', /d\.csv:3: d2: place .* found "a \\"b\\""/],
+    ['name,place\nd1,p\nd 2/#,p\n', /d\.csv:3: a device's name .* found "d 2\/#"/],
   ]
   for (const [given, message] of wrong) assert.throws(() => parseDeviceCsv(given, 'd.csv'), message)
   fc.assert(

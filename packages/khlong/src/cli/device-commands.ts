@@ -8,6 +8,7 @@ import { type BrokerPlace, brokerTls } from '../devices/broker-place.ts'
 import type { Device } from '../devices/device.ts'
 import { parseDeviceCsv } from '../devices/device-csv.ts'
 import { DeviceRegistry, type DeviceSecret } from '../devices/device-registry.ts'
+import type { DeviceStatus } from '../devices/device-watch.ts'
 import { makeSketch, sketchKind, sketchKinds } from '../devices/sketch.ts'
 import { askDevices, findRunningPipeline } from '../doctor/running-pipeline.ts'
 import { KhlongError } from '../errors.ts'
@@ -78,14 +79,7 @@ export function addDeviceCommands(program: Command): void {
     .option('--json', 'as JSON')
     .action((flags: DeviceFlags & { json?: boolean }) =>
       withRegistry(flags, async ({ registry, pipeline }) => {
-        const known = new Map(
-          (await askDevices(pipeline.data)).map((status) => [status.name, status]),
-        )
-        const devices = (await registry.list()).map((device) => ({
-          ...publicDevice(device),
-          state: device.revokedMs === undefined ? 'active' : 'revoked',
-          ...known.get(device.name),
-        }))
+        const devices = await withStatus(await registry.list(), pipeline)
         if (flags.json) return print(JSON.stringify(devices))
         for (const { name, id, place, kind, rate, state, createdMs, lastSeenMs } of devices) {
           const words = [name.padEnd(24), id.padEnd(16), place.padEnd(16), (kind ?? '-').padEnd(12)]
@@ -96,12 +90,13 @@ export function addDeviceCommands(program: Command): void {
     )
 
   command('show')
-    .description('print what is known of a device, as JSON')
+    .description('print what is known of a device, and while it runs how it does, as JSON')
     .argument('<name>')
     .action((name: string, flags: DeviceFlags) =>
-      withRegistry(flags, async ({ registry }) =>
-        print(JSON.stringify(publicDevice(await registry.find(name)), null, 2)),
-      ),
+      withRegistry(flags, async ({ registry, pipeline }) => {
+        const [device] = await withStatus([await registry.find(name)], pipeline)
+        print(JSON.stringify(device, null, 2))
+      }),
     )
 
   command('rotate')
@@ -268,6 +263,22 @@ async function whereMqttIs(
   const written = (mqtt.listen as string | number | undefined) ?? 1883
   const listen = parseListen(running ?? written, pipeline.lan ? '0.0.0.0' : '127.0.0.1')
   return { ...deviceAddress(listen), tls: await brokerTls(pipeline) }
+}
+
+type DeviceSeen = Omit<Device, 'password'> &
+  Partial<Omit<DeviceStatus, 'state'>> & { readonly state: DeviceStatus['state'] | 'active' }
+
+/** Devices, and how each is doing where their pipeline runs. */
+async function withStatus(
+  devices: readonly Device[],
+  pipeline: Pipeline,
+): Promise<readonly DeviceSeen[]> {
+  const known = new Map((await askDevices(pipeline.data)).map((status) => [status.name, status]))
+  return devices.map((device) => ({
+    ...publicDevice(device),
+    state: device.revokedMs === undefined ? 'active' : 'revoked',
+    ...known.get(device.name),
+  }))
 }
 
 function publicDevice({ password: _, ...device }: Device): Omit<Device, 'password'> {

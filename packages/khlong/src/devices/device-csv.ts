@@ -1,5 +1,5 @@
 import { KhlongError } from '../errors.ts'
-import type { DeviceGiven } from './device.ts'
+import { checkDevice, type DeviceGiven } from './device.ts'
 
 const columns: readonly string[] = ['name', 'place', 'id', 'kind', 'rate']
 
@@ -27,12 +27,17 @@ export function parseDeviceCsv(text: string, file: string): DeviceGiven[] {
     const rate = cell('rate')
     if (rate !== undefined && !Number.isFinite(Number(rate)))
       throw invalid(file, line, `rate: expected a number, found ${rate}`)
-    return {
+    const given = {
       name: cell('name') ?? '',
       place: cell('place') ?? '',
       id: cell('id'),
       kind: cell('kind'),
       rate: rate === undefined ? undefined : Number(rate),
+    }
+    try {
+      return checkDevice(given)
+    } catch (error) {
+      throw invalid(file, line, (error as Error).message)
     }
   })
 }

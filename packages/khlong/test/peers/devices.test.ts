@@ -68,6 +68,8 @@ test('a printed sketch for Python and for Node works unchanged, and a revoked de
   await eventually(async () => {
     assert.deepEqual(await states(), ['greenhouse-1 live', 'roof live', 'shy waiting'])
   }, 20_000)
+  const shown = JSON.parse((await khlong('show', 'greenhouse-1')).stdout) as object
+  assert.ok('state' in shown && 'lastSeenMs' in shown && !('password' in shown))
 
   // They are told something, do it once, and say so.
   const tell = (name: string): Promise<{ stdout: string }> =>
