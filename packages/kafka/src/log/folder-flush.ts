@@ -31,12 +31,12 @@ export function flushFolderAside(folder: string): Promise<void> {
   return process.platform === 'win32' ? Promise.resolve() : flushAside(folder, 'r')
 }
 
-/** Makes what was written to a file durable, off this thread. */
+/** Makes what was written to a file durable, off this thread; one that is missing is made. */
 export function flushFileAside(file: string): Promise<void> {
-  return flushAside(file, 'r+')
+  return flushAside(file, 'a')
 }
 
-function flushAside(file: string, flags: 'r' | 'r+'): Promise<void> {
+function flushAside(file: string, flags: 'r' | 'a'): Promise<void> {
   return new Promise((resolve, reject) => {
     open(file, flags, (openError, fd) => {
       if (openError) {

@@ -33,6 +33,8 @@ export interface LogStoreOptions {
   readonly onFailure: (error: unknown) => void
 }
 
+/** Partitions that are flushed at once at the start and the end. */
+const parallelLogsMax = 16
 const recoveryPointFile = 'recovery-point-offset-checkpoint'
 const logStartFile = 'log-start-offset-checkpoint'
 
@@ -78,14 +80,14 @@ export class LogStore {
   static async open(options: LogStoreOptions): Promise<LogStore> {
     mkdirSync(options.folder, { recursive: true })
     const store = new LogStore(options)
-    for (const log of store.logs.values()) {
+    await store.#onEach(async (log) => {
       if (log.pendingBytes > 0) {
         log.writePending()
         log.advance(log.writtenOffset)
       }
       // What was only in the page cache, or came from the journal, is made safe before anyone reads it.
       if (log.recoveryPoint < log.writtenOffset) await log.checkpoint()
-    }
+    })
     store.saveCheckpoints()
     store.#journal.turn()
     return store
@@ -198,10 +200,19 @@ export class LogStore {
 
   async close(): Promise<void> {
     await this.committer.idle()
-    for (const log of this.logs.values()) await log.close()
+    await this.#onEach((log) => log.close())
     this.saveCheckpoints()
     this.#journal.close()
     this.#files.close()
+  }
+
+  /** Flushes of different files share the work of the disk, so several partitions go at once. */
+  async #onEach(action: (log: PartitionLog) => Promise<void>): Promise<void> {
+    const waiting = this.logs.values()
+    const worker = async (): Promise<void> => {
+      for (const log of waiting) await action(log)
+    }
+    await Promise.all(Array.from({ length: parallelLogsMax }, worker))
   }
 
   #newLog(name: string, identity: LogIdentity): PartitionLog {

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import type { Clock, Logger } from '@khlong/core'
 import { type BatchHeader, readBatchHeader, stampBatch } from '@khlong/kafka-protocol/records'
@@ -19,8 +19,9 @@ import { isRollDue, type PendingBatch, type SegmentPlan } from './pending-batch.
 import { ProducerState } from './producer-state.ts'
 import { recompress } from './recompress.ts'
 import { recoverSegments } from './recovery.ts'
-import { Segment, segmentName } from './segment.ts'
+import { Segment } from './segment.ts'
 import { readSegments } from './segment-read.ts'
+import { dropSnapshots, snapshotPath } from './snapshot-files.ts'
 import { readTail, Tail, type TailCache } from './tail-cache.ts'
 import { Unflushed } from './unflushed.ts'
 
@@ -84,6 +85,8 @@ export class PartitionLog {
   readonly #unflushed = new Unflushed()
   #failure: unknown
   #isClosed = false
+  /** The files are as a clean stop left them: nothing was written since, so a stop need not write either. */
+  #isUntouched = false
 
   constructor(folder: string, identity: LogIdentity, config: LogConfig, services: LogServices) {
     this.folder = folder
@@ -171,6 +174,7 @@ export class PartitionLog {
       if (segment === this.#active || this.endOf(segment) > this.recoveryPoint)
         this.#unflushed.add(segment, this.writtenOffset, this.#services.clock.nowMs())
     this.#failure = undefined
+    this.#isUntouched = recovered.isClean
   }
 
   /**
@@ -331,6 +335,7 @@ export class PartitionLog {
 
   #writeRun(run: readonly PendingBatch[]): void {
     const segment = this.#active
+    this.#isUntouched = false
     segment.write(
       run.map((batch) => batch.bytes),
       segment.byteCount,
@@ -352,16 +357,13 @@ export class PartitionLog {
   }
 
   #beginSegment(baseOffset: number, snapshot: Buffer): void {
+    this.#isUntouched = false
     this.#active.seal()
-    this.#saveSnapshot(baseOffset, snapshot)
+    writeFileDurably(snapshotPath(this.folder, baseOffset), snapshot)
     const next = this.newSegment(baseOffset)
     next.create()
     flushFolder(this.folder)
     this.segments = [...this.segments, next]
-  }
-
-  #saveSnapshot(offset: number, snapshot: Buffer): void {
-    writeFileDurably(path.join(this.folder, `${segmentName(offset)}.snapshot`), snapshot)
   }
 
   /** Flushes every segment that was written since the last flush. */
@@ -477,19 +479,23 @@ export class PartitionLog {
   #removeSegment(segment: Segment): void {
     this.#unflushed.delete(segment)
     segment.remove()
-    const snapshot = path.join(this.folder, `${segmentName(segment.baseOffset)}.snapshot`)
-    rmSync(snapshot, { force: true })
+    rmSync(snapshotPath(this.folder, segment.baseOffset), { force: true })
   }
 
   /** Flushes and closes; what is written afterwards is refused. */
   async close(): Promise<void> {
     if (this.#isClosed) return
-    if (this.#failure === undefined && this.segments.length > 0 && this.#writeLast()) {
-      await this.checkpoint()
-      this.#active.seal()
-      this.#saveSnapshot(this.writtenOffset, this.producers.snapshot())
-      this.#dropOldSnapshots()
-    }
+    if (this.#failure === undefined && this.segments.length > 0 && this.#writeLast())
+      if (!this.#isUntouched) {
+        await this.checkpoint()
+        await this.#active.sealAside()
+        // Not flushed: one that a loss of power takes bears a wrong checksum, and costs a longer start.
+        writeFileSync(snapshotPath(this.folder, this.writtenOffset), this.producers.snapshot())
+        dropSnapshots(this.folder, [
+          ...this.segments.map((segment) => segment.baseOffset),
+          this.writtenOffset,
+        ])
+      }
     this.abandon()
   }
 
@@ -509,16 +515,6 @@ export class PartitionLog {
     for (const segment of this.segments) segment.close()
     this.#services.tails.clear(this.#tail)
     this.#wake()
-  }
-
-  #dropOldSnapshots(): void {
-    const bases = new Set(this.segments.map((segment) => segmentName(segment.baseOffset)))
-    const newest = segmentName(this.writtenOffset)
-    for (const name of readdirSync(this.folder)) {
-      const stem = name.endsWith('.snapshot') ? name.slice(0, -'.snapshot'.length) : undefined
-      if (stem !== undefined && stem !== newest && !bases.has(stem))
-        rmSync(path.join(this.folder, name), { force: true })
-    }
   }
 
   /** @throws KafkaError `KAFKA_LOG_CLOSED` */

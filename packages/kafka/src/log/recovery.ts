@@ -4,10 +4,13 @@ import { KafkaError } from '../errors.ts'
 import { flushFolder } from './checkpoint-file.ts'
 import type { LogServices, PartitionLog } from './partition-log.ts'
 import { Segment, segmentName } from './segment.ts'
+import { snapshotOffsets, snapshotPath } from './snapshot-files.ts'
 
 export interface RecoveredLog {
   readonly segments: Segment[]
   readonly endOffset: number
+  /** Everything is as a clean stop left it. */
+  readonly isClean: boolean
 }
 
 /**
@@ -36,7 +39,7 @@ export function recoverSegments(
     first.create()
     flushFolder(folder)
     log.producers.clear()
-    return { segments: [first], endOffset: logStartOffset }
+    return { segments: [first], endOffset: logStartOffset, isClean: false }
   }
   const segments: Segment[] = []
   let endOffset = bases[0]!
@@ -79,8 +82,9 @@ export function recoverSegments(
       `the log ends at offset ${endOffset}, expected ${recoveryPoint} or more`,
       segments.at(-1)!.byteCount,
     )
-  recoverProducers(log, { names, segments, recoveryPoint, endOffset })
-  return { segments, endOffset }
+  const from = recoverProducers(log, { names, segments, recoveryPoint, endOffset })
+  const isClean = from === endOffset && recoveryPoint === endOffset && areSaved(segments.at(-1)!)
+  return { segments, endOffset, isClean }
 }
 
 interface SegmentCut {
@@ -137,9 +141,14 @@ function scanSegment(segment: Segment, trustedOffset: number, intervalBytes: num
   }
 }
 
+function areSaved({ offsetIndex, timeIndex, transactionIndex }: Segment): boolean {
+  return offsetIndex.isSaved && timeIndex.isSaved && transactionIndex.isSaved
+}
+
 /**
  * Producer state = the newest sound snapshot at or below the recovery point, and the batches after it.
- * Transactions that were aborted beyond the recovery point get their index entries anew.
+ * Transactions that were aborted beyond the recovery point get their index entries anew. Gives the offset of the
+ * snapshot, or where the log begins.
  */
 function recoverProducers(
   log: PartitionLog,
@@ -155,17 +164,13 @@ function recoverProducers(
     readonly recoveryPoint: number
     readonly endOffset: number
   },
-): void {
+): number {
   const { folder, producers } = log
   producers.clear()
-  const snapshots = names
-    .filter((name) => /^\d{20}\.snapshot$/.test(name))
-    .map((name) => Number(name.slice(0, 20)))
-    .sort((a, b) => b - a)
   let from = segments[0]!.baseOffset
-  for (const offset of snapshots) {
+  for (const offset of snapshotOffsets(names)) {
     if (offset > recoveryPoint && offset <= endOffset) continue
-    const file = path.join(folder, `${segmentName(offset)}.snapshot`)
+    const file = snapshotPath(folder, offset)
     if (offset <= endOffset && producers.load(file)) {
       from = offset
       break
@@ -189,6 +194,7 @@ function recoverProducers(
     )
     segment.transactionIndex.save()
   }
+  return from
 }
 
 function damaged(file: string, problem: string, position: number): KafkaError {

@@ -11,6 +11,7 @@ import path from 'node:path'
 import type { BatchHeader } from '@khlong/kafka-protocol/records'
 import { scanBatches } from './batch-scan.ts'
 import type { FilePool } from './file-pool.ts'
+import { flushFileAside } from './folder-flush.ts'
 import { SparseIndex } from './sparse-index.ts'
 import { TransactionIndex } from './transaction-index.ts'
 
@@ -137,6 +138,13 @@ export class Segment {
     this.offsetIndex.seal()
     this.timeIndex.seal()
     this.transactionIndex.save()
+  }
+
+  /** As {@link seal} for the end of the process, with the flushes off this thread. */
+  async sealAside(): Promise<void> {
+    this.#indexTime()
+    this.saveIndexes()
+    await Promise.all([flushFileAside(this.offsetIndex.path), flushFileAside(this.timeIndex.path)])
   }
 
   /** A position at or before the batch that holds `offset`. */

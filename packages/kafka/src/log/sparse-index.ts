@@ -44,6 +44,10 @@ export class SparseIndex {
   get byteCount(): number {
     return this.#count * this.#entryBytes
   }
+  /** The file has all that is here. */
+  get isSaved(): boolean {
+    return this.#savedCount === this.#count
+  }
 
   /** Takes an existing file as it is; false where there is none or it cannot be whole. */
   attach(): boolean {

@@ -31,6 +31,11 @@ export class TransactionIndex {
     this.path = path
   }
 
+  /** The file has all that is here. */
+  get isSaved(): boolean {
+    return !this.#isRewritten && (this.#entries?.length ?? 0) <= this.#savedCount
+  }
+
   /** All entries, read when they are first asked for. */
   get entries(): readonly AbortedTransaction[] {
     return this.#loaded()

@@ -44,6 +44,9 @@ const producerBlock = 1_000n
 /** Notifications older than this have been seen by everybody; Kafka forgets them after the same time. */
 const changeExpiryMs = 15 * 60_000
 
+/** Topics that are read at the same time. */
+const topicsAtOnceMax = 64
+
 export interface ZookeeperStoreOptions {
   readonly connect: string
   /** The broker's data folder, which remembers its cluster and its last session. */
@@ -338,13 +341,22 @@ export class ZookeeperMetadataStore implements MetadataStore {
     const names =
       (await this.#client.children(zkPath.topics, () => this.#later(() => this.#loadTopics()))) ??
       []
-    for (const name of names) if (!this.#topics.has(name)) await this.#loadTopic(name)
+    // Many at once: one after another, a thousand topics would wait for three thousand answers.
+    const added = names.filter((name) => !this.#topics.has(name))
+    for (let first = 0; first < added.length; first += topicsAtOnceMax)
+      await Promise.all(
+        added.slice(first, first + topicsAtOnceMax).map((name) => this.#loadTopic(name)),
+      )
     for (const name of [...this.#topics.keys()]) if (!names.includes(name)) this.#dropTopic(name)
   }
 
   async #loadTopic(name: string): Promise<void> {
     const node = `${zkPath.topics}/${name}`
-    const znode = await this.#client.get(node, () => this.#later(() => this.#loadTopic(name)))
+    const [znode, config, placed] = await Promise.all([
+      this.#client.get(node, () => this.#later(() => this.#loadTopic(name))),
+      this.#client.get(`${zkPath.topicConfigs}/${name}`),
+      this.#client.children(`${node}/partitions`),
+    ])
     if (!znode) {
       this.#dropTopic(name)
       return
@@ -359,8 +371,6 @@ export class ZookeeperMetadataStore implements MetadataStore {
     const { partitionCount } = read
     if (read.topicId === undefined)
       await this.#client.set(node, topicJson({ topicId, partitionCount }, this.#options.brokerId))
-    const config = await this.#client.get(`${zkPath.topicConfigs}/${name}`)
-    const placed = await this.#client.children(`${node}/partitions`)
     const placedCount = placed?.length ?? 0
     const configs = readConfigJson(config?.data)
     const topic: TopicRecord = { name, topicId, partitionCount, configs, placedCount }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { cpSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { cpSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { SeededRandom, temporaryFolder } from '@khlong/core/testing'
@@ -53,6 +53,33 @@ test('appends that come together share one flush, whatever their partition', asy
     logs.map(() => 2),
   )
   await store.close()
+})
+
+test('a stop writes nothing for a partition that nothing came to', async (t) => {
+  const folder = await temporaryFolder(t)
+  const store = await open(folder)
+  const log = await store.create({ topic: 't', partition: 0, topicId })
+  for (let count = 0; count < 20; count++) await append(store, log, batch(['x'.repeat(1_000)]))
+  await store.close()
+  const files = (): string[] =>
+    readdirSync(log.folder).map((name) => {
+      const { ino, size, mtimeNs } = statSync(path.join(log.folder, name), { bigint: true })
+      return `${name} ${ino} ${size} ${mtimeNs}`
+    })
+  const before = files()
+  for (let restart = 0; restart < 2; restart++) {
+    const again = await open(folder)
+    assert.deepEqual(await offsetsFrom(again.get('t', 0)!, 0), range(0, 20))
+    await again.close()
+  }
+  assert.deepEqual(files(), before)
+  const again = await open(folder)
+  await append(again, again.get('t', 0)!, batch(['more']))
+  await again.close()
+  assert.notDeepEqual(files(), before)
+  const last = await open(folder)
+  assert.deepEqual(await offsetsFrom(last.get('t', 0)!, 0), range(0, 21))
+  await last.close()
 })
 
 test('what only the journal kept is in the log after a loss of power', async (t) => {
