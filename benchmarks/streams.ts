@@ -191,6 +191,10 @@ class StreamsBenchmark {
       return startMs === undefined ? figures : { ...figures, startMs }
     } finally {
       child.kill('SIGKILL')
+      // Ours keeps its place in the group for a restart, and the other side's members are of another kind.
+      const [group] = await admin.describeGroups([application])
+      const memberIds = group?.members.map(({ memberId }) => memberId) ?? []
+      if (memberIds.length > 0) await admin.removeMembers(application, memberIds)
       // What is restored stays for the other side.
       const made = (await admin.listTopics()).filter((topic) => topic.startsWith(`${application}-`))
       await admin.deleteTopics(name === 'restore' ? [out] : made)

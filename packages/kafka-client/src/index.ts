@@ -1,3 +1,4 @@
+export { type RecordCursor, recordCursor } from '@khlong/kafka-protocol/records'
 export {
   Admin,
   type AdminContext,

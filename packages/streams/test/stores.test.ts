@@ -99,6 +99,46 @@ describe('a key-value store on disk', () => {
   })
 })
 
+describe('the folder of stores', () => {
+  it('makes changes in their order, whatever their sizes and whenever they are committed', async (t) => {
+    const state = await StateFolder.open(await temporaryFolder(t))
+    const key = fc.constantFrom('a', 'b', 'c', 'd', 'e')
+    const size = fc.constantFrom(0, 3, 9_000, 262_144, 300_000)
+    const step = fc.oneof(
+      fc.record({ kind: fc.constant('put'), key, to: key, size }),
+      fc.record({ kind: fc.constantFrom('remove', 'range', 'commit'), key, to: key, size }),
+    )
+    let run = 0
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
+        const backing = state.backing('0_0', `store-${run++}`)
+        const model = new Map<string, number>()
+        for (const { kind, key, to, size } of steps) {
+          if (kind === 'put') {
+            backing.put(Buffer.from(key), Buffer.alloc(size, key), size)
+            model.set(key, size)
+          } else if (kind === 'remove') {
+            backing.remove(Buffer.from(key))
+            model.delete(key)
+          } else if (kind === 'range') {
+            backing.removeRange(Buffer.from(key), Buffer.from(to))
+            for (const one of [...model.keys()]) if (one >= key && one < to) model.delete(one)
+          } else await state.commit([])
+        }
+        await state.commit([])
+        const expected = [...model].sort(([a], [b]) => (a < b ? -1 : 1))
+        const found = [...backing.entries()].map(({ key, value, timestampMs }) => {
+          assert.ok(value.equals(Buffer.alloc(timestampMs, key)))
+          return [String(key), timestampMs]
+        })
+        assert.deepEqual(found, expected)
+      }),
+      { numRuns: 20 },
+    )
+    await state.close()
+  })
+})
+
 describe('a window store', () => {
   it('drops windows that are too old, in memory and on disk', async (t) => {
     const state = await StateFolder.open(await temporaryFolder(t))

@@ -1,5 +1,11 @@
 import type { Logger } from '@khlong/core'
-import { type Admin, Fetcher, type KafkaClient } from '@khlong/kafka-client'
+import {
+  type Admin,
+  Fetcher,
+  type KafkaClient,
+  type RawBatch,
+  recordCursor,
+} from '@khlong/kafka-client'
 import type { Checkpoint, StateFolder } from '../state/state-folder.ts'
 import type { StateStore } from '../state/state-store.ts'
 import { changelogTopic, type StreamTask } from './task.ts'
@@ -60,12 +66,13 @@ export async function restoreStores(options: RestoreOptions): Promise<void> {
       {
         ...client.options,
         'auto.offset.reset': 'earliest',
-        'max.poll.records': 10_000,
         'fetch.max.bytes': options.fetchBytes,
         'isolation.level': options.isCommitted ? 'read_committed' : 'read_uncommitted',
       },
       { client, logger },
     )
+    /** What goes to disk while the next records come. */
+    let written = Promise.resolve()
     try {
       fetcher.assign(
         [...byPartition.values()].map(({ topic, partition, startOffset }) => ({
@@ -76,14 +83,21 @@ export async function restoreStores(options: RestoreOptions): Promise<void> {
       )
       while (byPartition.size > 0) {
         signal.throwIfAborted()
-        for (const { topic, partition, records } of await fetcher.poll(200)) {
+        for (const { topic, partition, batches } of await fetcher.pollBatches(200)) {
           const one = byPartition.get(`${topic}/${partition}`)
           if (!one) continue
-          for (const { key, value, timestamp, headers, offset } of records)
-            if (key !== null) one.store.restore(key, value, timestamp, headers, offset)
-          restored += records.length
-          one.task.metrics.restored.record(records.length, performance.now())
-          one.task.metrics.restoreRemaining -= records.length
+          let count = 0
+          for (const batch of batches) {
+            count += restoreBatch(one, batch)
+            if (!folder || folder.pendingCount < changesPerCommit) continue
+            await written
+            written = folder.commit([])
+            // Whatever ends it is thrown where it is waited for.
+            written.catch(() => {})
+          }
+          restored += count
+          one.task.metrics.restored.record(count, performance.now())
+          one.task.metrics.restoreRemaining -= count
         }
         for (const [id, one] of byPartition)
           if ((fetcher.position(one) ?? -1) >= one.endOffset) byPartition.delete(id)
@@ -92,9 +106,9 @@ export async function restoreStores(options: RestoreOptions): Promise<void> {
             ({ topic, partition }) => !byPartition.has(`${topic}/${partition}`),
           ),
         )
-        if (folder && folder.pendingCount > changesPerCommit) await folder.commit([])
         onProgress({ restored, total })
       }
+      await written
     } finally {
       await fetcher.close()
     }
@@ -108,6 +122,19 @@ export async function restoreStores(options: RestoreOptions): Promise<void> {
   // Markers of transactions have places, too, and were counted with the records.
   for (const task of options.tasks) task.metrics.restoreRemaining = 0
   onProgress(undefined)
+}
+
+/** Gives a store the records of a batch, from where it is to be read, and says how many they were. */
+function restoreBatch({ store, startOffset }: Restoring, { bytes, header }: RawBatch): number {
+  const cursor = recordCursor(bytes, header)
+  let count = 0
+  while (cursor.next()) {
+    const { key, value, timestamp, headers, offset } = cursor
+    if (offset < startOffset) continue
+    count++
+    if (key !== null) store.restore(key, value, timestamp, headers.entries, offset)
+  }
+  return count
 }
 
 async function findRestoring(options: RestoreOptions): Promise<Restoring[]> {

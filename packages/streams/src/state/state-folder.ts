@@ -3,6 +3,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { Database, RootDatabase } from 'lmdb'
 import { StreamsError } from '../errors.ts'
+import { ChangeKind, ChangeLog, visitChanges } from './change-log.ts'
 import type { StoreBacking, StoredEntry, StoredValue } from './state-store.ts'
 
 // An application's persistent stores in one LMDB file. The changelogs are the truth: what is lost
@@ -22,13 +23,6 @@ const storeIdBytes = 4
 type Meta = Database<string, string>
 type Data = Database<Buffer, Buffer>
 
-interface Change {
-  readonly key: Buffer
-  /** Undefined removes the key, or the keys up to `until`. */
-  readonly value: Buffer | undefined
-  readonly until?: Buffer
-}
-
 /** A changelog offset that the stores are at, kept with them in one transaction. */
 export interface Checkpoint {
   readonly taskId: string
@@ -41,7 +35,7 @@ export class StateFolder {
   readonly #root: RootDatabase<string, string>
   readonly #meta: Meta
   readonly #data: Data
-  #changes: Change[] = []
+  readonly #changes = new ChangeLog()
 
   private constructor(root: RootDatabase<string, string>, meta: Meta, data: Data) {
     this.#root = root
@@ -113,23 +107,31 @@ export class StateFolder {
 
   /** How much waits for the next commit. */
   get pendingCount(): number {
-    return this.#changes.length
+    return this.#changes.count
   }
 
   /** Makes what the backings were told last, together with the offsets, in one transaction. */
   async commit(checkpoints: readonly Checkpoint[]): Promise<void> {
-    if (this.#changes.length === 0 && checkpoints.length === 0) return
-    const changes = this.#changes.splice(0)
-    await this.#root.transaction(() => {
-      for (const change of changes) this.#apply(change)
+    if (this.#changes.count === 0 && checkpoints.length === 0) return
+    const changes = this.#changes.take()
+    const apply = (): void => {
+      visitChanges(changes, (kind, key, rest) => {
+        if (kind === ChangeKind.put) void this.#data.put(key, rest)
+        else if (kind === ChangeKind.remove) void this.#data.remove(key)
+        else this.#removeRange(key, rest)
+      })
       for (const { taskId, storeName, offset } of checkpoints)
-        this.#meta.putSync(`offset:${taskId}/${storeName}`, String(offset))
-    })
+        void this.#meta.put(`offset:${taskId}/${storeName}`, String(offset))
+    }
+    // LMDB's own thread writes while this one goes on; but what lies in a range is looked for among the
+    // changes before it, which only a transaction of this thread sees.
+    await (changes.hasRanges ? this.#root.transaction(apply) : this.#root.batch(apply))
+    this.#changes.giveBack(changes)
   }
 
   /** Forgets what the backings were told since the last commit. */
   discard(): void {
-    this.#changes.splice(0)
+    this.#changes.giveBack(this.#changes.take())
   }
 
   /** Empties a store, to read it anew. */
@@ -137,7 +139,7 @@ export class StateFolder {
     const id = this.#storeId(taskId, storeName)
     await this.#root.transaction(() => {
       this.#meta.removeSync(`offset:${taskId}/${storeName}`)
-      this.#apply({ key: prefixed(id), value: undefined, until: prefixed(id + 1) })
+      this.#removeRange(prefixed(id), prefixed(id + 1))
     })
   }
 
@@ -159,21 +161,17 @@ export class StateFolder {
     })
   }
 
-  #apply({ key, value, until }: Change): void {
-    if (value !== undefined) this.#data.putSync(key, value)
-    else if (!until) this.#data.removeSync(key)
-    else
-      for (const each of [...this.#data.getKeys({ start: key, end: until })])
-        this.#data.removeSync(each)
+  #removeRange(from: Buffer, to: Buffer): void {
+    for (const key of [...this.#data.getKeys({ start: from, end: to })]) this.#data.removeSync(key)
   }
 }
 
 class LmdbBacking implements StoreBacking {
   readonly #id: number
   readonly #data: Data
-  readonly #changes: Change[]
+  readonly #changes: ChangeLog
 
-  constructor(id: number, data: Data, changes: Change[]) {
+  constructor(id: number, data: Data, changes: ChangeLog) {
     this.#id = id
     this.#data = data
     this.#changes = changes
@@ -185,26 +183,41 @@ class LmdbBacking implements StoreBacking {
   }
 
   put(key: Buffer, value: Buffer, timestampMs: number): void {
-    const isLong = key.byteLength > wholeKeyBytes
-    const header = Buffer.allocUnsafe(isLong ? 5 : 1)
-    header[0] = isLong ? 1 : 0
-    if (isLong) header.writeUInt32BE(key.byteLength, 1)
-    const time = Buffer.allocUnsafe(8)
-    time.writeDoubleBE(timestampMs)
-    const stored = Buffer.concat(isLong ? [header, key, time, value] : [header, time, value])
-    this.#changes.push({ key: dataKey(this.#id, key), value: stored })
+    const keyBytes = key.byteLength
+    const isLong = keyBytes > wholeKeyBytes
+    const storedKey = isLong ? dataKey(this.#id, key) : undefined
+    const storedKeyBytes = storedKey?.byteLength ?? storeIdBytes + keyBytes
+    const headBytes = isLong ? 5 + keyBytes : 1
+    const restBytes = headBytes + 8 + value.byteLength
+    const changes = this.#changes
+    let at = changes.add(ChangeKind.put, storedKeyBytes, restBytes)
+    const { bytes } = changes
+    if (storedKey) bytes.set(storedKey, at)
+    else {
+      bytes.writeUInt32BE(this.#id, at)
+      bytes.set(key, at + storeIdBytes)
+    }
+    at += storedKeyBytes
+    bytes[at] = isLong ? 1 : 0
+    if (isLong) {
+      bytes.writeUInt32BE(keyBytes, at + 1)
+      bytes.set(key, at + 5)
+    }
+    bytes.writeDoubleBE(timestampMs, at + headBytes)
+    bytes.set(value, at + headBytes + 8)
   }
 
   remove(key: Buffer): void {
-    this.#changes.push({ key: dataKey(this.#id, key), value: undefined })
+    const storedKey = dataKey(this.#id, key)
+    const at = this.#changes.add(ChangeKind.remove, storedKey.byteLength, 0)
+    this.#changes.bytes.set(storedKey, at)
   }
 
   removeRange(from: Buffer, to: Buffer): void {
-    this.#changes.push({
-      key: dataKey(this.#id, from),
-      value: undefined,
-      until: dataKey(this.#id, to),
-    })
+    const [first, end] = [dataKey(this.#id, from), dataKey(this.#id, to)]
+    const at = this.#changes.add(ChangeKind.removeRange, first.byteLength, end.byteLength)
+    this.#changes.bytes.set(first, at)
+    this.#changes.bytes.set(end, at + first.byteLength)
   }
 
   *entries(from?: Buffer, to?: Buffer): Generator<StoredEntry> {
