@@ -4,7 +4,7 @@ import net from 'node:net'
 import { describe, type TestContext, test } from 'node:test'
 import { eventually, temporaryFolder } from '@khlong/core/testing'
 import { MongodbServer } from '@khlong/mongodb'
-import { Double, Long, MongoClient } from 'mongodb'
+import { BSON, type Document, Double, Long, MongoClient } from 'mongodb'
 import { mapUriHosts } from '../src/connectors/mongodb/uri.ts'
 import { stopsOf } from './helpers/stops.ts'
 import { startWorker, type TestWorker } from './helpers/worker.ts'
@@ -51,10 +51,12 @@ async function start(t: TestContext): Promise<Started> {
   }
 }
 
-/** Stands between a driver and a server, and cuts connections that write. */
+/** Stands between a driver and a server, and cuts connections that write, or answers writes in its stead. */
 class Cutter {
   readonly address: string
   cutsWrites = 0
+  /** What writes are answered, one after another: a document, or nothing for ever. */
+  readonly answers: (Document | 'nothing')[] = []
 
   private constructor(address: string) {
     this.address = address
@@ -77,7 +79,10 @@ class Cutter {
       far.pipe(near)
       near.on('data', (bytes) => {
         const isWrite = bytes.includes('insert\0') || bytes.includes('update\0')
-        if (!isWrite || cutter!.cutsWrites === 0) far.write(bytes)
+        const answer = isWrite ? cutter!.answers.shift() : undefined
+        if (answer === 'nothing') return
+        if (answer) near.write(replyTo(bytes, answer))
+        else if (!isWrite || cutter!.cutsWrites === 0) far.write(bytes)
         else {
           cutter!.cutsWrites--
           near.destroy()
@@ -93,6 +98,16 @@ class Cutter {
     cutter = new Cutter(`127.0.0.1:${(listener.address() as net.AddressInfo).port}`)
     return cutter
   }
+}
+
+/** An OP_MSG that answers the one in `request`. */
+function replyTo(request: Buffer, document: Document): Buffer {
+  const body = BSON.serialize(document)
+  const head = Buffer.alloc(21)
+  head.writeInt32LE(head.length + body.length, 0)
+  head.writeInt32LE(request.readInt32LE(4), 8)
+  head.writeInt32LE(2013, 12)
+  return Buffer.concat([head, body])
 }
 
 describe('the MongoDB sink', () => {
@@ -246,6 +261,74 @@ describe('the MongoDB sink', () => {
     assert.equal(cutter.cutsWrites, 0)
     assert.equal(await client.db('iot').collection('c').countDocuments({ n: 2 }), 1)
   })
+
+  const troubles: Readonly<Record<string, Document>> = {
+    'of no code': { ok: 0, errmsg: 'Unknown error: null' },
+    'of its own inside': { ok: 0, errmsg: 'broken', code: 1 },
+    'that it does not know': { ok: 0, errmsg: 'unknown', code: 8 },
+    'of its end, by document': {
+      ok: 1,
+      n: 0,
+      writeErrors: [{ index: 0, code: 11_600, errmsg: 'interrupted at shutdown' }],
+    },
+  }
+  for (const [trouble, answer] of Object.entries(troubles))
+    test(`a server that answers a write with an error ${trouble} is asked again`, async (t) => {
+      const { client, sink, kafka, worker, uri } = await start(t)
+      const cutter = await Cutter.start(t, new URL(uri).host)
+      cutter.answers.push(answer, answer)
+      await sink('s', { 'connection.uri': `mongodb://${cutter.address}/`, collection: 'c' })
+      kafka.put('frames', '{"n":1}')
+      await eventually(() => {
+        const [item] = worker.vitals().items
+        assert.equal(item?.recordsOut, 1, item?.note)
+      })
+      assert.equal(cutter.answers.length, 0)
+      assert.equal(await client.db('iot').collection('c').countDocuments(), 1)
+    })
+
+  test('a server that takes a write and never answers is asked again on another connection', async (t) => {
+    const { client, sink, kafka, worker, uri } = await start(t)
+    const cutter = await Cutter.start(t, new URL(uri).host)
+    cutter.answers.push('nothing')
+    await sink('s', {
+      'connection.uri': `mongodb://${cutter.address}/?socketTimeoutMS=200`,
+      collection: 'c',
+    })
+    kafka.put('frames', '{"n":1}')
+    await eventually(() => {
+      const [item] = worker.vitals().items
+      assert.equal(item?.recordsOut, 1, item?.note)
+    })
+    assert.equal(await client.db('iot').collection('c').countDocuments(), 1)
+  })
+
+  for (const isOrdered of [true, false])
+    test(`of a batch${isOrdered ? ' in order' : ''} only the documents that the server refuses become dead letters`, async (t) => {
+      const { client, drain, kafka, sink } = await start(t)
+      const collection = client.db('iot').collection('c')
+      await collection.createIndex({ serial: 1 }, { unique: true })
+      const refused = ['{"serial":1,"n":2}', '{"serial":3,"n":5}']
+      const written = ['{"serial":1,"n":1}', '{"serial":3,"n":3}', '{"serial":4,"n":4}']
+      const last = '{"serial":6,"n":6}'
+      kafka.put('frames', written[0]!, refused[0]!, written[1]!, written[2]!, refused[1]!, last)
+      await sink('s', {
+        collection: 'c',
+        'bulk.write.ordered': isOrdered,
+        'errors.tolerance': 'all',
+        'errors.deadletterqueue.topic.name': 'letters',
+      })
+      await drain('s', 6)
+      const found = await collection.find().sort({ n: 1 }).toArray()
+      assert.deepEqual(
+        found.map(({ n }) => n as number),
+        [1, 3, 4, 6],
+      )
+      assert.deepEqual(
+        kafka.records('letters').map(({ value }) => String(value)),
+        refused,
+      )
+    })
 
   test('post processors change documents in the order of the chain', async (t) => {
     const { kafka, client, sink } = await start(t)

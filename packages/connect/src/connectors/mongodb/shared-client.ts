@@ -28,9 +28,9 @@ export async function takeClient(
       await client.close()
     })
   }
-  const client = await shared.opening
+  // Counted before the wait: whoever gives back meanwhile is not the last user.
   shared.userCount++
-  return client
+  return shared.opening
 }
 
 /** Gives a client back; the last user closes it. */

@@ -138,6 +138,8 @@ class MongodbSinkTask implements SinkTask {
       maxPoolSize: 8,
       // A server that is away is asked for again by `put`, which says so meanwhile.
       ...(/[?&]serverSelectionTimeoutMS=/i.test(uri) ? {} : { serverSelectionTimeoutMS: 5_000 }),
+      // The driver itself would wait for ever for a server that took a write and says nothing.
+      ...(/[?&](socketTimeoutMS|timeoutMS)=/i.test(uri) ? {} : { socketTimeoutMS: 60_000 }),
       // What is acknowledged to Kafka has to be in the journal.
       ...(/[?&](w|journal)=/i.test(uri) ? {} : { writeConcern: { w: 1, journal: true } }),
     })
@@ -197,24 +199,37 @@ class MongodbSinkTask implements SinkTask {
 
   async #bulkWrite(target: Target, writes: readonly Write[]): Promise<void> {
     const [database, collection] = splitNamespace(target.namespace)
-    try {
-      await this.#client!.db(database)
-        .collection(collection)
-        .bulkWrite(
-          writes.map((write) => write.operation),
-          { ordered: isOrdered(target, writes), ignoreUndefined: true },
-        )
-    } catch (error) {
-      this.#onWriteError(error, writes)
-    }
+    const ordered = isOrdered(target, writes)
+    let rest = writes
+    while (rest.length > 0)
+      try {
+        await this.#client!.db(database)
+          .collection(collection)
+          .bulkWrite(
+            rest.map((write) => write.operation),
+            { ordered, ignoreUndefined: true },
+          )
+        return
+      } catch (error) {
+        const last = this.#onWriteError(error, rest)
+        // In order the server stops at the first document that it refuses.
+        rest = ordered ? rest.slice(last + 1) : []
+      }
   }
 
-  /** Documents that the server refuses go the way of errors; the others are written. */
-  #onWriteError(error: unknown, writes: readonly Write[]): void {
+  /**
+   * Documents that the server refuses go the way of errors. Gives the place of the last of them.
+   *
+   * @throws ConnectError for what is no document's fault.
+   */
+  #onWriteError(error: unknown, writes: readonly Write[]): number {
     const failures = (error as { writeErrors?: WriteFailure[] | WriteFailure }).writeErrors
     const list = failures === undefined ? [] : Array.isArray(failures) ? failures : [failures]
-    if (list.length === 0) {
-      const failure = asConnectError(error)
+    const passes = list.find(({ code }) => code !== undefined && passing.has(code))
+    if (list.length === 0 || passes) {
+      const failure = passes
+        ? new ConnectError('CONNECT_RETRIABLE', `MongoDB: ${passes.errmsg ?? ''}`, { cause: error })
+        : asConnectError(error)
       if (failure.retriable) this.#note = failure.message
       throw failure
     }
@@ -227,6 +242,7 @@ class MongodbSinkTask implements SinkTask {
         new ConnectError('CONNECT_DATA', `v=1, code=${code}, message=${errmsg ?? ''}`),
       )
     }
+    return Math.max(...list.map(({ index }) => index))
   }
 
   #target(topic: string): Target {
@@ -299,11 +315,18 @@ const lasting = new Set([13, 18, 8000])
 const passing = new Set([
   6, 7, 24, 64, 89, 91, 112, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436,
 ])
+/** InternalError and UnknownError: of a whole command, not of a document, they may pass too. */
+const unclear = new Set([1, 8])
 
 /** A server that is away is tried again; one that refuses the login fails the task. */
 function asConnectError(error: unknown): ConnectError {
   if (error instanceof ConnectError) return error
-  const { name, message, code } = error as { name: string; message: string; code?: number }
+  const { name, message, code, ok } = error as {
+    name: string
+    message: string
+    code?: number
+    ok?: number
+  }
   const isLasting =
     (code !== undefined && lasting.has(code)) ||
     name === 'MongoParseError' ||
@@ -319,6 +342,8 @@ function asConnectError(error: unknown): ConnectError {
   const mayPass =
     !isLasting &&
     (isWrapped ||
+      // A server that answers so, or without a code, does not know itself what has happened.
+      (ok === 0 && (code === undefined || unclear.has(code))) ||
       (code !== undefined && passing.has(code)) ||
       isAway.test(name) ||
       (error as { hasErrorLabel?: (label: string) => boolean }).hasErrorLabel?.(
