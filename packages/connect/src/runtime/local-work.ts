@@ -51,10 +51,7 @@ export class LocalWork {
   /** Resolved when what runs agrees with what is stored and shared now. Never rejects. */
   apply(): Promise<void> {
     this.#isDirty = true
-    this.#pass ??= this.#passes().finally(() => {
-      this.#pass = undefined
-      this.#options.onChange()
-    })
+    this.#pass ??= this.#passes()
     return this.#pass
   }
 
@@ -85,20 +82,28 @@ export class LocalWork {
   }
 
   async #passes(): Promise<void> {
+    try {
+      while (this.#isDirty) await this.#onePass()
+    } finally {
+      // In the same turn as the last look at `#isDirty`, so that no change slips in between.
+      this.#pass = undefined
+      this.#options.onChange()
+    }
+  }
+
+  async #onePass(): Promise<void> {
     const { share, afterPass, environment } = this.#options
-    while (this.#isDirty) {
-      this.#isDirty = false
-      for (let restart = this.#restarts.shift(); restart; restart = this.#restarts.shift())
-        await restart()
-      const names = new Set([...share.connectors, ...this.#connectors.keys()])
-      await Promise.all([...names].map((name) => this.#applyTo(name)))
-      if (this.#isStopping) continue
-      try {
-        await afterPass()
-      } catch (error) {
-        environment.logger.warn({ err: error }, 'what a pass stores could not be written')
-        environment.clock.setTimer(() => void this.apply(), retryMs)
-      }
+    this.#isDirty = false
+    for (let restart = this.#restarts.shift(); restart; restart = this.#restarts.shift())
+      await restart()
+    const names = new Set([...share.connectors, ...this.#connectors.keys()])
+    await Promise.all([...names].map((name) => this.#applyTo(name)))
+    if (this.#isStopping) return
+    try {
+      await afterPass()
+    } catch (error) {
+      environment.logger.warn({ err: error }, 'what a pass stores could not be written')
+      environment.clock.setTimer(() => void this.apply(), retryMs)
     }
   }
 
