@@ -43,6 +43,8 @@ export class Sender {
   readonly #all = new Set<PartitionQueue>()
   readonly #active = new Set<PartitionQueue>()
   readonly #requestsByNode = new Map<number, number>()
+  /** By node: when the newest of its answered requests had left. */
+  readonly #answeredSentMs = new Map<number, number>()
   readonly #connecting = new Set<number>()
   #inFlightCount = 0
   #needsNewIdentity = false
@@ -203,7 +205,8 @@ export class Sender {
   /**
    * Closes a batch that may leave. One that has room goes on filling while a request to its broker
    * is under way, and a full one while as many of its partition are under way as may be: it leaves
-   * with the answer. Under load requests carry more, and none waits else.
+   * with the answer. Under load requests carry more, and none waits else. Where requests of others are
+   * under way all the time, it leaves with the first answer to one that left after it was due.
    */
   #roll(queue: PartitionQueue): void {
     const { open } = queue
@@ -214,7 +217,9 @@ export class Sender {
     }
     const leader = this.#client.metadata.topic(queue.topic)?.partitions[queue.partition]?.leaderId
     const isUnderWay = (this.#requestsByNode.get(leader ?? -1) ?? 0) > 0
-    if (this.#isHurried || !isUnderWay) queue.roll()
+    const dueMs = open.createdMs + this.#options['linger.ms']
+    const isOvertaken = dueMs < (this.#answeredSentMs.get(leader ?? -1) ?? 0)
+    if (this.#isHurried || !isUnderWay || isOvertaken) queue.roll()
   }
 
   #isFull(batch: ProducerBatch): boolean {
@@ -394,7 +399,9 @@ export class Sender {
     }
     this.#requestsByNode.set(nodeId, (this.#requestsByNode.get(nodeId) ?? 0) + 1)
     this.#inFlightCount += sent.length
+    const sentMs = performance.now()
     const end = (): void => {
+      this.#answeredSentMs.set(nodeId, sentMs)
       this.#requestsByNode.set(nodeId, this.#requestsByNode.get(nodeId)! - 1)
       this.#inFlightCount -= sent.length
       this.wake()

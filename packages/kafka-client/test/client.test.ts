@@ -267,6 +267,47 @@ test('a full batch that cannot leave goes on filling, up to what the topic takes
   assert.ok(Math.max(...sizes.slice(first)) <= 50_000)
 })
 
+test('a record leaves soon, however many full batches of others are under way', async (t) => {
+  const broker = await new ScriptedBroker().start(t)
+  const { topics, ...rest } = broker.metadata()
+  broker.answers.set(ApiKey.metadata, () => ({
+    ...rest,
+    topics: ['flood', 'quiet'].map((name) => ({ ...topics[0]!, name })),
+  }))
+  const requests: string[][] = []
+  broker.answers.set(ApiKey.produce, async ({ topicData }: ProduceRequest) => {
+    requests.push(topicData.map(({ name }) => name))
+    for (let turn = 0; turn < 4; turn++) await new Promise(setImmediate)
+    return {
+      responses: topicData.map(({ name, partitionData }) => ({
+        name,
+        partitionResponses: partitionData.map(({ index }) => ({ index, baseOffset: 0 })),
+      })),
+    }
+  })
+  await using producer = new Producer({
+    'bootstrap.servers': broker.bootstrapServers,
+    'batch.size': 100,
+    'linger.ms': 0,
+  })
+  await producer.send({ topic: 'flood', value: 'first' })
+  await producer.send({ topic: 'quiet', value: 'first' })
+  // Each record fills a batch, and they come quicker than they are answered.
+  const flood = async (): Promise<void> => {
+    while (requests.length < 400) {
+      producer.enqueue({ topic: 'flood', value: Buffer.alloc(200) })
+      await new Promise(setImmediate)
+    }
+  }
+  const flooded = flood()
+  while (requests.length < 20) await new Promise(setImmediate)
+  const before = requests.length
+  await producer.send({ topic: 'quiet', value: 'second' })
+  const sent = requests.findIndex((names, index) => index >= before && names.includes('quiet'))
+  await flooded
+  assert.ok(sent - before < 100, `${sent - before} requests of others went before it`)
+})
+
 test('a broker that has lost its trace of the producer gets the batches under a new id', async (t) => {
   const broker = await new ScriptedBroker().start(t)
   const log = new PartitionLog()
