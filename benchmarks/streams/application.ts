@@ -128,6 +128,10 @@ const streams = new KafkaStreams(
   },
   {
     data,
+    onError: (error) => {
+      process.stderr.write(`the application ended: ${String(error)}\n`)
+      process.exit(1)
+    },
     logger: {
       ...silentLogger,
       info: (fields, message) => {

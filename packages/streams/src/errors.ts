@@ -34,6 +34,10 @@ export type StreamsErrorCode =
   | 'STREAMS_STORE_NOT_AVAILABLE'
   /** Too many iterators over stores are open. */
   | 'STREAMS_QUERY_LIMIT'
+  /** The group has members of another library, which stay. */
+  | 'STREAMS_GROUP_OF_OTHERS'
+  /** An application cannot be cleaned up while it runs. */
+  | 'STREAMS_RUNNING'
   /** A changelog record is not what the store can read. */
   | 'STREAMS_CHANGELOG_INVALID'
 

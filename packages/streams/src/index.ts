@@ -9,6 +9,7 @@ export {
   type KafkaStreamsContext,
   type ModuleContext,
   type StateListener,
+  type StopOptions,
 } from './app/kafka-streams.ts'
 export type { KafkaStreamsState } from './app/kafka-streams-state.ts'
 export type {

@@ -1,16 +1,19 @@
 import assert from 'node:assert/strict'
 import { describe, it, type TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { type Logger, silentLogger, systemClock } from '@khlong/core'
 import { eventually, temporaryFolder } from '@khlong/core/testing'
 import { KafkaBroker } from '@khlong/kafka'
-import { Admin, type ConsumerRecord, Fetcher, Producer } from '@khlong/kafka-client'
+import { Admin, Consumer, type ConsumerRecord, Fetcher, Producer } from '@khlong/kafka-client'
 import {
   KafkaStreams,
   StreamsApps,
   StreamsBuilder,
+  type StreamsError,
   type StreamsSettings,
   serdes,
 } from '../src/index.ts'
+import { StateFolder } from '../src/state/state-folder.ts'
 
 // The runtime against the embedded broker; test/peers has a real one.
 
@@ -156,6 +159,117 @@ describe('an application on a broker', () => {
       await say()
       await eventually(() => counted(12), 15_000)
     })
+
+  it('waits for members of another library, and says who they are where they stay', async (t) => {
+    const servers = await startBroker(t)
+    await using admin = new Admin({ 'bootstrap.servers': servers })
+    await admin.createTopics([
+      { name: 'words', partitions: 1 },
+      { name: 'counted', partitions: 1 },
+    ])
+    const other = new Consumer({
+      'bootstrap.servers': servers,
+      'group.id': 'word-count',
+      'client.id': 'of-another-library',
+    })
+    t.after(() => other.close())
+    other.subscribe(['words'])
+    await eventually(async () => {
+      await other.poll(50)
+      assert.equal(other.assignment.length, 1)
+    })
+    const told: string[] = []
+    const logger: Logger = { ...silentLogger, warn: (_fields, message) => told.push(message) }
+    let errorTold: unknown
+    let nowMs = Date.now()
+    const impatient = new KafkaStreams(countWords(), settings(servers), {
+      clock: { ...systemClock, nowMs: () => nowMs },
+      onError: (error) => {
+        errorTold = error
+      },
+    })
+    const patient = new KafkaStreams(countWords(), settings(servers), { logger })
+    t.after(() => Promise.all([impatient.stop(), patient.stop()]))
+    await Promise.all([impatient.start(), patient.start()])
+    await eventually(() =>
+      assert.deepEqual(told, [
+        'Kafka group member failed',
+        'group has members of another library, whose sessions are waited for',
+      ]),
+    )
+    await eventually(() => {
+      nowMs += 200_000
+      assert.equal(impatient.state, 'error')
+    })
+    const { code, message } = errorTold as StreamsError
+    assert.equal(code, 'STREAMS_GROUP_OF_OTHERS')
+    assert.match(message, /group word-count has members .*: of-another-library at /)
+    assert.equal(patient.state, 'rebalancing')
+    assert.equal(told.length, 2)
+    await other.close()
+    await eventually(() => assert.equal(patient.state, 'running'))
+  })
+
+  it('leaves its group where it is told so, and keeps its place otherwise', async (t) => {
+    const servers = await startBroker(t)
+    const data = await temporaryFolder(t)
+    await using admin = new Admin({ 'bootstrap.servers': servers })
+    await admin.createTopics([
+      { name: 'words', partitions: 1 },
+      { name: 'counted', partitions: 1 },
+    ])
+    for (const [leaveGroup, left] of [
+      [false, 1],
+      [true, 0],
+    ] as const) {
+      const streams = new KafkaStreams(countWords(), settings(servers), { data })
+      await streams.start()
+      await eventually(() => assert.equal(streams.state, 'running'))
+      await streams.stop({ leaveGroup })
+      const [group] = await admin.describeGroups(['word-count'])
+      assert.equal(group?.members.length, left)
+    }
+  })
+
+  it('deletes what it keeps on disk while it does not run, and takes its place back', async (t) => {
+    const servers = await startBroker(t)
+    const data = await temporaryFolder(t)
+    await using admin = new Admin({ 'bootstrap.servers': servers })
+    await admin.createTopics([
+      { name: 'words', partitions: 1 },
+      { name: 'counted', partitions: 1 },
+    ])
+    await using producer = new Producer({ 'bootstrap.servers': servers })
+    await producer.send({ topic: 'words', value: 'a' })
+    const make = (): KafkaStreams => new KafkaStreams(countWords(), settings(servers), { data })
+    const first = make()
+    await first.cleanUp()
+    await first.start()
+    await assert.rejects(first.cleanUp(), { code: 'STREAMS_RUNNING' })
+    await eventually(async () => {
+      const [record] = await readAll(servers, 'counted')
+      assert.equal(String(record?.key), 'a')
+    })
+    await assert.rejects(make().cleanUp(), { code: 'DATA_FOLDER_IN_USE' })
+    await first.stop()
+    const kept = async (): Promise<[processId: string, tasks: string[]]> => {
+      const folder = await StateFolder.open(`${data}/word-count`)
+      const found: [string, string[]] = [folder.processId, folder.taskIds()]
+      await folder.close()
+      return found
+    }
+    const [processId, tasks] = await kept()
+    assert.deepEqual(tasks, ['1_0'])
+    await first.cleanUp()
+    assert.deepEqual(await kept(), [processId, []])
+    const second = make()
+    await second.start()
+    t.after(() => second.stop())
+    await eventually(async () => {
+      assert.equal(second.state, 'running')
+      assert.equal(await second.store<string, number>('counts', 'key-value').get('a'), 1)
+    })
+  })
 
   it('says which source topics are missing', async (t) => {
     const servers = await startBroker(t)

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import path from 'node:path'
 import { type Clock, type Logger, openDataFolder, silentLogger, systemClock } from '@khlong/core'
 import { Admin, clientSecurityOf, KafkaClient, type KafkaClientOptions } from '@khlong/kafka-client'
@@ -50,6 +51,12 @@ export interface KafkaStreamsContext {
   readonly hosts?: Readonly<Record<string, string>>
   /** Told when the application has stopped by itself. */
   readonly onError?: (error: unknown) => void
+}
+
+/** How an application stops. */
+export interface StopOptions {
+  /** Whether it leaves its group for good: others get its tasks at once. Default false. */
+  readonly leaveGroup?: boolean
 }
 
 /** What an application that is a module is given. */
@@ -211,22 +218,59 @@ export class KafkaStreams implements AsyncDisposable {
     return this.#starting
   }
 
-  /** Commits, leaves the group and closes the stores. */
-  async stop(): Promise<void> {
+  /**
+   * Commits, gives the tasks back and closes the stores. An instance with a folder keeps its place in the
+   * group for `session.timeout.ms`, so that a restart moves no tasks; with `leaveGroup` it gives it up.
+   *
+   * @example
+   * // A Java application takes over.
+   * await streams.stop({ leaveGroup: true })
+   */
+  async stop({ leaveGroup = false }: StopOptions = {}): Promise<void> {
+    const options = { isForGood: leaveGroup }
     if (!this.#isEnding) this.#setState('pending-shutdown')
     this.#stopping.abort()
     // A start that waits for a broker ends when its client closes.
     if (!this.#threads) await this.#client?.close()
-    await this.#threads?.stop()
+    await this.#threads?.stop(options)
     await this.#starting?.catch(() => {})
     await this.#failing
     // A start that was under way may have made threads meanwhile.
-    await this.#threads?.stop()
+    await this.#threads?.stop(options)
     await this.#closeAll()
     if (this.#state === 'pending-shutdown') this.#setState('not-running')
   }
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop()
+  }
+
+  /**
+   * Deletes what this instance keeps on disk; before the start or after the end, as in Java. The next
+   * start reads its stores from their changelogs.
+   *
+   * The folder stays known by its id, by which the instance has its place in the group.
+   *
+   * @throws StreamsError `STREAMS_RUNNING`; CodedError `DATA_FOLDER_IN_USE` where another process has the folder
+   *
+   * @example
+   * await streams.stop()
+   * await streams.cleanUp()
+   */
+  async cleanUp(): Promise<void> {
+    if (!endStates.has(this.#state) && (this.#state !== 'created' || this.#starting))
+      throw new StreamsError(
+        'STREAMS_RUNNING',
+        `application ${this.settings['application.id']} is ${this.#state}: it is cleaned up before its start or after its end`,
+      )
+    const { data } = this.#context
+    const folder = data && path.join(data, this.settings['application.id'])
+    if (!folder || !existsSync(folder)) return
+    const owned = await openDataFolder(folder)
+    try {
+      await StateFolder.empty(owned.path)
+    } finally {
+      await owned.release()
+    }
   }
 
   /** Stops processing, here; the instance keeps its tasks, and its place in the group. */
@@ -457,6 +501,8 @@ export class KafkaStreams implements AsyncDisposable {
     if (this.#state !== 'created') throw topologyError(`${what} is set before the start`)
   }
 }
+
+const endStates: ReadonlySet<KafkaStreamsState> = new Set(['not-running', 'error'])
 
 const shutdownRequested = (): StreamsError =>
   new StreamsError(

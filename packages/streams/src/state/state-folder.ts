@@ -14,6 +14,7 @@ import type { StoreBacking, StoredEntry, StoredValue } from './state-store.ts'
 //          1 | key length uint32 | key | time float64 | value       (long key)
 //   meta   `format`, `process`, `store:TASK/STORE` → id, `offset:TASK/STORE` → changelog offset
 
+const storesFile = 'stores.mdb'
 const format = 'khlong-streams-state/1'
 /** LMDB takes keys of up to 1,978 bytes; what is longer is told apart by a hash. */
 const wholeKeyBytes = 1_500
@@ -46,13 +47,14 @@ export class StateFolder {
   /**
    * Opens a folder, made where it is missing.
    *
+   * @param newProcessId what tells a folder that is made from all others
    * @throws StreamsError `STREAMS_CHANGELOG_INVALID` where another version wrote it
    */
-  static async open(folder: string): Promise<StateFolder> {
+  static async open(folder: string, newProcessId: string = randomUUID()): Promise<StateFolder> {
     await mkdir(folder, { recursive: true })
     const { open } = await import('lmdb')
     const root = open<string, string>({
-      path: path.join(folder, 'stores.mdb'),
+      path: path.join(folder, storesFile),
       encoding: 'string',
       maxDbs: 4,
     })
@@ -72,14 +74,21 @@ export class StateFolder {
     })
     if (found === undefined) {
       await meta.put('format', format)
-      await meta.put('process', randomUUID())
+      await meta.put('process', newProcessId)
     }
     return new StateFolder(root, meta, data)
   }
 
-  /** Deletes a folder's stores. */
-  static async remove(folder: string): Promise<void> {
-    await rm(folder, { recursive: true, force: true })
+  /** Deletes a folder's stores, whoever wrote them; of those that can be opened the process's id stays. */
+  static async empty(folder: string): Promise<void> {
+    const before = await StateFolder.open(folder).catch(() => undefined)
+    const processId = before?.processId
+    await before?.close()
+    for (const name of [storesFile, `${storesFile}-lock`])
+      await rm(path.join(folder, name), { recursive: true, force: true })
+    if (processId === undefined) return
+    const emptied = await StateFolder.open(folder, processId)
+    await emptied.close()
   }
 
   /** Tells this folder from all others, also after a restart. */

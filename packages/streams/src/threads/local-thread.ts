@@ -10,6 +10,7 @@ import type { TaskLocker } from '../runtime/task-locks.ts'
 import type { StateFolder } from '../state/state-folder.ts'
 import type { StateStore } from '../state/state-store.ts'
 import type { Topology } from '../topology/topology.ts'
+import { ForeignMembers } from './foreign-members.ts'
 import { StoreQueries } from './store-queries.ts'
 import type { StoreAnswer, StoreQuery } from './store-query.ts'
 import { StreamSession } from './stream-session.ts'
@@ -215,20 +216,32 @@ export class LocalStreamThread implements StreamThreadHandle {
     const { signal } = this.#stopping
     const { logger, events, settings } = this.#options
     const facts = { application: settings['application.id'], thread: this.identity.name }
+    const others = new ForeignMembers({
+      admin: this.#admin!,
+      applicationId: settings['application.id'],
+      clock: this.#options.clock,
+      logger,
+      signal,
+    })
     let failure: unknown
     let session = first
     for (let restarts = 0; ; restarts++) {
       failure = (await session.run(() => ({ isForGood: this.#isForGood }))) ?? this.#globalFailure
-      if (!isMigration(failure) || signal.aborted) break
-      logger.warn(
-        { ...facts, err: failure },
-        'transaction lost, stream thread begins anew at its last commit',
-      )
+      const isRefused = ForeignMembers.refused(failure)
+      if ((!isRefused && !isMigration(failure)) || signal.aborted) break
       if (session.hasCommitted) restarts = 0
+      if (session.hasJoined) others.joined()
       this.#setState('partitions-revoked')
-      session = this.#openSession()
       try {
-        if (restarts > 0) await delay(restartPauseMs(restarts), undefined, { signal })
+        if (isRefused) await others.wait(failure)
+        else {
+          logger.warn(
+            { ...facts, err: failure },
+            'transaction lost, stream thread begins anew at its last commit',
+          )
+          if (restarts > 0) await delay(restartPauseMs(restarts), undefined, { signal })
+        }
+        session = this.#openSession()
         await session.open()
       } catch (error) {
         failure = signal.aborted ? undefined : error

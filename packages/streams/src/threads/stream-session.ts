@@ -53,6 +53,8 @@ export class StreamSession {
   readonly thread: StreamThread
   /** Whether anything was committed. */
   hasCommitted = false
+  /** Whether the group has taken this member. */
+  hasJoined = false
   readonly #options: StreamSessionOptions
   readonly #producer: Producer
   readonly #collector: ProducerCollector
@@ -213,6 +215,7 @@ export class StreamSession {
     const { logger, settings, identity, onState } = this.#options
     this.#consumer.subscribe(this.#topics, {
       onPartitionsAssigned: async () => {
+        this.hasJoined = true
         // A static member that comes back gets its old part without a round of its own.
         if (this.#assignedFor === this.#fingerprint) this.#mismatches = 0
         else {

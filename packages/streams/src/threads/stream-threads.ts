@@ -8,7 +8,12 @@ import { TaskLocks } from '../runtime/task-locks.ts'
 import type { StateFolder } from '../state/state-folder.ts'
 import type { Topology } from '../topology/topology.ts'
 import { LocalStreamThread } from './local-thread.ts'
-import type { StreamThreadHandle, StreamThreadState, ThreadEvents } from './thread-handle.ts'
+import type {
+  StreamThreadHandle,
+  StreamThreadState,
+  ThreadEvents,
+  ThreadStopOptions,
+} from './thread-handle.ts'
 import { settingsToSend, type TopologySource } from './topology-module.ts'
 import { WorkerStreamThread } from './worker-thread.ts'
 
@@ -122,9 +127,9 @@ export class StreamThreads {
     for (const thread of this.#threads) thread.setPaused(isPaused)
   }
 
-  async stop(): Promise<void> {
+  async stop(options: ThreadStopOptions = {}): Promise<void> {
     const threads = [...this.#threads]
-    await Promise.all(threads.map((thread) => thread.stop()))
+    await Promise.all(threads.map((thread) => thread.stop(options)))
     for (const thread of threads) this.forget(thread)
   }
 
