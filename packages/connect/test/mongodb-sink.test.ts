@@ -44,8 +44,7 @@ async function start(t: TestContext): Promise<Started> {
         ...config,
       }),
     drain: async (name, count) => {
-      while ((started.worker.vitals().items[0]?.recordsIn ?? 0) < count)
-        await new Promise((resolve) => setTimeout(resolve, 5))
+      await eventually(() => assert.ok((started.worker.vitals().items[0]?.recordsIn ?? 0) >= count))
       await started.call('PUT', `/connectors/${name}/stop`)
     },
   }
@@ -233,13 +232,11 @@ describe('the MongoDB sink', () => {
       'connection.uri': `mongodb://${address}/?serverSelectionTimeoutMS=100`,
       database: 'iot',
     })
-    while (!worker.vitals().items[0]?.note?.includes('ECONNREFUSED'))
-      await new Promise((resolve) => setTimeout(resolve, 5))
+    await eventually(() => assert.match(worker.vitals().items[0]?.note ?? '', /ECONNREFUSED/))
     const again = new MongodbServer({ listen: address, data: folder })
     stops.push(() => again.stop())
     await again.start()
-    while (worker.vitals().items[0]?.recordsOut !== 1)
-      await new Promise((resolve) => setTimeout(resolve, 5))
+    await eventually(() => assert.equal(worker.vitals().items[0]?.recordsOut, 1))
     assert.equal(worker.vitals().items[0]?.state, 'running')
     assert.equal(worker.vitals().items[0]?.note, undefined)
   })

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { eventually } from '@khlong/core/testing'
 import { ScriptedBroker } from './helpers/scripted-broker.ts'
 import { startWorker } from './helpers/worker.ts'
 
@@ -41,8 +42,7 @@ describe('the MQTT sink', () => {
     second.send({ cmd: 'puback', messageId })
     const [letter] = await kafka.waitFor('letters', 1)
     assert.equal(String(letter!.key), '+')
-    while (worker.vitals().items[0]?.recordsOut !== 2)
-      await new Promise((resolve) => setTimeout(resolve, 5))
+    await eventually(() => assert.equal(worker.vitals().items[0]?.recordsOut, 2))
     assert.equal(kafka.records('letters').length, 1)
   })
 
@@ -81,7 +81,6 @@ describe('the MQTT sink', () => {
       letters.map(({ value }) => JSON.parse(String(value)).id),
       ['when', 'whose'],
     )
-    while (worker.vitals().items[0]?.recordsOut !== 5)
-      await new Promise((resolve) => setTimeout(resolve, 5))
+    await eventually(() => assert.equal(worker.vitals().items[0]?.recordsOut, 5))
   })
 })

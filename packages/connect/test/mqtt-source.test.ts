@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
+import { eventually } from '@khlong/core/testing'
 import type { WriteFailure } from '../src/runtime/kafka.ts'
 import { ScriptedBroker } from './helpers/scripted-broker.ts'
 import { startWorker, type TestWorker } from './helpers/worker.ts'
@@ -326,8 +327,7 @@ describe('the MQTT source', () => {
 
   test('a broker that is away is tried again, and the connector says so', async (t) => {
     const { worker, call } = await startSource(t, { 'mqtt.server.uri': 'tcp://127.0.0.1:9' })
-    while (!worker.vitals().items[0]?.note?.includes('ECONNREFUSED'))
-      await new Promise((resolve) => setTimeout(resolve, 5))
+    await eventually(() => assert.match(worker.vitals().items[0]?.note ?? '', /ECONNREFUSED/))
     assert.equal(worker.vitals().items[0]?.state, 'starting')
     assert.equal((await call('DELETE', '/connectors/mqtt-source')).status, 204)
   })

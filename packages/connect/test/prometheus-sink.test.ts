@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { eventually } from '@khlong/core/testing'
 import { SeriesTable } from '../src/connectors/prometheus/series.ts'
 import { startWorker } from './helpers/worker.ts'
 
@@ -70,8 +71,7 @@ sample_sensor_metric_hum_idity${labels('2')} 40
     kafka.put('series', json(metric('1', 'hot')), json(metric('1', 20)))
     await create('p', config)
     await reach('p', 'RUNNING')
-    while (worker.vitals().items[0]?.recordsOut !== 2)
-      await new Promise((resolve) => setTimeout(resolve, 5))
+    await eventually(() => assert.equal(worker.vitals().items[0]?.recordsOut, 2))
     const base = `http://${worker.addresses.p}`
     const response = await fetch(`${base}/iot-metrics-time-series`)
     assert.equal(response.headers.get('content-type'), 'text/plain; version=0.0.4; charset=utf-8')

@@ -129,6 +129,33 @@ test('a Ctrl-C while it starts is answered, and one more ends a start that waits
   assert.deepEqual(await exited, [130, null], output)
 })
 
+test('what is left out is not said to be tried', async (t) => {
+  const parts = [
+    'mqtt',
+    'zookeeper',
+    'kafka',
+    'connect',
+    'streams',
+    'prometheus',
+    'grafana',
+    'sensors',
+  ]
+  const folder = await pipelineFolder(t, parts.map((part) => `${part}: false\n`).join(''))
+  const child = spawn(
+    process.execPath,
+    [main, 'up', folder, '--no-open', '--set', 'mongodb.listen=0'],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  )
+  t.after(() => child.kill('SIGKILL'))
+  let output = ''
+  for await (const chunk of child.stdout) {
+    output += String(chunk)
+    if (output.includes('npx khlong mongo find')) child.kill('SIGINT')
+  }
+  assert.match(output, /Try next:\n {2}npx khlong mongo find iot\.iot_frames .*\n/)
+  assert.doesNotMatch(output, /npx khlong (mqtt|kafka|device)/)
+})
+
 test('a command that does not exist, or a count that is none, gives exit code 2', async () => {
   assert.equal((await khlong('dance')).code, 2)
   const { code, output } = await khlong('mongo', 'find', 'iot.iot_frames', '--limit', 'few')

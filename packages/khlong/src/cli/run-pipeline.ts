@@ -88,28 +88,35 @@ function consoleAddress(platform: Platform): string | undefined {
   return platform.book.environment.KHLONG_GRAFANA_URL
 }
 
-/** The last lines of the terminal: where to look, and three commands to try. */
+/** The last lines of the terminal: where to look, and a command to try for each part that there is. */
 function nextSteps(
   platform: Platform,
   consoleUrl: string | undefined,
   { device }: FirstUse,
 ): string[] {
-  const { environment } = platform.book
-  const option = (name: string, address: string | undefined, standard: string): string =>
-    address === undefined || address === standard ? '' : ` ${name} ${address}`
+  const { environment, parts } = platform.book
+  const steps: string[] = []
+  const step = (
+    command: string,
+    option: string,
+    address: string | undefined,
+    usual: string,
+  ): void => {
+    if (address !== undefined)
+      steps.push(`  npx khlong ${command}${address === usual ? '' : ` ${option} ${address}`}`)
+  }
   const frame =
     '{"id":"777","name":"mine","place_id":"1","payload":{"temperature":21,"humidity":40,"pressure":1013,"luminosity":300}}'
   const mqttUrl = publishUrl(platform, device)
+  if (parts.mqtt.kind === 'embedded' && mqttUrl === undefined)
+    steps.push('  npx khlong device add NAME --place PLACE')
+  step(`mqtt pub iot-frames '${frame}'`, '--url', mqttUrl, 'mqtt://127.0.0.1:1883')
+  const { KHLONG_KAFKA_BOOTSTRAP_SERVERS: kafka, KHLONG_MONGODB_URI: mongodb } = environment
+  step('kafka consume iot-frames', '--bootstrap-server', kafka, '127.0.0.1:9092')
+  step('mongo find iot.iot_frames --limit 3', '--url', mongodb, 'mongodb://127.0.0.1:27017')
   return [
     ...(consoleUrl ? [`Open ${consoleUrl}`] : []),
-    'Try next:',
-    ...(mqttUrl === undefined
-      ? ['  npx khlong device add NAME --place PLACE']
-      : [
-          `  npx khlong mqtt pub iot-frames '${frame}'${option('--url', mqttUrl, 'mqtt://127.0.0.1:1883')}`,
-        ]),
-    `  npx khlong kafka consume iot-frames${option('--bootstrap-server', environment.KHLONG_KAFKA_BOOTSTRAP_SERVERS, '127.0.0.1:9092')}`,
-    `  npx khlong mongo find iot.iot_frames --limit 3${option('--url', environment.KHLONG_MONGODB_URI, 'mongodb://127.0.0.1:27017')}`,
+    ...(steps.length > 0 ? ['Try next:', ...steps] : []),
   ]
 }
 
