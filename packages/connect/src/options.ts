@@ -1,15 +1,22 @@
-import { checkSettings, SettingsError, type SettingsSource } from '@khlong/core'
+import { checkSettings, type SettingsSource } from '@khlong/core'
 import { type AccessSettings, accessSettings } from '@khlong/core/access'
 import { type ClientSecurityOptions, clientSecurityShape } from '@khlong/kafka-client'
 import { z } from 'zod'
+import { type ClientDefaults, splitClientDefaults } from './config/client-defaults.ts'
+import { withoutEffect, workerClientKeys } from './config/java-worker.ts'
 
 const milliseconds = z.coerce.number().int().min(0)
 const converter = 'org.apache.kafka.connect.json.JsonConverter'
 const flag = z.union([z.boolean(), z.stringbool()])
 
+const text = z.coerce.string().optional()
+const texts = (names: readonly string[]): Record<string, typeof text> =>
+  Object.fromEntries(names.map((name) => [name, text]))
+const refused = (reason: string): z.ZodOptional<z.ZodNever> => z.never({ error: reason }).optional()
+
 const schema = z.strictObject({
   /** Where REST listens: PORT or HOST:PORT. */
-  listen: z.union([z.number(), z.string()]).default(8083),
+  listen: z.union([z.number(), z.string()]).optional(),
   /** A folder that remembers which connector files were applied. */
   data: z.string().default('./data/connect'),
   'bootstrap.servers': z.string().default('127.0.0.1:9092'),
@@ -59,6 +66,39 @@ const schema = z.strictObject({
   'config.providers.env.param.allowlist.pattern': z.string().optional(),
   /** How to log in to Kafka, and whom to trust. */
   ...clientSecurityShape,
+  ...texts(withoutEffect),
+  ...texts(workerClientKeys),
+  /** One address for REST; an address that is left out is every address of the machine, as in Java. */
+  listeners: z
+    .string()
+    .transform((listeners, context) => {
+      const [, host, port] = /^http:\/\/([^/,]*):(\d+)\/?$/i.exec(listeners) ?? []
+      if (port === undefined)
+        context.addIssue(
+          `expected one http://HOST:PORT, found ${listeners}; HTTPS is not supported yet`,
+        )
+      return `${host || '0.0.0.0'}:${port}`
+    })
+    .optional(),
+  'topic.creation.enable': z
+    .union([z.boolean(), z.stringbool()])
+    .refine(
+      Boolean,
+      'false is not supported yet: topics of sources are always made by their worker',
+    )
+    .optional(),
+  'connector.client.config.override.policy': z
+    .enum(
+      ['All', 'org.apache.kafka.connect.connector.policy.AllConnectorClientConfigOverridePolicy'],
+      {
+        error: 'not supported yet but for All, which is the default',
+      },
+    )
+    .optional(),
+  'rest.extension.classes': refused('not supported yet'),
+  'admin.listeners': refused('not supported yet'),
+  'rest.host.name': refused('Kafka 3.0 has it no more; write listeners=http://HOST:PORT'),
+  'rest.port': refused('Kafka 3.0 has it no more; write listeners=http://HOST:PORT'),
   /** A folder of connector files that are applied at start, or the files themselves. */
   connectors: z.union([z.string(), z.array(z.string())]).optional(),
   /** A folder of connectors of the user's own, one TypeScript file each. */
@@ -81,7 +121,10 @@ const checkedSchema = schema.refine(
 )
 
 /** Options with their defaults filled in. */
-export interface ResolvedConnectOptions extends AccessSettings, ClientSecurityOptions {
+export interface ResolvedConnectOptions
+  extends AccessSettings,
+    ClientSecurityOptions,
+    ClientDefaults {
   readonly listen: number | string
   readonly data: string
   readonly 'bootstrap.servers': string
@@ -126,51 +169,18 @@ export interface ResolvedConnectOptions extends AccessSettings, ClientSecurityOp
 /** What a caller may give. Keys are those of `connect-distributed.properties`, and ours. */
 export type ConnectOptions = Partial<ResolvedConnectOptions>
 
-const notSupported = new Set([
-  'plugin.path',
-  'rest.extension.classes',
-  'topic.creation.enable',
-  'connector.client.config.override.policy',
-])
-
-/** @throws SettingsError `SETTINGS_INVALID` with file, line and key. */
+/**
+ * Checks a worker's settings. Those of its connectors' clients (`producer.…`, `consumer.…`) are looked
+ * at as the clients do it, so that a wrong one is said here and not by a task.
+ *
+ * @throws SettingsError `SETTINGS_INVALID` with file, line and key.
+ */
 export function resolveConnectOptions(
   settings: unknown,
   source?: SettingsSource,
 ): ResolvedConnectOptions {
-  const known =
-    settings !== null && typeof settings === 'object'
-      ? Object.keys(settings).find((key) => notSupported.has(key))
-      : undefined
-  const checked: z.ZodType<ResolvedConnectOptions> =
-    known === undefined ? checkedSchema : refusing(known)
-  return checkSettings(checked, withListen(settings, source), source)
-}
-
-/** `listeners`, as Java's workers have it, is `listen` of ours. @throws SettingsError where it asks for more. */
-function withListen(settings: unknown, source?: SettingsSource): unknown {
-  if (settings === null || typeof settings !== 'object' || !('listeners' in settings))
-    return settings
-  const { listeners, ...others } = settings
-  const [, host, port] = /^http:\/\/([^/,]*):(\d+)\/?$/i.exec(String(listeners)) ?? []
-  if (port === undefined) {
-    const line = source?.line?.(['listeners'])
-    throw new SettingsError(
-      `${source?.name ?? 'options'}${line === undefined ? '' : `:${line}`}: listeners: expected one http://HOST:PORT, found ${listeners}; HTTPS is not supported yet`,
-      { key: 'listeners', ...(line === undefined ? {} : { line }) },
-    )
-  }
-  // An address that is left out is every address of the machine, as in Java.
-  return { listen: `${host || '0.0.0.0'}:${port}`, ...others }
-}
-
-/** The schema with one key that is known and refused by name. */
-function refusing(key: string): z.ZodType<ResolvedConnectOptions> {
-  const hint =
-    key === 'plugin.path'
-      ? "; connectors of one's own are TypeScript files in the folder plugins"
-      : ''
-  return schema.extend({
-    [key]: z.never({ error: `not supported yet${hint}` }),
-  }) as unknown as z.ZodType<ResolvedConnectOptions>
+  const { own, defaults } = splitClientDefaults(settings, source)
+  const checked = checkSettings(checkedSchema, own, source)
+  const { listeners, ...options } = checked
+  return Object.freeze({ ...options, listen: options.listen ?? listeners ?? 8083, ...defaults })
 }

@@ -16,6 +16,7 @@ import {
 } from '@khlong/core'
 import { openAccess, type PartAccess } from '@khlong/core/access'
 import type { ConfigMap } from './config/fields.ts'
+import { withoutEffect } from './config/java-worker.ts'
 import { configProviders } from './config/providers.ts'
 import { applyConnectorFiles, type ConnectorTarget, type FileProblem } from './connector-files.ts'
 import { builtInConnectors } from './connectors/index.ts'
@@ -183,6 +184,9 @@ export class ConnectWorker extends PartBase {
 
   protected async onStart(): Promise<void> {
     const { options } = this
+    const unused = withoutEffect.filter((name) => name in options)
+    if (unused.length > 0)
+      this.logger.warn({ settings: unused }, 'settings of Java’s workers that have no effect here')
     this.#folder = await openDataFolder(options.data)
     const listen = parseListen(options.listen)
     this.#access = await openAccess('connect', listen, options, this.#context, {
@@ -429,6 +433,8 @@ function workerConfig(options: ResolvedConnectOptions): ConfigMap {
     'header.converter',
   ] as const)
     config[name] = String(options[name])
+  for (const [name, value] of Object.entries(options))
+    if (/^(producer|consumer)\./.test(name)) config[name] = value
   return config
 }
 

@@ -129,9 +129,31 @@ describe('a worker', () => {
       code: 'SETTINGS_INVALID',
       message: 'options: bootstrap.server: unknown setting; did you mean bootstrap.servers?',
     })
-    assert.throws(() => resolveConnectOptions({ 'plugin.path': '/plugins' }), {
-      message: /plugin\.path: not supported yet/,
-    })
+    for (const [setting, value, message] of [
+      ['rest.extension.classes', 'a.B', /rest\.extension\.classes: not supported yet/],
+      ['topic.creation.enable', 'false', /topic\.creation\.enable: false is not supported yet/],
+      ['connector.client.config.override.policy', 'None', /policy: not supported yet but for All/],
+      ['rest.port', '8083', /rest\.port: Kafka 3\.0 has it no more; write listeners=/],
+      [
+        'consumer.max.poll.record',
+        '5',
+        /consumer\.max\.poll\.record: .* did you mean max\.poll\.records/,
+      ],
+    ] as const)
+      assert.throws(() => resolveConnectOptions({ [setting]: value }), { message })
+  })
+
+  test('where REST listens is said by listen before listeners, and once read is read again alike', () => {
+    const listenOf = (settings: object): unknown => {
+      const options = resolveConnectOptions(settings)
+      assert.deepEqual(resolveConnectOptions(options), options)
+      return options.listen
+    }
+    assert.equal(listenOf({}), 8083)
+    assert.equal(listenOf({ listeners: 'http://localhost:1' }), 'localhost:1')
+    assert.equal(listenOf({ listeners: 'HTTP://:1' }), '0.0.0.0:1')
+    assert.equal(listenOf({ listeners: 'http://localhost:1', listen: 2 }), 2)
+    assert.equal(listenOf({ 'producer.acks': '1', 'plugin.path': 'x' }), 8083)
   })
 
   test('a port that is taken is said', async (t) => {

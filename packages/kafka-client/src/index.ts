@@ -64,6 +64,7 @@ export type {
   KafkaClientOptions,
   ProducerOptions,
 } from './options.ts'
+export { resolveConsumerOptions, resolveProducerOptions } from './options.ts'
 export { keyPartition, murmur2 } from './partitioner.ts'
 export { Producer, type ProducerContext } from './producer.ts'
 export type { BatchOutcome, Receipt } from './producer-batch.ts'

@@ -107,7 +107,8 @@ export const resolveClientOptions = (
 export const resolveProducerOptions = (
   settings: unknown,
   source?: SettingsSource,
-): ResolvedProducerOptions => checkSettings(producerSchema, settings, source)
+  prefix?: readonly PropertyKey[],
+): ResolvedProducerOptions => checkSettings(producerSchema, settings, source, prefix)
 export const resolveFetcherOptions = (
   settings: unknown,
   source?: SettingsSource,
@@ -119,7 +120,8 @@ export const resolveGroupOptions = (
 export const resolveConsumerOptions = (
   settings: unknown,
   source?: SettingsSource,
-): ResolvedConsumerOptions => checkSettings(consumerSchema, settings, source)
+  prefix?: readonly PropertyKey[],
+): ResolvedConsumerOptions => checkSettings(consumerSchema, settings, source, prefix)
 
 /** The part of any options that the client below it takes. */
 export const clientOptionsOf = (options: ResolvedClientOptions): ResolvedClientOptions =>

@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline'
 import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { eventually, temporaryFolder } from '@khlong/core/testing'
+import { Consumer } from '@khlong/kafka-client'
 import { start } from '../src/test/index.ts'
 
 const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
@@ -87,6 +88,57 @@ listeners=http://127.0.0.1:0
   )
 })
 
+test("settings of Java's workers are followed, or said to have no effect, and a connector may name another Kafka", async (t) => {
+  const [near, far] = [await start({ kafka: true }), await start({ kafka: true })]
+  t.after(() => Promise.all([near.stop(), far.stop()]))
+  const folder = await temporaryFolder(t)
+  const worker = path.join(folder, 'connect-standalone.properties')
+  await writeFile(
+    worker,
+    `bootstrap.servers=${near.kafka.bootstrapServers}
+key.converter=org.apache.kafka.connect.storage.StringConverter
+value.converter=org.apache.kafka.connect.storage.StringConverter
+offset.storage.file.filename=${folder}/connect.offsets
+listeners=http://127.0.0.1:0
+plugin.path=/usr/share/java
+topic.creation.enable=true
+connector.client.config.override.policy=All
+request.timeout.ms=20000
+producer.compression.type=gzip
+producer.batch.size=65536
+`,
+  )
+  const source = `connector.class=FileStreamSource\nfile=${folder}/in.txt\n`
+  await writeFile(`${folder}/in.txt`, 'one\n')
+  await writeFile(`${folder}/near.properties`, `name=near\ntopic=lines\n${source}`)
+  await writeFile(
+    `${folder}/far.properties`,
+    `name=far\ntopic=lines\n${source}producer.override.bootstrap.servers=${far.kafka.bootstrapServers}\n`,
+  )
+  const files = [worker, `${folder}/near.properties`, `${folder}/far.properties`]
+  const child = khlongConnect(t, folder, ...files)
+  let said = ''
+  child.stderr!.on('data', (chunk: Buffer) => {
+    said += chunk.toString()
+  })
+  for (const { kafka } of [near, far]) {
+    const consumer = new Consumer({
+      'bootstrap.servers': kafka.bootstrapServers,
+      'auto.offset.reset': 'earliest',
+      'group.id': 'test',
+    })
+    t.after(() => consumer.close())
+    consumer.subscribe(['lines'])
+    await eventually(async () => {
+      const values = (await consumer.poll(100)).flatMap(({ records }) =>
+        records.map(({ value }) => String(value)),
+      )
+      assert.deepEqual(values, ['one'], said)
+    }, 30_000)
+  }
+  assert.match(said, /no effect here settings=\["plugin\.path"\]/)
+})
+
 test("what is wrong in a worker's file is named with its line", async (t) => {
   const folder = await temporaryFolder(t)
   const worker = path.join(folder, 'worker.properties')
@@ -94,7 +146,11 @@ test("what is wrong in a worker's file is named with its line", async (t) => {
     await writeFile(worker, `# a worker\nbootstrap.servers=127.0.0.1:1\n${line}\n`)
     return errorsOf(khlongConnect(t, folder, worker))
   }
-  assert.match(await errorsWith('plugin.path=/opt/jars'), /worker\.properties:3: plugin\.path: not/)
+  assert.match(await errorsWith('rest.extension.classes=x.Y'), /:3: rest\.extension\.classes: not/)
+  assert.match(
+    await errorsWith('producer.liner.ms=5'),
+    /worker\.properties:3: producer\.liner\.ms: .*did you mean linger\.ms/,
+  )
   assert.match(
     await errorsWith('ofset.flush.interval.ms=1'),
     /worker\.properties:3: ofset\.flush\.interval\.ms: .*did you mean offset\.flush\.interval\.ms/,

@@ -12,6 +12,7 @@ import {
   type RebalanceListener,
   type Receipt,
 } from '@khlong/kafka-client'
+import { workerClientKeys } from '../config/java-worker.ts'
 import type { ResolvedConnectOptions } from '../options.ts'
 import { type GroupPlaceOptions, joinWorkers } from './group-place.ts'
 import type {
@@ -41,11 +42,12 @@ const leaderSettings = { 'transaction.timeout.ms': '10000' }
 
 type Settings = Readonly<Record<string, string>>
 
-const clientSettings = [
+const clientSettings: readonly string[] = [
   'bootstrap.servers',
   'hosts',
   ...clientSecurityKeys,
-] as readonly (keyof ResolvedConnectOptions)[]
+  ...workerClientKeys,
+]
 
 /** The worker's way to Kafka: one client with its connections, shared by all connectors. */
 export class KafkaLink implements ConnectKafka {
@@ -58,10 +60,10 @@ export class KafkaLink implements ConnectKafka {
 
   constructor(options: ResolvedConnectOptions, logger: Logger) {
     this.#logger = logger
-    const settings: Record<string, unknown> = {}
-    for (const name of clientSettings)
-      if (options[name] !== undefined) settings[name] = options[name]
-    this.#settings = settings as { 'bootstrap.servers': string }
+    const given = Object.entries(options).filter(
+      ([name, value]) => clientSettings.includes(name) && value !== undefined,
+    )
+    this.#settings = Object.fromEntries(given) as { 'bootstrap.servers': string }
     this.#memberFile = path.join(options.data, 'group-member-id')
     this.#group = {
       sessionTimeoutMs: options['session.timeout.ms'],
@@ -199,7 +201,7 @@ export class KafkaLink implements ConnectKafka {
         'client.id': options.clientId,
         'group.id': options.groupId,
       },
-      { client: this.#client!, logger: this.#logger },
+      this.#context(options.overrides),
     )
     const starts = new StartPositions()
     const listener: RebalanceListener = {
@@ -296,8 +298,18 @@ export class KafkaLink implements ConnectKafka {
         ...(overrides as object),
         'client.id': clientId,
       },
-      { client: this.#client!, logger: this.#logger },
+      this.#context(overrides),
     )
+  }
+
+  /** What reaches Kafka over the worker's connections, unless it names other brokers or another login. */
+  #context(overrides: Settings): { readonly client?: KafkaClient; readonly logger: Logger } {
+    const isOwn = Object.entries(overrides).some(
+      ([name, value]) =>
+        clientSettings.includes(name) &&
+        value !== String((this.#settings as Readonly<Record<string, unknown>>)[name]),
+    )
+    return { logger: this.#logger, ...(isOwn ? {} : { client: this.#client! }) }
   }
 }
 
