@@ -13,6 +13,9 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const [tier, ...patterns] = process.argv.slice(2)
 if (tier !== 'unit' && tier !== 'peers') throw new Error('usage: test.ts unit|peers [PATTERN…]')
 
+// What a fetcher got back is overwritten, in the processes that tests start, too.
+process.env.KHLONG_POISON_BUFFERS = '1'
+
 const isPeer = (file: string): boolean => file.split(path.sep).includes('peers')
 const files = globSync(['packages/*/{src,test}/**/*.test.ts', 'tools/**/*.test.ts'], { cwd: root })
   .filter((file) => isPeer(file) === (tier === 'peers'))

@@ -6,6 +6,15 @@ import type { BrokerAddress } from './address.ts'
 import { clientError } from './errors.ts'
 import type { ResolvedClientOptions } from './options.ts'
 
+/** Bytes of a socket that are read at once. */
+const readBytes = 64 * 1024
+
+/** A socket that is connected. What it reads is given in its own buffer, which is used again afterwards. */
+export interface OpenSocket {
+  readonly socket: Socket
+  onBytes: (bytes: Buffer, byteCount: number) => void
+}
+
 /**
  * Connects to a broker, by TLS where the settings say so.
  *
@@ -14,19 +23,27 @@ import type { ResolvedClientOptions } from './options.ts'
 export function openSocket(
   address: BrokerAddress,
   options: ResolvedClientOptions,
-): Promise<Socket> {
+): Promise<OpenSocket> {
   const timeoutMs = options['socket.connection.setup.timeout.ms']
   const where = `${address.host}:${address.port}`
   const isTls = options['security.protocol'].endsWith('SSL')
   const secure = isTls ? tlsOptionsOf(options) : {}
   return new Promise((resolve, reject) => {
+    const buffer = Buffer.allocUnsafeSlow(readBytes)
+    let opened: OpenSocket | undefined
+    // Brokers say nothing before they are asked.
+    const callback = (byteCount: number): boolean => {
+      opened?.onBytes(buffer, byteCount)
+      return true
+    }
+    const target = { ...address, onread: { buffer, callback } }
     const socket = isTls
       ? connectTls({
           ...secure,
-          ...address,
+          ...target,
           ...(isIP(address.host) === 0 ? { servername: address.host } : {}),
         })
-      : connectTcp(address)
+      : connectTcp(target)
     const fail = (cause?: Error): void => {
       socket.destroy()
       reject(
@@ -41,7 +58,8 @@ export function openSocket(
     socket.once(isTls ? 'secureConnect' : 'connect', () => {
       clearTimeout(timer)
       socket.off('error', fail)
-      resolve(socket)
+      opened = { socket, onBytes: () => {} }
+      resolve(opened)
     })
     socket.once('close', () => clearTimeout(timer))
   })

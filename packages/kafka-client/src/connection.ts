@@ -7,13 +7,13 @@ import {
   ErrorCode,
   encodeRequestHeader,
   endFrame,
-  FrameSplitter,
 } from '@khlong/kafka-protocol'
 import type { BrokerAddress } from './address.ts'
 import type { Api } from './api.ts'
-import { openSocket } from './broker-socket.ts'
+import { type OpenSocket, openSocket } from './broker-socket.ts'
 import { apiVersionsApi } from './core-apis.ts'
 import { asClientError, brokerError, clientError, type KafkaClientError } from './errors.ts'
+import { FrameReceiver } from './frame-receiver.ts'
 import type { ResolvedClientOptions } from './options.ts'
 import { authenticate } from './sasl.ts'
 
@@ -23,8 +23,15 @@ interface PendingRequest {
   readonly api: Api<never, unknown>
   readonly version: number
   readonly deadlineMs: number
+  readonly memory: FrameMemory | undefined
   resolve(response: unknown): void
   reject(error: KafkaClientError): void
+}
+
+/** Where a response is put; its length is known when its first bytes come. */
+export interface FrameMemory {
+  /** Memory of this length, which is the response's until the request has ended. */
+  take(byteCount: number): Buffer
 }
 
 export interface RequestOptions {
@@ -32,6 +39,8 @@ export interface RequestOptions {
   readonly timeoutMs?: number
   /** A lower limit of the version than the API's own. */
   readonly maxVersion?: number
+  /** The response's memory; by default some of its own. */
+  readonly memory?: FrameMemory
 }
 
 /** When a login is renewed: within these shares of its time, as in Java's client. */
@@ -50,7 +59,7 @@ export class BrokerConnection {
   readonly address: BrokerAddress
   readonly #options: ResolvedClientOptions
   readonly #socket: Socket
-  readonly #splitter: FrameSplitter
+  readonly #receiver: FrameReceiver
   readonly #writer = new Writer(4096)
   readonly #versions = new Map<number, readonly [number, number]>()
   #pending: PendingRequest[] = []
@@ -64,13 +73,18 @@ export class BrokerConnection {
   #held: (() => void)[] | undefined
   readonly #onClose: (() => void)[] = []
 
-  private constructor(address: BrokerAddress, options: ResolvedClientOptions, socket: Socket) {
+  private constructor(address: BrokerAddress, options: ResolvedClientOptions, opened: OpenSocket) {
+    const { socket } = opened
     this.address = address
     this.#options = options
     this.#socket = socket
-    this.#splitter = new FrameSplitter(options['receive.message.max.bytes'])
+    this.#receiver = new FrameReceiver(
+      options['receive.message.max.bytes'],
+      (byteCount) => this.#memoryOf(byteCount),
+      (frame) => this.#receiveFrame(frame),
+    )
     socket.setNoDelay(true)
-    socket.on('data', (bytes) => this.#receive(bytes))
+    opened.onBytes = (bytes, byteCount) => this.#receive(bytes, byteCount)
     socket.on('error', (cause) => this.#closeWith(this.#disconnected(cause)))
     socket.on('close', () => this.#closeWith(this.#disconnected()))
   }
@@ -80,8 +94,8 @@ export class BrokerConnection {
     address: BrokerAddress,
     options: ResolvedClientOptions,
   ): Promise<BrokerConnection> {
-    const socket = await openSocket(address, options)
-    const connection = new BrokerConnection(address, options, socket)
+    const opened = await openSocket(address, options)
+    const connection = new BrokerConnection(address, options, opened)
     try {
       await connection.#learnVersions()
       if (options['security.protocol'].startsWith('SASL')) await connection.#login()
@@ -127,7 +141,7 @@ export class BrokerConnection {
     return range !== undefined && range[0] <= api.maxVersion && range[1] >= api.minVersion
   }
 
-  /** Sends a request and gives its response. Buffers in it borrow the received bytes. */
+  /** Sends a request and gives its response. Buffers in it borrow the received bytes: `options.memory`'s. */
   request<Request, Response>(
     api: Api<Request, Response>,
     value: Request,
@@ -153,6 +167,7 @@ export class BrokerConnection {
         api: api as Api<never, unknown>,
         version,
         deadlineMs: performance.now() + (options.timeoutMs ?? this.#options['request.timeout.ms']),
+        memory: options.memory,
         resolve: resolve as (response: unknown) => void,
         reject,
       })
@@ -265,9 +280,11 @@ export class BrokerConnection {
     if (this.#writer.position > 0 && !this.#closedBy) this.#socket.write(this.#writer.take())
   }
 
-  #receive(bytes: Buffer): void {
+  #receive(bytes: Buffer, byteCount: number): void {
+    // What its requests had for memory may be another's by now.
+    if (this.#closedBy) return
     try {
-      for (const frame of this.#splitter.push(bytes)) this.#receiveFrame(frame)
+      this.#receiver.push(bytes, byteCount)
     } catch (cause) {
       this.#closeWith(
         clientError(
@@ -277,6 +294,12 @@ export class BrokerConnection {
         ),
       )
     }
+  }
+
+  /** The next frame answers the oldest request. */
+  #memoryOf(byteCount: number): Buffer {
+    const { memory } = this.#pending[this.#pendingHead] ?? {}
+    return memory ? memory.take(byteCount) : Buffer.allocUnsafe(byteCount)
   }
 
   #receiveFrame(frame: Buffer): void {

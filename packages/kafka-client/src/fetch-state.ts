@@ -33,6 +33,7 @@ export class FetchState {
 
   seek(target: OffsetSpec, isOffset: boolean): void {
     this.epoch++
+    for (const chunk of this.chunks) chunk.release()
     this.chunks = []
     this.bufferedBytes = 0
     this.pausedUntilMs = 0
@@ -58,6 +59,7 @@ export class FetchState {
     const chunk = this.chunks.shift()
     if (!chunk) return 0
     this.bufferedBytes -= chunk.byteCount
+    chunk.release()
     return chunk.byteCount
   }
 }

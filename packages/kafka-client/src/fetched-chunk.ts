@@ -8,27 +8,45 @@ import {
   type RecordCursor,
   recordCursor,
 } from '@khlong/kafka-protocol/records'
-import { ConsumerRecord } from './record.ts'
+import type { FetchLease } from './fetch-memory.ts'
+import { ConsumerRecord, type RecordBytesHolder } from './record.ts'
 
-/** A batch as it was fetched: its header, and the bytes that it is part of. */
+/** A batch as it was fetched: its header, and the bytes that it is part of, which whoever polled it may give back. */
 export interface RawBatch {
   readonly header: BatchHeader
   readonly bytes: Buffer
 }
 
-/** What one fetch brought of one partition: batches, decoded one after another as they are asked for. */
+/** Records that lie this far apart are copied apart from each other. */
+const gapBytesMax = 1_024
+const nothing = Buffer.alloc(0)
+
+/** A copy of what lies from its first record to its last. */
+interface RecordRun extends RecordBytesHolder {
+  end: number
+}
+
+/**
+ * What one fetch brought of one partition: batches, decoded one after another as they are asked for.
+ *
+ * Its bytes are leased. The records that it gives have copies, so that they may be kept; its batches
+ * borrow, and who takes them holds the lease with it.
+ */
 export class FetchedChunk {
   readonly topic: string
   readonly partition: number
   readonly byteCount: number
   readonly highWatermark: number
-  readonly #bytes: Buffer
+  #bytes: Buffer
+  #lease: FetchLease | undefined
   readonly #headers: Iterator<BatchHeader, void>
   readonly #aborted: AbortedTransaction[] | undefined
   readonly #abortedIds = new Set<bigint>()
   readonly #isChecked: boolean
   /** Stands behind the last record of the batch under way that was given. */
   #cursor: RecordCursor | undefined
+  /** Where the records of the batch under way lie, if it was compressed. */
+  #decompressed: RecordBytesHolder | undefined
   /** The offset behind the batch under way. */
   #batchEnd = 0
   /** The offset behind all that was given. */
@@ -39,6 +57,8 @@ export class FetchedChunk {
     topic: string
     partition: number
     bytes: Buffer
+    /** Held by the chunk until it is released. */
+    lease?: FetchLease
     position: number
     highWatermark: number
     /** Given where records of aborted transactions are left out. */
@@ -48,6 +68,7 @@ export class FetchedChunk {
     this.topic = options.topic
     this.partition = options.partition
     this.#bytes = options.bytes
+    this.#lease = options.lease?.hold()
     this.byteCount = options.bytes.byteLength
     this.position = options.position
     this.highWatermark = options.highWatermark
@@ -70,22 +91,54 @@ export class FetchedChunk {
   read(target: ConsumerRecord[], count: number): number {
     const { topic, partition } = this
     let moved = 0
-    while (moved < count) {
-      const cursor = this.#cursor
-      if (!cursor) {
-        if (!this.#nextBatch()) break
-        continue
+    let run: RecordRun | undefined
+    try {
+      while (moved < count) {
+        const cursor = this.#cursor
+        if (!cursor) {
+          if (!this.#nextBatch()) break
+          continue
+        }
+        if (!this.#step(cursor)) continue
+        const { offset } = cursor
+        if (offset < this.position) continue
+        let holder = this.#decompressed
+        if (!holder) {
+          if (run && cursor.start - run.end > gapBytesMax) this.#copy(run)
+          if (!run || run.bytes !== nothing) run = { bytes: nothing, base: cursor.start, end: 0 }
+          run.end = cursor.end
+          holder = run
+        }
+        target.push(new ConsumerRecord(topic, partition, cursor, holder))
+        this.position = offset + 1
+        moved++
+        if (cursor.isAtEnd) this.#endBatch()
       }
-      if (!this.#step(cursor)) continue
-      const { offset } = cursor
-      if (offset < this.position) continue
-      const { timestamp, key, value, headers } = cursor
-      target.push(new ConsumerRecord(topic, partition, offset, timestamp, key, value, headers))
-      this.position = offset + 1
-      moved++
-      if (cursor.isAtEnd) this.#endBatch()
+    } finally {
+      if (run) this.#copy(run)
     }
     return moved
+  }
+
+  #copy(run: RecordRun): void {
+    run.bytes = Buffer.allocUnsafe(run.end - run.base)
+    this.#bytes.copy(run.bytes, 0, run.base, run.end)
+  }
+
+  /** Gives the memory back; nothing more can be read. */
+  release(): void {
+    const lease = this.#lease
+    this.#lease = undefined
+    this.#bytes = nothing
+    this.#cursor = undefined
+    this.#decompressed = undefined
+    this.#isEnded = true
+    lease?.release()
+  }
+
+  /** Holds the memory for who was given batches; undefined where it is not leased. */
+  holdLease(): FetchLease | undefined {
+    return this.#lease?.hold()
   }
 
   /** The data batches, checked and without those of aborted transactions, but not decoded. */
@@ -110,6 +163,7 @@ export class FetchedChunk {
 
   #endBatch(): void {
     this.#cursor = undefined
+    this.#decompressed = undefined
     this.position = Math.max(this.position, this.#batchEnd)
   }
 
@@ -117,15 +171,17 @@ export class FetchedChunk {
     const header = this.#advance()
     if (!header) return false
     this.#batchEnd = header.lastOffset + 1
-    this.#cursor = recordCursor(this.#bytes, header)
+    const cursor = recordCursor(this.#bytes, header)
+    this.#cursor = cursor
+    if (cursor.bytes !== this.#bytes) this.#decompressed = { bytes: cursor.bytes, base: 0 }
     return true
   }
 
   /** The next batch that holds data for the reader. */
   #advance(): BatchHeader | undefined {
     for (;;) {
-      const next = this.#headers.next()
-      if (next.done) {
+      const next = this.#isEnded ? undefined : this.#headers.next()
+      if (!next || next.done) {
         this.#isEnded = true
         return undefined
       }

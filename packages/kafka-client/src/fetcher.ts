@@ -3,6 +3,7 @@ import type { FetchResponse } from '@khlong/kafka-protocol/messages/fetch'
 import { backoffMs } from './backoff.ts'
 import { fetchApi } from './consumer-apis.ts'
 import { asClientError, brokerError, clientError, type KafkaClientError } from './errors.ts'
+import { FetchLease, FetchMemory } from './fetch-memory.ts'
 import { endOffsetOf, FetchState } from './fetch-state.ts'
 import { FetchedChunk, type RawBatch } from './fetched-chunk.ts'
 import { KafkaClient, type Lane } from './kafka-client.ts'
@@ -40,7 +41,16 @@ export interface PartitionRecords extends PartitionProgress {
 /** Batches of one partition, in order, as they were stored. */
 export interface PartitionBatches extends PartitionProgress {
   readonly batches: readonly RawBatch[]
+  /**
+   * Gives back the memory of the batches, for what is fetched next: from then on their bytes are another's,
+   * and so are views of them. Who keeps them longer, or does not know, never calls it; calling it once more does
+   * nothing.
+   */
+  release(): void
 }
+
+/** What is asked for of one partition at least, however many share a request. */
+const shareBytesMin = 256 * 1024
 
 const keyOf = (one: TopicPartition): string => `${one.partition}:${one.topic}`
 
@@ -54,6 +64,7 @@ export class Fetcher implements AsyncDisposable {
   readonly #ownsClient: boolean
   readonly #lane: Lane
   readonly #isCommitted: boolean
+  readonly #memory: FetchMemory
   #states = new Map<string, FetchState>()
   readonly #busyNodes = new Set<number>()
   #bufferedBytes = 0
@@ -71,6 +82,7 @@ export class Fetcher implements AsyncDisposable {
     this.client = context.client ?? new KafkaClient(clientOptionsOf(this.options), context)
     this.#lane = this.client.newLane('fetch')
     this.#isCommitted = this.options['isolation.level'] === 'read_committed'
+    this.#memory = new FetchMemory(this.options['prefetch.max.bytes'])
   }
 
   // ---- What is read
@@ -171,7 +183,14 @@ export class Fetcher implements AsyncDisposable {
         } catch (cause) {
           throw this.#unreadable(state, cause)
         }
-        if (batches.length > 0) results.push({ ...this.#progress(state, chunk), batches })
+        if (batches.length > 0) {
+          let lease = chunk.holdLease()
+          const release = (): void => {
+            lease?.release()
+            lease = undefined
+          }
+          results.push({ ...this.#progress(state, chunk), batches, release })
+        }
         return true
       })
       return results
@@ -188,6 +207,7 @@ export class Fetcher implements AsyncDisposable {
     if (this.#isClosed) return
     this.#isClosed = true
     clearTimeout(this.#timer)
+    for (const state of this.#states.values()) this.#drop(state)
     this.#states.clear()
     this.wakeUp()
     if (this.#ownsClient) await this.client.close()
@@ -362,6 +382,8 @@ export class Fetcher implements AsyncDisposable {
     const fullNodes = new Set<number>()
     const bufferedMax = 2 * this.options['max.partition.fetch.bytes']
     let wakeMs = Number.POSITIVE_INFINITY
+    /** Whether the reader has something to go on with. */
+    let hasData = false
     for (const state of this.#states.values()) {
       if (state.pausedUntilMs > nowMs) {
         wakeMs = Math.min(wakeMs, state.pausedUntilMs)
@@ -372,6 +394,7 @@ export class Fetcher implements AsyncDisposable {
         continue
       }
       if (state.isPaused) continue
+      if (state.chunks.length > 0) hasData = true
       const found = this.client.metadata.topic(state.topic)?.partitions[state.partition]
       if (found === undefined || found.leaderId < 0) {
         void this.#findLeader(state)
@@ -385,11 +408,18 @@ export class Fetcher implements AsyncDisposable {
       else byNode.set(found.leaderId, [state])
     }
     if (unresolved.length > 0 && !this.#isResolving) void this.#resolve(unresolved)
-    for (const [nodeId, states] of byNode) {
-      const room = this.options['prefetch.max.bytes'] - this.#bufferedBytes
-      if (room <= 0 || fullNodes.has(nodeId)) continue
-      if (!this.#busyNodes.has(nodeId)) void this.#fetch(nodeId, states, room)
-    }
+    const prefetchMax = this.options['prefetch.max.bytes']
+    const room = prefetchMax - this.#bufferedBytes
+    // While one response is read the next one is fetched, of every broker.
+    const requestMax = Math.min(
+      this.options['fetch.max.bytes'],
+      Math.ceil(prefetchMax / 2 / byNode.size),
+    )
+    // What is fetched of paused partitions must not keep the others from being read.
+    if (room >= requestMax / 2 || !hasData)
+      for (const [nodeId, states] of byNode)
+        if (!fullNodes.has(nodeId) && !this.#busyNodes.has(nodeId))
+          void this.#fetch(nodeId, states, requestMax)
     clearTimeout(this.#timer)
     if (wakeMs !== Number.POSITIVE_INFINITY)
       this.#timer = setTimeout(() => this.#fetchAll(), Math.max(1, wakeMs - nowMs))
@@ -410,8 +440,15 @@ export class Fetcher implements AsyncDisposable {
     }
   }
 
-  async #fetch(nodeId: number, states: readonly FetchState[], room: number): Promise<void> {
+  async #fetch(nodeId: number, wanted: readonly FetchState[], maxBytes: number): Promise<void> {
     this.#busyNodes.add(nodeId)
+    // A broker gives a batch that is larger than what was asked for only of the first that has one.
+    const states = wanted.toSorted((a, b) => a.bufferedBytes - b.bufferedBytes)
+    const partitionMaxBytes = Math.min(
+      this.options['max.partition.fetch.bytes'],
+      Math.max(shareBytesMin, Math.ceil(maxBytes / states.length)),
+    )
+    const lease = new FetchLease(this.#memory)
     const asked = new Map<string, { state: FetchState; epoch: number; offset: number }>()
     for (const state of states)
       asked.set(keyOf(state), { state, epoch: state.epoch, offset: state.fetchOffset })
@@ -423,23 +460,24 @@ export class Fetcher implements AsyncDisposable {
           replicaId: -1,
           maxWaitMs: this.options['fetch.max.wait.ms'],
           minBytes: this.options['fetch.min.bytes'],
-          maxBytes: Math.min(this.options['fetch.max.bytes'], room),
+          maxBytes,
           isolationLevel: this.#isCommitted ? 1 : 0,
           topics: [...byTopic(states)].map(([topic, list]) => ({
             topic,
             partitions: list.map((state) => ({
               partition: state.partition,
               fetchOffset: state.fetchOffset,
-              partitionMaxBytes: this.options['max.partition.fetch.bytes'],
+              partitionMaxBytes,
             })),
           })),
         },
         {
           lane: this.#lane,
+          memory: lease,
           timeoutMs: this.options['request.timeout.ms'] + this.options['fetch.max.wait.ms'],
         },
       )
-      this.#receive(response, asked)
+      this.#receive(response, asked, lease)
     } catch (error) {
       for (const { state } of asked.values()) this.#backOff(state)
       const known = asClientError(error)
@@ -451,6 +489,7 @@ export class Fetcher implements AsyncDisposable {
           .refreshMetadata([...new Set(states.map((state) => state.topic))])
           .catch(() => {})
     } finally {
+      lease.release()
       this.#busyNodes.delete(nodeId)
       this.#pump()
     }
@@ -459,6 +498,7 @@ export class Fetcher implements AsyncDisposable {
   #receive(
     response: FetchResponse,
     asked: ReadonlyMap<string, { state: FetchState; epoch: number; offset: number }>,
+    lease: FetchLease,
   ): void {
     if (response.errorCode !== 0) throw brokerError(response.errorCode, 'fetching')
     let hasData = false
@@ -482,6 +522,7 @@ export class Fetcher implements AsyncDisposable {
           topic,
           partition: state.partition,
           bytes: records,
+          lease,
           position: one.offset,
           highWatermark: state.highWatermark,
           abortedTransactions: this.#isCommitted ? (found.abortedTransactions ?? []) : undefined,
@@ -492,6 +533,7 @@ export class Fetcher implements AsyncDisposable {
         hasData = true
       }
     if (hasData) this.#wake()
+    else if (this.#bufferedBytes === 0) this.#memory.trim()
   }
 
   #onError(state: FetchState, errorCode: number): void {

@@ -74,8 +74,11 @@ const fetcherShape = {
   'fetch.max.wait.ms': milliseconds.default(500),
   'fetch.max.bytes': bytes.default(52_428_800),
   'max.partition.fetch.bytes': bytes.default(1_048_576),
-  /** Bytes of fetched and not yet polled batches, over all partitions. A setting of ours. */
-  'prefetch.max.bytes': bytes.default(16_777_216),
+  /**
+   * Bytes of fetched and not yet polled batches, over all partitions: two responses, so that none is larger than
+   * half of it where `fetch.max.bytes` does not say less. A setting of ours.
+   */
+  'prefetch.max.bytes': bytes.min(1).default(8_388_608),
   'max.poll.records': z.coerce.number().int().min(1).default(500),
   'isolation.level': z.enum(['read_uncommitted', 'read_committed']).default('read_uncommitted'),
   'auto.offset.reset': z.enum(['earliest', 'latest', 'none']).default('latest'),

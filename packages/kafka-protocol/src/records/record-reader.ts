@@ -111,16 +111,26 @@ function readAll(cursor: RecordCursor): KafkaRecord[] {
 
 /**
  * Stands at one record of a batch after another; a plain loop over bytes, since this is where
- * consumers spend their time. The record's fields hold until the next {@link next}.
+ * consumers spend their time. The record's fields hold until the next {@link next}; key, value and
+ * headers are made when they are asked for.
  */
 export class RecordCursor implements KafkaRecord {
+  /** What the places below are places in: the batch's bytes, or those that it was decompressed to. */
+  readonly bytes: Buffer
+  readonly recordCount: number
   offset = -1
   timestamp: number = noTimestamp
-  key: Buffer | null = null
-  value: Buffer | null = null
-  headers: HeaderBlock = noHeaders
-  readonly recordCount: number
-  readonly #bytes: Buffer
+  /** Where the record begins, and ends. */
+  start = 0
+  end = 0
+  /** Where the key begins, and its length; -1 for null. */
+  keyAt = 0
+  keyBytes = -1
+  valueAt = 0
+  valueBytes = -1
+  headerCount = 0
+  /** Where the first header begins, behind their count; the last ends with the record. */
+  headersAt = 0
   readonly #end: number
   readonly #header: BatchHeader
   #at: number
@@ -135,12 +145,24 @@ export class RecordCursor implements KafkaRecord {
         `${recordCount} records in ${end - start} bytes`,
         header.position,
       )
-    this.#bytes = bytes
+    this.bytes = bytes
     this.#at = start
     this.#end = end
     this.#header = header
     this.recordCount = recordCount
     this.#left = recordCount
+  }
+
+  get key(): Buffer | null {
+    return this.keyBytes < 0 ? null : this.bytes.subarray(this.keyAt, this.keyAt + this.keyBytes)
+  }
+  get value(): Buffer | null {
+    if (this.valueBytes < 0) return null
+    return this.bytes.subarray(this.valueAt, this.valueAt + this.valueBytes)
+  }
+  get headers(): HeaderBlock {
+    if (this.headerCount === 0) return noHeaders
+    return new HeaderBlock(this.headerCount, this.bytes, this.headersAt, this.end)
   }
 
   /** Whether there is no next record. */
@@ -153,16 +175,22 @@ export class RecordCursor implements KafkaRecord {
     if (this.#left === 0) return false
     this.#left--
     const header = this.#header
+    this.start = this.#at
     const length = this.#varint()
     const end = this.#at + length
     if (length < 0 || end > this.#end) throw this.#corrupt(`record of ${length} bytes`)
+    this.end = end
     this.#at++
     const timestampDelta = this.#varlong()
     this.offset = header.baseOffset + this.#varint()
-    this.key = this.#nullableBytes()
-    this.value = this.#nullableBytes()
-    const headerCount = this.#varint()
-    this.headers = headerCount === 0 ? noHeaders : this.#headers(headerCount)
+    this.keyBytes = this.#fieldLength()
+    this.keyAt = this.#at
+    if (this.keyBytes > 0) this.#at += this.keyBytes
+    this.valueBytes = this.#fieldLength()
+    this.valueAt = this.#at
+    if (this.valueBytes > 0) this.#at += this.valueBytes
+    this.headerCount = this.#varint()
+    if (this.headerCount !== 0) this.#skipHeaders(this.headerCount)
     if (this.#at !== end) throw this.#corrupt(`record of ${length} bytes ends elsewhere`)
     this.timestamp = header.isLogAppendTime
       ? header.maxTimestamp
@@ -173,36 +201,28 @@ export class RecordCursor implements KafkaRecord {
   }
 
   /** Walks over the headers, so that those who decode them later need no checks. */
-  #headers(count: number): HeaderBlock {
+  #skipHeaders(count: number): void {
     if (count < 0 || count * 2 > this.#end - this.#at) throw this.#corrupt(`${count} headers`)
-    const start = this.#at
+    this.headersAt = this.#at
     for (let index = 0; index < count; index++) {
-      if (this.#skipField() < 0) throw this.#corrupt('header without a key')
-      this.#skipField()
+      const keyBytes = this.#fieldLength()
+      if (keyBytes < 0) throw this.#corrupt('header without a key')
+      this.#at += keyBytes
+      const valueBytes = this.#fieldLength()
+      if (valueBytes > 0) this.#at += valueBytes
     }
-    return new HeaderBlock(count, this.#bytes, start, this.#at)
   }
 
-  /** Gives the field's length; -1 for null. */
-  #skipField(): number {
+  /** The length of the field that begins here; -1 for null. */
+  #fieldLength(): number {
     const length = this.#varint()
     if (length < -1 || length > this.#end - this.#at)
       throw this.#corrupt(`field of ${length} bytes`)
-    if (length > 0) this.#at += length
     return length
   }
 
-  #nullableBytes(): Buffer | null {
-    const length = this.#varint()
-    if (length === -1) return null
-    const at = this.#at
-    if (length < 0 || length > this.#end - at) throw this.#corrupt(`field of ${length} bytes`)
-    this.#at = at + length
-    return this.#bytes.subarray(at, at + length)
-  }
-
   #varint(): number {
-    const bytes = this.#bytes
+    const { bytes } = this
     let byte = bytes[this.#at++]!
     // Most are one byte: deltas and lengths below 64.
     if (byte < 0x80) return (byte >>> 1) ^ -(byte & 1)
@@ -219,7 +239,7 @@ export class RecordCursor implements KafkaRecord {
   }
 
   #varlong(): number {
-    const bytes = this.#bytes
+    const { bytes } = this
     let value = 0
     let scale = 1
     for (let count = 0; count < 8; count++) {

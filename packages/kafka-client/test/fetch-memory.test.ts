@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { FetchLease, FetchMemory } from '../src/fetch-memory.ts'
+
+test('memory is used again when its last holder has given it back', () => {
+  const memory = new FetchMemory(1 << 20)
+  const lease = new FetchLease(memory)
+  const { buffer } = lease.take(100_000)
+  const chunk = lease.hold()
+  lease.release()
+  assert.equal(memory.freeBytes, 0)
+  assert.notEqual(new FetchLease(memory).take(100_000).buffer, buffer)
+  chunk.release()
+  assert.ok(memory.freeBytes >= 100_000)
+  assert.equal(new FetchLease(memory).take(90_000).buffer, buffer)
+  assert.equal(memory.freeBytes, 0)
+})
+
+test('what was given back cannot be held, taken or given back again', () => {
+  const lease = new FetchLease(new FetchMemory(1 << 20))
+  lease.take(10)
+  assert.throws(() => lease.take(10), /a lease is for one response/)
+  lease.release()
+  assert.throws(() => lease.release(), /given back twice/)
+  assert.throws(() => lease.hold(), /was given back/)
+  assert.throws(() => lease.take(10), /a lease is for one response/)
+})
+
+test('a response has a buffer that fits: a large one does not wait behind a few bytes', () => {
+  const memory = new FetchMemory(8 << 20)
+  const large = memory.take(2 << 20)
+  memory.give(large)
+  assert.notEqual(memory.take(100), large)
+  assert.equal(memory.take(1 << 20), large)
+})
+
+test('no more is kept than was said, and hardly anything when nothing comes', () => {
+  const memory = new FetchMemory(1 << 20)
+  const buffers = Array.from({ length: 40 }, () => memory.take(65_536))
+  for (const buffer of buffers) memory.give(buffer)
+  assert.equal(memory.freeBytes, 1 << 20)
+  memory.trim()
+  assert.equal(memory.freeBytes, 65_536)
+})
