@@ -6,8 +6,11 @@ import { performance } from 'node:perf_hooks'
 /** What is measured of each client: the same arrays, the same sends under way. */
 interface Client {
   produce(values: readonly Keyed[]): Promise<void>
-  /** Calls `take` with each value, until it says that it has enough. */
-  consume(take: (value: string) => boolean): Promise<void>
+  /**
+   * Reads as a group's only member. Calls `joined` when it has its partitions, and `take` with the text of each key and
+   * value until it says that it has enough.
+   */
+  consume(joined: () => void, take: (key: string, value: string) => boolean): Promise<void>
   close(): Promise<void>
 }
 
@@ -28,19 +31,23 @@ const makers: Readonly<Record<string, (address: string, topic: string) => Promis
       { ...bootstrap, acks: 1, 'enable.idempotence': false },
       { client },
     )
-    const consumer = new Consumer(bootstrap, { client })
+    const consumer = new Consumer(
+      { ...bootstrap, 'group.id': `bench-${process.pid}`, 'auto.offset.reset': 'earliest' },
+      { client },
+    )
     return {
       produce: async (values) => {
         await producer.sendBatch(topic, values)
       },
-      consume: async (take) => {
-        const { partitions } = await client.topic(topic)
-        consumer.assign(
-          Array.from(partitions, (_, partition) => ({ topic, partition, offset: 'earliest' })),
-        )
+      consume: async (joined, take) => {
+        consumer.subscribe([topic], {
+          onPartitionsAssigned: async () => {
+            joined()
+          },
+        })
         for (;;)
           for (const { records } of await consumer.poll(100))
-            for (const { value } of records) if (!take(String(value))) return
+            for (const { key, value } of records) if (!take(String(key), String(value))) return
       },
       close: async () => {
         await producer.close()
@@ -63,13 +70,14 @@ const makers: Readonly<Record<string, (address: string, topic: string) => Promis
       produce: async (values) => {
         await producer.send({ messages: values.map((value) => ({ topic, ...value })), acks: 1 })
       },
-      consume: async (take) => {
+      consume: async (joined, take) => {
+        consumer.on('consumer:group:join', joined)
         const stream = await consumer.consume({
           topics: [topic],
           mode: MessagesStreamModes.EARLIEST,
           autocommit: false,
         })
-        for await (const { value } of stream) if (!take(value)) break
+        for await (const { key, value } of stream) if (!take(key, value)) break
       },
       close: async () => {
         await producer.close()
@@ -87,8 +95,9 @@ const makers: Readonly<Record<string, (address: string, topic: string) => Promis
       produce: async (values) => {
         await producer.send({ topic, messages: [...values], acks: 1 })
       },
-      consume: async (take) => {
+      consume: async (joined, take) => {
         await consumer.connect()
+        consumer.on(consumer.events.GROUP_JOIN, joined)
         await consumer.subscribe({ topic, fromBeginning: true })
         await new Promise<void>((resolve, reject) => {
           consumer
@@ -96,9 +105,9 @@ const makers: Readonly<Record<string, (address: string, topic: string) => Promis
               autoCommit: false,
               eachBatchAutoResolve: false,
               eachBatch: async ({ batch, resolveOffset }) => {
-                for (const { value, offset } of batch.messages) {
+                for (const { key, value, offset } of batch.messages) {
                   resolveOffset(offset)
-                  if (!take(String(value))) {
+                  if (!take(String(key), String(value))) {
                     resolve()
                     return
                   }
@@ -132,17 +141,24 @@ if (import.meta.main) {
   await sendAll(client, records)
   const produced = (records / (performance.now() - beganMs)) * 1_000
   const producedCpu = cpuSince(began)
-  const read = process.cpuUsage()
   let left = records + warm
-  let firstMs = 0
+  // From the assignment on, not from the first record: some clients fetch and decode all that there is before they give one.
+  let joinedMs = 0
+  let joined = process.cpuUsage()
   let sum = 0
-  await client.consume((value) => {
-    if (firstMs === 0) firstMs = performance.now()
-    sum += (JSON.parse(value) as { n: number }).n
-    return --left > 0
-  })
-  const consumed = ((records + warm) / (performance.now() - firstMs)) * 1_000
-  const consumedCpu = cpuSince(read)
+  await client.consume(
+    () => {
+      joinedMs = performance.now()
+      joined = process.cpuUsage()
+    },
+    (key, value) => {
+      sum += (JSON.parse(value) as { n: number }).n + key.length
+      return --left > 0
+    },
+  )
+  if (joinedMs === 0) throw new Error(`${name} did not say when it had its partitions`)
+  const consumed = ((records + warm) / (performance.now() - joinedMs)) * 1_000
+  const consumedCpu = cpuSince(joined)
   await client.close()
   console.log(JSON.stringify({ produced, consumed, producedCpu, consumedCpu, sum }))
   process.exit(0)
