@@ -59,6 +59,7 @@ export class Producer implements AsyncDisposable {
   readonly #ownsClient: boolean
   readonly #sender: Sender
   readonly #transactions: Transactions | undefined
+  readonly #identity: ProducerIdentity | undefined
   readonly #topics = new Map<string, TopicState>()
   readonly #batchBytesMax: number
   readonly #compression: (typeof Compression)[keyof typeof Compression]
@@ -84,6 +85,7 @@ export class Producer implements AsyncDisposable {
     const identity = isIdempotent
       ? new ProducerIdentity(this.client, transactionalId, this.options['transaction.timeout.ms'])
       : undefined
+    this.#identity = identity
     this.#transactions =
       transactionalId === undefined || !identity
         ? undefined
@@ -108,6 +110,22 @@ export class Producer implements AsyncDisposable {
   }
 
   // ---- Sending
+
+  /**
+   * Gets what the first records for these topics will need: their partitions, connections to the leaders,
+   * a producer id. What cannot be had now is gotten with the records.
+   */
+  async prepare(topics: readonly string[]): Promise<void> {
+    const connect = async (name: string): Promise<void> => {
+      await this.#load(name, this.#topic(name))
+      const { partitions } = this.client.metadata.topic(name) ?? { partitions: [] }
+      const leaders = new Set(partitions.map(({ leaderId }) => leaderId))
+      await Promise.all([...leaders].map((nodeId) => this.client.connection(nodeId)))
+    }
+    // With transactions `initTransactions` gets the id.
+    const needsId = this.#identity?.isKnown === false && !this.#transactions
+    await Promise.allSettled([...topics.map(connect), needsId && this.#identity?.acquire()])
+  }
 
   /**
    * Sends a record; resolves when it is acknowledged. Where the buffer is full it waits first.
@@ -274,11 +292,7 @@ export class Producer implements AsyncDisposable {
       refuse(stateError)
       return
     }
-    let topic = this.#topics.get(topicName)
-    if (!topic) {
-      topic = { queues: [], sticky: -1, early: [], loading: undefined, loadedMs: 0 }
-      this.#topics.set(topicName, topic)
-    }
+    const topic = this.#topic(topicName)
     const key = record.key ?? null
     const headers = record.headers ?? noHeaders
     const bytesMax = BatchBuilder.recordBytesMax(key, record.value, headers)
@@ -319,6 +333,15 @@ export class Producer implements AsyncDisposable {
       queue = queues[topic.sticky]!
     }
     this.#append(topic, queue, record, headers, bytesMax, receipt, index)
+  }
+
+  #topic(name: string): TopicState {
+    let topic = this.#topics.get(name)
+    if (!topic) {
+      topic = { queues: [], sticky: -1, early: [], loading: undefined, loadedMs: 0 }
+      this.#topics.set(name, topic)
+    }
+    return topic
   }
 
   #append(

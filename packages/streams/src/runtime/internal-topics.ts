@@ -5,6 +5,12 @@ import { StreamsError } from '../errors.ts'
 import type { Topology } from '../topology/topology.ts'
 import { type InternalTopicPlan, planTasks, sourceTopics, type TaskPlan } from './task-plan.ts'
 
+/** The tasks of an application, and topics that are there for them. */
+export interface PreparedTopics extends TaskPlan {
+  /** What is written under fixed names, changelogs and repartition topics included. */
+  readonly writtenTopics: readonly string[]
+}
+
 /**
  * Looks at the topics that a topology reads, makes those that it needs for itself, and says which
  * tasks follow.
@@ -15,7 +21,7 @@ export async function prepareTopics(
   admin: Admin,
   topology: Topology,
   settings: ResolvedStreamsSettings,
-): Promise<TaskPlan> {
+): Promise<PreparedTopics> {
   const applicationId = settings['application.id']
   const { external } = sourceTopics(topology, applicationId)
   let topics = await describe(admin)
@@ -62,7 +68,8 @@ export async function prepareTopics(
     internal.filter(({ name }) => !topics.has(name)),
     settings,
   )
-  return plan
+  const written = writtenTopics(topology).filter((topic) => topics.has(topic))
+  return { ...plan, writtenTopics: [...written, ...internal.map(({ name }) => name)] }
 }
 
 /** What a topology writes for others: topics that a function names are known only with their records. */

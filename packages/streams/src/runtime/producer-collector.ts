@@ -47,6 +47,11 @@ export class ProducerCollector implements RecordCollector, Receipt {
     return this.#isFull
   }
 
+  /** Makes connections for topics that there are, so that the first records need not wait for them. */
+  prepare(topics: readonly string[]): void {
+    void this.#producer.prepare(topics)
+  }
+
   /** Names the changelogs: for these, offsets are kept. */
   watchChangelogs(topics: readonly string[]): void {
     for (const topic of topics)

@@ -16,6 +16,7 @@ import type { StateStore, StoreSpec } from '../state/state-store.ts'
 import type { Topology } from '../topology/topology.ts'
 import { partitionKey } from './group-assignor.ts'
 import { IdleWindows } from './idle-windows.ts'
+import type { PreparedTopics } from './internal-topics.ts'
 import { taskMigrated } from './migration.ts'
 import {
   enqueue,
@@ -32,7 +33,6 @@ import { decodePartitionTime } from './stream-time.ts'
 import { StreamTask, type TaskSettings } from './task.ts'
 import { TaskCommit } from './task-commit.ts'
 import type { TaskLocker } from './task-locks.ts'
-import type { TaskPlan } from './task-plan.ts'
 import { internalTopicNamer } from './topic-names.ts'
 
 export interface StreamThreadOptions {
@@ -46,7 +46,7 @@ export interface StreamThreadOptions {
   readonly folder: StateFolder | undefined
   /** Stores of global tables, which every task may read. */
   readonly globalStores: ReadonlyMap<string, StateStore> | undefined
-  readonly plan: () => Promise<TaskPlan>
+  readonly plan: () => Promise<PreparedTopics>
   readonly clock: Clock
   readonly logger: Logger
   readonly signal: AbortSignal
@@ -214,6 +214,7 @@ export class StreamThread {
         !this.#tasks.has(id) && sources.every((source) => ownedKeys.has(partitionKey(source))),
     )
     if (starting.length === 0) return
+    collector.prepare(plan.writtenTopics)
     // Restoring may take longer than a transaction may last.
     if (collector.isTransactional) await this.#commitBetween([...this.#tasks.values()])
     if (this.#migrated) return
