@@ -267,9 +267,10 @@ export class Platform {
   }
 
   #expireDocuments(): void {
-    const { logger, pipeline } = this.#options
+    const { logger, only, pipeline } = this.#options
     const uri = this.book.environment.KHLONG_MONGODB_URI
-    if (uri === undefined || pipeline.disk.expire.length === 0) return
+    // Parts that were started by themselves are being copied or looked at: nothing of theirs may go.
+    if (uri === undefined || only !== undefined || pipeline.disk.expire.length === 0) return
     import('./disk/document-expiry.ts')
       .then(({ keepExpiry }) => keepExpiry(uri, pipeline.disk.expire, logger, this.#stopped.signal))
       .catch((error: unknown) => logger.warn({ err: error }, 'documents do not expire'))

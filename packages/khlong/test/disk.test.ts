@@ -13,6 +13,7 @@ import { SettingsTree } from '../src/config/settings-tree.ts'
 import { diskState } from '../src/disk/disk-watch.ts'
 import { keepExpiry } from '../src/disk/document-expiry.ts'
 import { Platform } from '../src/platform.ts'
+import { startWithoutTtl } from './mongodb-without-ttl.ts'
 
 function settings(yaml: string): SettingsTree {
   const tree = new SettingsTree()
@@ -133,4 +134,22 @@ test('documents expire by indexes that are made, and changed where the time is a
     const names = (await frames.find().toArray()).map((frame) => String(frame.name))
     assert.deepEqual(names.sort(), ['new', 'without'])
   })
+})
+
+test('a server that has no times to live is told of once, and not asked again', async (t) => {
+  const server = new MongodbServer({ listen: 0, data: await temporaryFolder(t) })
+  await server.start()
+  t.after(() => server.stop())
+  const other = await startWithoutTtl(t, server.addresses.mongodb!)
+  const said: string[] = []
+  const logger = { ...silentLogger, warn: (_fields: object, what: string) => said.push(what) }
+  const expire = ['a', 'b'].map((collection) => ({
+    database: 'iot',
+    collection,
+    field: 'recorded_at',
+    afterSeconds: 60,
+  }))
+  await keepExpiry(other.uri, expire, logger, AbortSignal.timeout(10_000))
+  assert.deepEqual(said, ['documents do not expire: the MongoDB server has no TTL indexes'])
+  assert.equal(other.refusedCount, 1)
 })

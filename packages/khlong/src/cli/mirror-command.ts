@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander'
 import { KhlongError } from '../errors.ts'
 import type { MirroredPart, MirrorTargets } from '../mirror/mirror.ts'
+import { commandConfigOption } from './client-properties.ts'
 import { countArgument } from './count-argument.ts'
 
 interface MirrorFlags {
@@ -10,6 +11,7 @@ interface MirrorFlags {
   set: string[]
   verify?: boolean
   replicationFactor?: number
+  commandConfig?: Record<string, string>
 }
 
 /** `mirror`: moves the data of embedded parts to real systems. */
@@ -29,6 +31,7 @@ export function addMirrorCommand(program: Command): void {
       'of topics that are made; by default what the target gives them',
       countArgument,
     )
+    .addOption(commandConfigOption())
     .option('--data <dir>', 'where khlong up was told to keep its data')
     .addOption(
       new Option('--set <section.key=value>', 'override a setting of khlong.yml (repeatable)')
@@ -54,6 +57,7 @@ export function addMirrorCommand(program: Command): void {
         set: flags.set,
         to: targetsOf(flags.to, mirroredParts),
         replicationFactor: flags.replicationFactor,
+        kafkaClient: flags.commandConfig,
         progress: new Progress(process.stdout),
         logger: makeLogger((line) => process.stderr.write(line), 'warn'),
         signal: stop.signal,

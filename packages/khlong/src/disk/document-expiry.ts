@@ -1,6 +1,7 @@
 import { describeError, type Logger } from '@khlong/core'
 import { MongoClient } from 'mongodb'
 import type { DocumentExpiry } from '../config/disk-settings.ts'
+import { isUnsupported } from '../outside/mongodb-refusals.ts'
 
 const firstRetryMs = 1_000
 const retryMsMax = 60_000
@@ -8,7 +9,8 @@ const indexName = 'khlong_expire'
 
 /**
  * Makes the TTL indexes of a pipeline in whatever MongoDB it uses, and changes those that are there
- * with another time. Tries again until it can, or until `signal` says that nobody wants it any more.
+ * with another time. Tries again until it can, or until `signal` says that nobody wants it any more; not
+ * where the server has no such indexes.
  */
 export async function keepExpiry(
   uri: string,
@@ -22,6 +24,11 @@ export async function keepExpiry(
       await applyExpiry(uri, expire)
       return
     } catch (error) {
+      if (isUnsupported(error)) {
+        const err = describeError(error)
+        logger.warn({ err }, 'documents do not expire: the MongoDB server has no TTL indexes')
+        return
+      }
       logger.warn(
         { err: describeError(error), againInMs: delayMs },
         'documents do not expire yet: their indexes could not be made',

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Db, Document, MongoClient } from 'mongodb'
 import { KhlongError } from '../errors.ts'
+import { isUnsupported } from '../outside/mongodb-refusals.ts'
 import { exactDocument, idKey, idOf } from './exact-document.ts'
 
 const batchSize = 1_000
@@ -26,6 +27,8 @@ export interface DocumentTally {
   documents: number
   bytes: number
   removed: number
+  /** Indexes that the target cannot have, with the reason. */
+  readonly leftOut: string[]
 }
 
 /** What can be copied, and the names of what cannot, with the reason. */
@@ -85,7 +88,7 @@ export interface DocumentCopyOptions {
  */
 export async function copyDocuments(options: DocumentCopyOptions): Promise<DocumentTally> {
   const { source, target, collections, isLast, signal, onProgress } = options
-  const tally: DocumentTally = { documents: 0, bytes: 0, removed: 0 }
+  const tally: DocumentTally = { documents: 0, bytes: 0, removed: 0, leftOut: [] }
   const total = collections.reduce((sum, { count }) => sum + count, 0)
   let done = 0
   const fresh = new Set<CopiedCollection>()
@@ -100,7 +103,7 @@ export async function copyDocuments(options: DocumentCopyOptions): Promise<Docum
       onProgress(Math.min(done, total), total)
     }
     if (isLast) tally.removed += await removeGone(from, to, collection.name)
-    await makeIndexes(to, collection)
+    await makeIndexes(to, collection, tally)
   }
   onProgress(total, total)
   return tally
@@ -291,10 +294,21 @@ async function removeGone(from: Db, to: Db, name: string): Promise<number> {
   return removed
 }
 
-/** Each index as it is defined at the source, its time to live included. */
-async function makeIndexes(db: Db, { name, indexes }: CopiedCollection): Promise<void> {
-  for (const { key, v: _version, ns: _namespace, ...options } of indexes)
-    await db.collection(name).createIndex(key as Record<string, 1>, options)
+/** Each index as it is defined at the source, its time to live included, as far as the target has such. */
+async function makeIndexes(
+  db: Db,
+  collection: CopiedCollection,
+  { leftOut }: DocumentTally,
+): Promise<void> {
+  for (const { key, v: _version, ns: _namespace, ...options } of collection.indexes)
+    try {
+      await db.collection(collection.name).createIndex(key as Record<string, 1>, options)
+    } catch (error) {
+      if (!isUnsupported(error)) throw error
+      leftOut.push(
+        `index ${options.name} of ${namespaceOf(collection)}: ${(error as Error).message}`,
+      )
+    }
 }
 
 function isSameIndex(one: Document, other: Document): boolean {

@@ -1,6 +1,7 @@
 import { mkdir, rm, stat, writeFile } from 'node:fs/promises'
 import path from 'node:path'
 import type { Logger } from '@khlong/core'
+import { clientSecurityKeys } from '@khlong/kafka-client'
 import type { PartName } from '../config/part-names.ts'
 import { type Pipeline, type ReadPipelineOptions, readPipeline } from '../config/pipeline.ts'
 import { findRunningPipeline } from '../doctor/running-pipeline.ts'
@@ -75,7 +76,7 @@ async function startAtRest(
     ...options,
     lan: false,
     set: [
-      ...(options.set ?? []),
+      ...(options.set ?? []).filter((assignment) => !isOfTarget(assignment)),
       ...hidden.filter((set) => isEmbedded(pipeline, set.split('.')[0] as PartName)),
       ...(isEmbedded(pipeline, 'prometheus')
         ? [
@@ -98,6 +99,11 @@ async function startAtRest(
       await rm(folder, { recursive: true, force: true })
     },
   }
+}
+
+/** `--set` may say how the Kafka is reached that is copied to; the embedded one is not asked for that. */
+function isOfTarget(assignment: string): boolean {
+  return clientSecurityKeys.some((key) => assignment.startsWith(`kafka.${key}=`))
 }
 
 function isEmbedded({ settings }: Pipeline, part: PartName): boolean {

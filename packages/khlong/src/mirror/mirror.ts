@@ -23,6 +23,8 @@ export type MirrorTargets = { readonly [Part in MirroredPart]?: string }
 
 export interface MirrorOptions extends ReadPipelineOptions {
   readonly to: MirrorTargets
+  /** How the Kafka that is copied to is reached, by a client's settings; else what `kafka` of the pipeline says. */
+  readonly kafkaClient?: Readonly<Record<string, string>> | undefined
   readonly replicationFactor?: number | undefined
   readonly progress: Progress
   readonly logger: Logger
@@ -104,7 +106,7 @@ class Session implements AsyncDisposable {
     const pipeline = await readPipeline(options)
     const parts = mirroredParts.filter((part) => options.to[part] !== undefined)
     // Targets first: what cannot be reached is said before anything starts.
-    for (const part of parts) await tryTarget(part, options.to[part]!, pipeline)
+    for (const part of parts) await tryTarget(part, options, pipeline)
     const source = await openMirrorSource(options, parts, options.logger)
     const missing = parts.find((part) => source.access[part] === undefined)
     if (missing === undefined) return new Session(options, pipeline, source)
@@ -201,7 +203,7 @@ class Session implements AsyncDisposable {
   }
 
   #kafkaTarget(): KafkaAccess {
-    return externalKafka(this.pipeline, this.#options.to.kafka!)
+    return kafkaTargetOf(this.#options, this.pipeline)
   }
 
   // ---- MongoDB
@@ -213,7 +215,7 @@ class Session implements AsyncDisposable {
     await using target = await connectMongo(to.mongodb!)
     const { collections, leftOut } = await readCollections(source)
     for (const reason of leftOut) progress.say(`left out: ${reason}`)
-    const { documents, bytes, removed } = await copyDocuments({
+    const copied = await copyDocuments({
       source,
       target,
       collections,
@@ -221,6 +223,8 @@ class Session implements AsyncDisposable {
       signal,
       onProgress: (done, total) => progress.show('documents', done, total),
     })
+    for (const reason of copied.leftOut) progress.say(`left out: ${reason}`)
+    const { documents, bytes, removed } = copied
     const took = performance.now() - startMs
     const gone = removed > 0 ? `, ${removed} that are gone removed` : ''
     progress.say(
@@ -288,13 +292,25 @@ async function connectMongo(uri: string): Promise<MongoClient> {
   return MongoClient.connect(uri, { serverSelectionTimeoutMS: connectWithinMs })
 }
 
+function kafkaTargetOf({ to, kafkaClient }: MirrorOptions, pipeline: Pipeline): KafkaAccess {
+  const servers = to.kafka!
+  return kafkaClient
+    ? { ...kafkaClient, 'bootstrap.servers': servers }
+    : externalKafka(pipeline, servers)
+}
+
 /** Says in a sentence why a target cannot be used. */
-async function tryTarget(part: MirroredPart, address: string, pipeline: Pipeline): Promise<void> {
+async function tryTarget(
+  part: MirroredPart,
+  options: MirrorOptions,
+  pipeline: Pipeline,
+): Promise<void> {
+  const address = options.to[part]!
   const where = `${part}=${withoutLogin(address)}`
   try {
     if (part === 'kafka') {
       await using admin = new Admin({
-        ...externalKafka(pipeline, address),
+        ...kafkaTargetOf(options, pipeline),
         'default.api.timeout.ms': connectWithinMs,
       })
       await admin.describeCluster()
@@ -310,7 +326,7 @@ async function tryTarget(part: MirroredPart, address: string, pipeline: Pipeline
     const isLogin = code === 'KAFKA_CLIENT_AUTHENTICATION_FAILED' || code === 13 || code === 18
     const advice =
       part === 'kafka'
-        ? 'its login and TLS are said by kafka.security.protocol, kafka.sasl.* and kafka.ssl.* in khlong.yml'
+        ? 'its login and TLS are said by --command-config FILE, the properties of a Kafka client'
         : 'write its login into the address'
     throw new KhlongError(
       'KHLONG_MIRROR_IMPOSSIBLE',

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import path from 'node:path'
@@ -8,11 +8,13 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { listenTcp, silentLogger } from '@khlong/core'
 import { eventually, temporaryFolder } from '@khlong/core/testing'
+import { Admin, Producer } from '@khlong/kafka-client'
 import { MongoClient } from 'mongodb'
 import mqtt from 'mqtt'
 import { PipelineProcess } from '../../../../tools/pipeline-process.ts'
 import {
   type Ends,
+  endProcess,
   freePort,
   startKafka,
   startMongo,
@@ -21,7 +23,10 @@ import {
   startZooKeeper,
 } from '../../../../tools/real-engines.ts'
 import { startSecuredKafka } from '../../../kafka-client/test/peers/secured-kafka.ts'
+import { readPipeline } from '../../src/config/pipeline.ts'
 import { provisionGrafana } from '../../src/outside/grafana-provisioning.ts'
+import { Platform } from '../../src/platform.ts'
+import { start } from '../../src/test/index.ts'
 
 const run = promisify(execFile)
 const main = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
@@ -204,7 +209,75 @@ test('a real Kafka takes the place of kafka by SASL_SSL and SCRAM: the whole pip
     async () => assert.match(await khlong('device', 'commands', sensor, ...at), /fan/),
     60_000,
   )
+
+  // A pipeline that stands still moves there by the same login, and a gateway forwards there.
+  const properties = path.join(folder, 'client.properties')
+  const moving = await pipelineWithRecords(path.join(folder, 'moving'), 'moved')
+  const move = ['mirror', moving, '--from', 'embedded', '--to', `kafka=${servers}`]
+  assert.match(await khlong(...move, '--command-config', properties), /^moved\. Go on there/m)
+  const asSettings = {
+    'security.protocol': 'SASL_SSL',
+    'sasl.mechanism': 'SCRAM-SHA-512',
+    'sasl.username': 'scram',
+    'sasl.password': passwords.scram,
+    'ssl.truststore.type': 'PEM',
+    'ssl.truststore.location': path.join(folder, 'iot/ca.pem'),
+  }
+  const set = (section: string): string[] =>
+    Object.entries(asSettings).flatMap(([key, value]) => ['--set', `${section}${key}=${value}`])
+  const verified = await khlong(...move, '--verify', ...set('kafka.'))
+  assert.match(verified, /^moved-0: 100 records, sha256 /m)
+  assert.match(verified, /^all the same$/m)
+  await using gateway = await start({ kafka: true })
+  await fill(gateway.kafka.bootstrapServers, 'uplink')
+  const forward = spawn(
+    process.execPath,
+    [
+      ...[main, 'forward', '--set', `source=${gateway.kafka.bootstrapServers}`],
+      ...['--set', `bootstrap.servers=${servers}`, '--set', 'topics=uplink', ...set('')],
+    ],
+    { stdio: 'ignore' },
+  )
+  ends.push(() => endProcess(forward, 'SIGTERM'))
+  await eventually(async () => {
+    const found = await khlong(
+      ...['kafka', 'consume', 'uplink', '--from-beginning', '--count', '100'],
+      ...['--bootstrap-server', servers, '--command-config', properties],
+    )
+    assert.deepEqual(
+      found.trim().split('\n'),
+      Array.from({ length: 100 }, (_, index) => `value ${index}`),
+    )
+  }, 60_000)
 })
+
+/** Writes a hundred records to a new topic of one partition. */
+async function fill(bootstrapServers: string, topic: string): Promise<void> {
+  await using admin = new Admin({ 'bootstrap.servers': bootstrapServers })
+  await admin.createTopics([{ name: topic, partitions: 1 }])
+  await using producer = new Producer({ 'bootstrap.servers': bootstrapServers })
+  await producer.sendBatch(
+    topic,
+    Array.from({ length: 100 }, (_, index) => ({ key: `${index}`, value: `value ${index}` })),
+  )
+}
+
+/** A pipeline folder whose Kafka has had a topic, and which was stopped. */
+async function pipelineWithRecords(folder: string, topic: string): Promise<string> {
+  await mkdir(folder)
+  await writeFile(path.join(folder, 'khlong.yml'), 'name: moving\n')
+  const platform = await Platform.start({
+    pipeline: await readPipeline({
+      folder,
+      set: ['zookeeper.listen=127.0.0.1:0', 'kafka.listen=127.0.0.1:0'],
+    }),
+    logger: silentLogger,
+    only: ['zookeeper', 'kafka'],
+  })
+  await fill(platform.book.environment.KHLONG_KAFKA_BOOTSTRAP_SERVERS!, topic)
+  await platform.stop()
+  return folder
+}
 
 test('another server of its protocol takes the place of mongodb', async (t) => {
   const { ends, folder } = await workplace(t)
