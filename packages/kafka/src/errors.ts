@@ -32,6 +32,7 @@ export type KafkaErrorCode =
   | 'KAFKA_CERTIFICATE_INVALID'
   | 'KAFKA_CLIENT_REFUSED'
   | 'KAFKA_HOLD_ENDED'
+  | 'KAFKA_ANSWER_STALLED'
 
 /** An error of the broker. Callers test `code`. */
 export class KafkaError extends CodedError {

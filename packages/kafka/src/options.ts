@@ -42,6 +42,8 @@ const schema = z.strictObject({
   'message.max.bytes': count.default(1_048_588),
   'socket.request.max.bytes': positive.default(104_857_600),
   'fetch.max.bytes': z.number().int().min(1024).default(57_671_680),
+  /** Of all connections, while their clients have not taken them; an extension of ours. */
+  'queued.max.response.bytes': z.number().int().min(1_048_576).default(268_435_456),
   'max.incremental.fetch.session.cache.slots': count.default(1_000),
   'connections.max.idle.ms': limit.default(600_000),
   'max.connections': positive.default(0x7fff_ffff),
@@ -120,6 +122,8 @@ export interface ResolvedKafkaOptions extends BrokerSecurityOptions {
   readonly 'message.max.bytes': number
   readonly 'socket.request.max.bytes': number
   readonly 'fetch.max.bytes': number
+  /** Of all connections, while their clients have not taken them; an extension of ours. */
+  readonly 'queued.max.response.bytes': number
   readonly 'max.incremental.fetch.session.cache.slots': number
   readonly 'connections.max.idle.ms': number
   readonly 'max.connections': number

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
-import type { Logger } from '@khlong/core'
+import type { PartContext } from '@khlong/core'
 import { KafkaBroker, type KafkaOptions } from '../src/index.ts'
 
 interface TestContext {
@@ -30,12 +30,12 @@ process.once('exit', () => {
 export async function startBroker(
   t: TestContext,
   options: KafkaOptions = {},
-  logger?: Logger,
+  context: PartContext = {},
 ): Promise<StartedBroker> {
   const data = options.data ?? dataFolder()
   const broker = new KafkaBroker(
     { listen: 0, 'group.initial.rebalance.delay.ms': 0, ...options, data },
-    logger ? { logger } : {},
+    context,
   )
   t.after(() => broker.stop())
   await broker.start()

@@ -14,7 +14,6 @@ import {
 import { readBatchHeader } from '@khlong/kafka-protocol/records'
 import type { PartitionLog } from '../log/partition-log.ts'
 import { abortedTransactions } from '../log/segment-read.ts'
-import type { AnswerBudget } from '../server/answer-budget.ts'
 import { wireError } from '../server/wire-errors.ts'
 import { AclOperation } from '../state/acls.ts'
 import type { Topic } from '../state/topic.ts'
@@ -24,12 +23,27 @@ import { defineHandler, type Handler, type RequestContext } from './handler.ts'
 const readCommitted = 1
 const batchPrefixBytes = 12
 
+/** A fetch that finds no memory for its answer waits so long at least, and is answered without records then. */
+const roomWaitMs = 10_000
+
+/** A partition's log, and how often it had changed when it was read. */
+interface Seen {
+  readonly log: PartitionLog
+  readonly changeCount: number
+}
+
 interface Gathered {
   readonly responses: readonly FetchableTopicResponseInput[]
-  /** Of all batches; the budget of answers counts them until they are let go or are an answer. */
+  /** Of all batches. */
   readonly byteCount: number
+  /** Of the memory that they keep. */
+  readonly usedBytes: number
   readonly hasError: boolean
-  readonly logs: readonly PartitionLog[]
+  /** There is more that was not taken, for a limit of the client's or for lack of memory: nothing is gained by waiting. */
+  readonly isCut: boolean
+  /** What must be free before anything can be read. */
+  readonly missingBytes: number
+  readonly seen: readonly Seen[]
 }
 
 export const fetch: Handler = defineHandler({
@@ -37,39 +51,66 @@ export const fetch: Handler = defineHandler({
   decode: decodeFetchRequest,
   encode: encodeFetchResponse,
   async handle(request, context) {
-    const { broker } = context
+    const { broker, room, signal } = context
+    const { clock } = broker
     const { errorCode, session, isFull } = broker.fetchSessions.of(request, context.version >= 13)
     if (errorCode !== ErrorCode.none) return { errorCode, sessionId: 0, responses: [] }
-    const untilMs = context.broker.clock.monotonicMs() + request.maxWaitMs
+    const untilMs = clock.monotonicMs() + request.maxWaitMs
+    const roomUntilMs = clock.monotonicMs() + Math.max(request.maxWaitMs, roomWaitMs)
     for (;;) {
       const gathered = await gather(session?.wanted() ?? request.topics, request, context)
-      context.answers.release(gathered.byteCount)
-      const isEnough =
-        gathered.byteCount >= request.minBytes || gathered.hasError || gathered.logs.length === 0
-      const waitMs = untilMs - context.broker.clock.monotonicMs()
-      if (isEnough || waitMs <= 0 || context.signal.aborted) {
+      const isStarved = gathered.missingBytes > 0 && gathered.byteCount === 0
+      const waitMs = (isStarved ? roomUntilMs : untilMs) - clock.monotonicMs()
+      if (isEnough(gathered, request, context) || waitMs <= 0 || signal.aborted) {
+        room.settle(gathered.usedBytes)
         countOut(gathered.responses, context)
         // The first answer of a session says everything, the later ones what is new.
         const changed = session?.changed(gathered.responses)
         const responses = changed && !isFull ? changed : gathered.responses
         return { sessionId: session?.id ?? 0, responses }
       }
-      await nextRecords(gathered.logs, context, waitMs)
+      // Who waits holds nothing.
+      room.settle(0)
+      if (isStarved) await room.wait(gathered.missingBytes, waitMs, signal)
+      else await nextRecords(gathered.seen, context, waitMs)
     }
   },
 })
+
+/** Whether the client is answered at once. */
+function isEnough(
+  { byteCount, hasError, isCut, missingBytes, seen }: Gathered,
+  { minBytes, maxBytes }: FetchRequest,
+  { broker }: RequestContext,
+): boolean {
+  if (hasError || seen.length === 0 || (isCut && byteCount > 0)) return true
+  // As Kafka: more than may be answered is not waited for.
+  const wanted = Math.min(minBytes, Math.max(maxBytes, 1), broker.options['fetch.max.bytes'])
+  return byteCount >= wanted && missingBytes === 0
+}
 
 async function gather(
   topics: readonly FetchTopic[],
   request: FetchRequest,
   context: RequestContext,
 ): Promise<Gathered> {
-  const { broker, answers } = context
+  const { broker, room } = context
   const isCommitted = request.isolationLevel === readCommitted
   let rest = Math.min(request.maxBytes, broker.options['fetch.max.bytes'])
   let byteCount = 0
+  let usedBytes = 0
   let hasError = false
-  const logs: PartitionLog[] = []
+  let isCut = false
+  let missingBytes = 0
+  const isThereRoom = (bytes: number): boolean => {
+    if (room.ensure(usedBytes + bytes)) return true
+    isCut = true
+    missingBytes = Math.max(missingBytes, bytes)
+    return false
+  }
+  // One batch is given whatever its size, as in Kafka, where there is memory for it.
+  const isLargerTaken = (bytes: number): boolean => byteCount === 0 && isThereRoom(bytes)
+  const seen: Seen[] = []
   const responses: FetchableTopicResponseInput[] = []
   for (const wanted of topics) {
     const topic =
@@ -85,21 +126,33 @@ async function gather(
         partitions.push(failed(partition, refusal, log))
         continue
       }
-      logs.push(log)
+      seen.push({ log, changeCount: log.changeCount })
       try {
-        // What is left for all may have become less since the partition before.
-        const limit = Math.min(partition.partitionMaxBytes, rest, answers.answerBytesMax)
         const { fetchOffset } = partition
-        const lastStableOffset = log.lastStableOffset
+        const { lastStableOffset } = log
         const limitOffset = isCommitted ? lastStableOffset : log.highWatermark
-        const reading = log.read(fetchOffset, limit, byteCount === 0, limitOffset)
-        const records =
-          reading instanceof Promise ? await reserved(answers, limit, reading) : reading
-        let bytes = 0
-        for (const part of records) bytes += part.byteLength
-        answers.hold(bytes)
-        rest -= bytes
-        byteCount += bytes
+        let limit = Math.min(partition.partitionMaxBytes, rest)
+        if (byteCount === 0) limit = Math.max(limit, 1)
+        const readBytesMax = room.readBytesMax(usedBytes)
+        if (limit > readBytesMax) {
+          limit = readBytesMax
+          isCut ||= fetchOffset < limitOffset
+        }
+        let records: readonly Buffer[] = []
+        const mayRead = fetchOffset >= limitOffset || limit <= 0 || isThereRoom(limit)
+        if (mayRead) {
+          const reading = log.read(fetchOffset, limit, { limitOffset, isLargerTaken })
+          records = reading instanceof Promise ? await reading : reading
+          for (const part of records) {
+            byteCount += part.byteLength
+            rest -= part.byteLength
+            // What was read from a file keeps all that was read.
+            usedBytes += reading instanceof Promise ? part.buffer.byteLength : part.byteLength
+          }
+          room.settle(Math.max(usedBytes, room.heldBytes))
+          if (request.minBytes > 1 && records.length > 0)
+            isCut ||= endOffsetOf(records) < limitOffset
+        }
         partitions.push({
           partitionIndex: partition.partition,
           highWatermark: log.highWatermark,
@@ -115,24 +168,7 @@ async function gather(
     }
     responses.push({ topic: wanted.topic, topicId: wanted.topicId, partitions })
   }
-  return { responses, byteCount, hasError, logs }
-}
-
-/**
- * A read from a file, whose memory is taken already: while it is under way the others must know, or a thousand
- * consumers that come at once are each told that there is room.
- */
-async function reserved(
-  answers: AnswerBudget,
-  byteCount: number,
-  reading: Promise<Buffer[]>,
-): Promise<Buffer[]> {
-  answers.hold(byteCount)
-  try {
-    return await reading
-  } finally {
-    answers.release(byteCount)
-  }
+  return { responses, byteCount, usedBytes, hasError, isCut, missingBytes, seen }
 }
 
 /** The aborted transactions that a client must leave out of what it gets. */
@@ -141,15 +177,18 @@ function aborted(
   fetchOffset: number,
   records: readonly Buffer[],
 ): readonly { producerId: bigint; firstOffset: number }[] {
-  const last = records.at(-1)
-  if (!last) return []
+  return records.length === 0 ? [] : abortedTransactions(log, fetchOffset, endOffsetOf(records))
+}
+
+/** The offset behind the last of some batches. */
+function endOffsetOf(records: readonly Buffer[]): number {
+  const last = records.at(-1)!
   let position = 0
   for (let next = 0; next < last.byteLength; ) {
     position = next
     next += last.readInt32BE(position + 8) + batchPrefixBytes
   }
-  const endOffset = readBatchHeader(last, position).lastOffset + 1
-  return abortedTransactions(log, fetchOffset, endOffset)
+  return readBatchHeader(last, position).lastOffset + 1
 }
 
 function refusalOf(
@@ -195,22 +234,24 @@ function failed(
 }
 
 /** Resolves when one of the logs has more to read, the time is over, or the client is gone. */
-function nextRecords(
-  logs: readonly PartitionLog[],
-  context: RequestContext,
+async function nextRecords(
+  seen: readonly Seen[],
+  { broker, signal }: RequestContext,
   waitMs: number,
 ): Promise<void> {
-  const { clock } = context.broker
-  return new Promise((resolve) => {
+  // A read of one partition takes its time, in which another one that was found empty may have got records.
+  if (signal.aborted || seen.some(({ log, changeCount }) => log.changeCount !== changeCount)) return
+  const { clock } = broker
+  await new Promise<void>((resolve) => {
     const wake = (): void => {
       clock.clearTimer(timer)
-      for (const log of logs) log.waiters.delete(wake)
-      context.signal.removeEventListener('abort', wake)
+      for (const { log } of seen) log.waiters.delete(wake)
+      signal.removeEventListener('abort', wake)
       resolve()
     }
     const timer = clock.setTimer(wake, waitMs)
-    for (const log of logs) log.waiters.add(wake)
-    context.signal.addEventListener('abort', wake)
+    for (const { log } of seen) log.waiters.add(wake)
+    signal.addEventListener('abort', wake)
   })
 }
 

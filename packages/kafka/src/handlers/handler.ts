@@ -1,6 +1,6 @@
 import type { Reader, Writer } from '@khlong/core/bytes'
 import { type ApiKey, apiInfo } from '@khlong/kafka-protocol'
-import type { AnswerBudget } from '../server/answer-budget.ts'
+import type { AnswerRoom } from '../server/answer-budget.ts'
 import type { BrokerState } from '../state/broker-state.ts'
 
 /** Who asks, in which version, and whom. */
@@ -13,8 +13,8 @@ export interface RequestContext {
   readonly host: string
   /** Where clients of this listener find the broker. */
   readonly address: { readonly host: string; readonly port: number }
-  /** How large an answer may be now; falls while other clients do not take theirs. */
-  readonly answers: AnswerBudget
+  /** What the answer may hold in memory; little while other clients do not take theirs. */
+  readonly room: AnswerRoom
   /** Aborted when the connection closes: nobody waits for the answer any more. */
   readonly signal: AbortSignal
 }

@@ -1,4 +1,4 @@
-import { ftruncateSync, renameSync, rmSync } from 'node:fs'
+import { renameSync, rmSync } from 'node:fs'
 import type { Logger } from '@khlong/core'
 import {
   BatchBuilder,
@@ -116,7 +116,7 @@ function cleanSegment(log: PartitionLog, old: Segment, cleaning: Cleaning): void
   const byteCount = kept.reduce((sum, batch) => sum + batch.byteLength, 0)
   if (byteCount === old.byteCount) return
   const beside = log.newSegment(old.baseOffset, '.cleaned')
-  beside.use((fd) => ftruncateSync(fd, 0))
+  beside.createLog()
   beside.write(kept, 0)
   beside.flushNow()
   beside.close()

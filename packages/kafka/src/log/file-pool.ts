@@ -22,11 +22,11 @@ export class FilePool {
     return this.#files.size
   }
 
-  /** Opens `path` for reading and writing (made where missing) and holds it until {@link release}. */
+  /** Opens `path`, which is there, for reading and writing and holds it until {@link release}. */
   acquire(path: string): number {
     let file = this.#files.get(path)
     if (file) this.#files.delete(path)
-    else file = { fd: openForBoth(path), users: 0 }
+    else file = { fd: openSync(path, 'r+'), users: 0 }
     this.#files.set(path, file)
     file.users++
     if (this.#files.size > this.#limit) this.#closeOldest()
@@ -68,14 +68,5 @@ export class FilePool {
         closeSync(file.fd)
         return
       }
-  }
-}
-
-function openForBoth(path: string): number {
-  try {
-    return openSync(path, 'r+')
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-    return openSync(path, 'w+')
   }
 }

@@ -20,7 +20,7 @@ import { ProducerState } from './producer-state.ts'
 import { recompress } from './recompress.ts'
 import { recoverSegments } from './recovery.ts'
 import { Segment } from './segment.ts'
-import { readSegments } from './segment-read.ts'
+import { type ReadOptions, readSegments } from './segment-read.ts'
 import { dropSnapshots, snapshotPath } from './snapshot-files.ts'
 import { readTail, Tail, type TailCache } from './tail-cache.ts'
 import { Unflushed } from './unflushed.ts'
@@ -64,6 +64,8 @@ export class PartitionLog {
   readonly producers: ProducerState = new ProducerState()
   /** Called, once each, when the high watermark moves or the log closes. */
   readonly waiters: Set<() => void> = new Set()
+  /** How often {@link waiters} were called: who looked before and waits now sees what came between. */
+  changeCount = 0
   config: LogConfig
   logStartOffset = 0
   highWatermark = 0
@@ -401,6 +403,7 @@ export class PartitionLog {
   }
 
   #wake(): void {
+    this.changeCount++
     if (this.waiters.size === 0) return
     const waiters = [...this.waiters]
     this.waiters.clear()
@@ -408,16 +411,15 @@ export class PartitionLog {
   }
 
   /**
-   * Batches from the one that holds `offset` on, below `limitOffset`, up to `byteCount` bytes; the
-   * first comes whatever its size where `isFirstWhole`. Borrowed, as they lie in the log.
+   * Batches from the one that holds `offset` on, below the high watermark, up to `byteCount` bytes; the first
+   * comes whatever its size. Borrowed, as they lie in the log.
    *
    * @throws KafkaError `KAFKA_OFFSET_OUT_OF_RANGE`
    */
   read(
     offset: number,
     byteCount: number,
-    isFirstWhole: boolean,
-    limitOffset: number = this.highWatermark,
+    options: Partial<ReadOptions> = {},
   ): Buffer[] | Promise<Buffer[]> {
     this.assertOpen()
     if (offset < this.logStartOffset || offset > this.logEndOffset)
@@ -425,11 +427,12 @@ export class PartitionLog {
         'KAFKA_OFFSET_OUT_OF_RANGE',
         `${this.name} holds offsets ${this.logStartOffset} to ${this.logEndOffset}, asked for ${offset}`,
       )
+    const { limitOffset = this.highWatermark, isLargerTaken = always } = options
     if (offset >= limitOffset || byteCount <= 0) return []
     const cached = readTail(this.#tail, offset, limitOffset, byteCount)
-    if (!cached) return readSegments(this, { offset, limitOffset, byteCount, isFirstWhole })
-    if (!isFirstWhole && cached[0] && cached[0].byteLength > byteCount) return []
-    return cached
+    if (!cached) return readSegments(this, { offset, limitOffset, byteCount, isLargerTaken })
+    const firstBytes = cached[0]?.byteLength ?? 0
+    return firstBytes > byteCount && !isLargerTaken(firstBytes) ? [] : cached
   }
 
   /** The index of the segment that holds `offset`, or would. */
@@ -548,4 +551,8 @@ export class PartitionLog {
       })
     }
   }
+}
+
+function always(): boolean {
+  return true
 }

@@ -1,40 +1,76 @@
+import { KafkaError } from '../errors.ts'
 import { cutBatches } from './batch-cut.ts'
 import type { PartitionLog } from './partition-log.ts'
+import type { Segment } from './segment.ts'
 import type { AbortedTransaction } from './transaction-index.ts'
 
-export interface LogRead {
-  readonly offset: number
+export interface ReadOptions {
   /** Batches at or above it are left out. */
   readonly limitOffset: number
+  /** Asked where the first batch is larger than what is to be read: whether it comes all the same. */
+  readonly isLargerTaken: (byteCount: number) => boolean
+}
+
+interface LogRead extends ReadOptions {
+  readonly offset: number
   readonly byteCount: number
-  /** The first batch comes whatever its size. */
-  readonly isFirstWhole: boolean
 }
 
 /** Reads batches from a log's files; see `PartitionLog.read`. */
 export async function readSegments(log: PartitionLog, wanted: LogRead): Promise<Buffer[]> {
-  const { offset, limitOffset, byteCount, isFirstWhole } = wanted
-  for (let index = log.segmentIndexOf(offset); index < log.segments.length; index++) {
-    const segment = log.segments[index]!
-    let position = segment.floorPosition(offset)
-    let readBytes = byteCount + log.config.indexIntervalBytes * 2
-    while (position < segment.byteCount) {
-      log.assertOpen()
-      const bytes = await segment.read(position, readBytes)
-      const found = cutBatches(bytes, offset, limitOffset, byteCount)
-      if (found.batches.byteLength > 0) return [found.batches]
-      if (found.isAtLimit) return []
-      if (found.neededBytes > 0) {
-        if (found.isFirst && !isFirstWhole) return []
-        readBytes = Math.max(readBytes, found.neededBytes)
-      }
-      if (found.skippedBytes === 0 && bytes.byteLength >= readBytes && found.neededBytes === 0)
-        break
-      position += found.skippedBytes
-      if (found.skippedBytes === 0 && found.neededBytes === 0) break
-    }
+  // Never changed but replaced: what retention and compaction do meanwhile moves no index.
+  const { segments } = log
+  for (let index = log.segmentIndexOf(wanted.offset); index < segments.length; index++) {
+    const segment = segments[index]!
+    log.assertOpen()
+    // The file of this one may be gone, or be another.
+    if (!log.segments.includes(segment)) return log.read(wanted.offset, wanted.byteCount, wanted)
+    const found = await segment.reading((read) => readSegment(log, segment, read, wanted))
+    if (found) return found
   }
   return []
+}
+
+/** Undefined where the segment has nothing of what is wanted, and the next may have. */
+async function readSegment(
+  log: PartitionLog,
+  segment: Segment,
+  read: (position: number, byteCount: number) => Promise<Buffer>,
+  { offset, limitOffset, byteCount, isLargerTaken }: LogRead,
+): Promise<Buffer[] | undefined> {
+  let position = segment.floorPosition(offset)
+  let readBytes = byteCount + log.config.indexIntervalBytes * 2
+  while (position < segment.byteCount) {
+    const bytes = await read(position, readBytes)
+    const found = cutBatches(bytes, offset, limitOffset, byteCount)
+    const foundBytes = found.batches.byteLength
+    if (foundBytes > 0) {
+      if (foundBytes > byteCount && !isLargerTaken(foundBytes)) return []
+      // What is little of what was read would keep all of it in memory.
+      return [foundBytes * 2 < bytes.byteLength ? Buffer.from(found.batches) : found.batches]
+    }
+    if (found.isAtLimit) return []
+    if (found.neededBytes > 0) {
+      if (found.isFirst && !isLargerTaken(found.neededBytes)) return []
+      if (found.skippedBytes === 0 && found.neededBytes <= readBytes)
+        throw cutShort(segment, position)
+      readBytes = Math.max(readBytes, found.neededBytes)
+    }
+    if (found.skippedBytes === 0 && bytes.byteLength >= readBytes && found.neededBytes === 0) break
+    position += found.skippedBytes
+    if (found.skippedBytes === 0 && found.neededBytes === 0) break
+  }
+  return undefined
+}
+
+function cutShort({ logPath }: Segment, position: number): KafkaError {
+  return new KafkaError(
+    'KAFKA_LOG_DAMAGED',
+    `${logPath} ends within the batch at byte ${position}`,
+    {
+      fields: { file: logPath, position },
+    },
+  )
 }
 
 /** The aborted transactions that have records from `startOffset` on and below `endOffset`. */

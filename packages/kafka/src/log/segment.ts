@@ -1,9 +1,11 @@
 import {
+  closeSync,
   fdatasync,
   fdatasyncSync,
   read as fsRead,
   fstatSync,
   ftruncateSync,
+  openSync,
   rmSync,
   writevSync,
 } from 'node:fs'
@@ -52,10 +54,15 @@ export class Segment {
 
   /** Makes room for a new segment: empty files over what may be left there. */
   create(): void {
-    this.use((fd) => ftruncateSync(fd, 0))
+    this.createLog()
     this.offsetIndex.create()
     this.timeIndex.create()
     this.transactionIndex.remove()
+  }
+
+  /** Makes the file of batches, empty. */
+  createLog(): void {
+    closeSync(openSync(this.logPath, 'w'))
   }
 
   use<Result>(action: (fd: number) => Result): Result {
@@ -152,19 +159,21 @@ export class Segment {
     return this.offsetIndex.floor(offset - this.baseOffset)?.value ?? 0
   }
 
-  /** Reads up to `byteCount` bytes into fresh memory. */
-  read(position: number, byteCount: number): Promise<Buffer> {
-    const wanted = Math.max(0, Math.min(byteCount, this.byteCount - position))
-    const buffer = Buffer.allocUnsafeSlow(wanted)
-    if (wanted === 0) return Promise.resolve(buffer)
+  /**
+   * Lends a function that reads up to a count of bytes into fresh memory. What it reads is the file of now, also when
+   * that is removed or replaced meanwhile.
+   */
+  async reading<Result>(
+    action: (read: (position: number, byteCount: number) => Promise<Buffer>) => Promise<Result>,
+  ): Promise<Result> {
     const fd = this.#pool.acquire(this.logPath)
-    return new Promise<Buffer>((resolve, reject) => {
-      fsRead(fd, buffer, 0, wanted, position, (error, count) => {
-        this.#pool.release(this.logPath, fd)
-        if (error) reject(error)
-        else resolve(buffer.subarray(0, count))
-      })
-    })
+    try {
+      return await action((position, byteCount) =>
+        readAt(fd, position, Math.max(0, Math.min(byteCount, this.byteCount - position))),
+      )
+    } finally {
+      this.#pool.release(this.logPath, fd)
+    }
   }
 
   /** As {@link flush}, on this thread: for files that nobody reads yet. */
@@ -213,6 +222,17 @@ export class Segment {
     if (this.maxTimestamp >= 0 && this.maxTimestamp > (last?.key ?? -1))
       this.timeIndex.append(this.maxTimestamp, this.maxTimestampOffset - this.baseOffset)
   }
+}
+
+function readAt(fd: number, position: number, byteCount: number): Promise<Buffer> {
+  const buffer = Buffer.allocUnsafeSlow(byteCount)
+  if (byteCount === 0) return Promise.resolve(buffer)
+  return new Promise((resolve, reject) => {
+    fsRead(fd, buffer, 0, byteCount, position, (error, count) => {
+      if (error) reject(error)
+      else resolve(buffer.subarray(0, count))
+    })
+  })
 }
 
 function writeAll(fd: number, buffers: Buffer[], position: number): number {

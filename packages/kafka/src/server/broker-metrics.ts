@@ -1,12 +1,14 @@
 import { MetricsRegistry, type Vitals } from '@khlong/core'
 import type { BrokerState } from '../state/broker-state.ts'
 import { isInternalTopic, type Topic } from '../state/topic.ts'
+import type { AnswerBudget } from './answer-budget.ts'
 import type { BrokerListener } from './broker-listener.ts'
 
 /** Metrics with the names of kafka-exporter, and of the JMX exporter's usual rules. */
 export function brokerMetrics(
   state: BrokerState,
   listeners: readonly BrokerListener[],
+  answers: AnswerBudget,
   isRunning: () => boolean,
 ): MetricsRegistry {
   const registry = new MetricsRegistry()
@@ -37,6 +39,11 @@ export function brokerMetrics(
   const logBytes = gauge('kafka_log_log_size', 'Bytes of a partition')
   const openFiles = gauge('khlong_kafka_open_files', 'Open segment files')
   const tailBytes = gauge('khlong_kafka_tail_cache_bytes', 'Bytes of newest batches in memory')
+  const answerBytes = gauge(
+    'khlong_kafka_answer_bytes',
+    'Bytes of answers that clients have not taken, and of reads for them',
+  )
+  const answersWaiting = gauge('khlong_kafka_answers_waiting', 'Fetches that wait for memory')
   const rounds = registry.counter({
     name: 'khlong_kafka_commit_rounds_total',
     help: 'Group commits since the start',
@@ -67,6 +74,8 @@ export function brokerMetrics(
     }
     openFiles.set(state.logs.openFileCount)
     tailBytes.set(state.logs.tailBytes)
+    answerBytes.set(answers.heldBytes)
+    answersWaiting.set(answers.waitingCount)
     rounds.series().value = state.logs.committer.roundCount
     for (const topic of state.topics.values()) {
       partitions.set(topic.partitions.length, { topic: topic.name })

@@ -17,7 +17,7 @@ import type { Handler, ResponseWriter } from '../handlers/handler.ts'
 import { internalPrincipal } from '../security/principal.ts'
 import type { SaslSession } from '../security/sasl-session.ts'
 import type { BrokerState } from '../state/broker-state.ts'
-import type { AnswerBudget } from './answer-budget.ts'
+import { type AnswerBudget, AnswerRoom } from './answer-budget.ts'
 import type { BrokerListener } from './broker-listener.ts'
 import { hostOf } from './peer-host.ts'
 import { answerLogin, isLoginApi } from './sasl-exchange.ts'
@@ -50,8 +50,8 @@ interface Slot {
   readonly byteCount: number
   /** Undefined while the answer is not there; null where the client wants none. */
   answer: readonly Uint8Array[] | null | undefined
-  /** Of the answer, as the budget of all connections counts it. */
-  heldBytes: number
+  /** What the answer holds of the budget of all connections. */
+  readonly room: AnswerRoom
   /** Whether the connection ends with this answer. */
   isLast: boolean
 }
@@ -73,8 +73,8 @@ export class Connection {
   readonly #session: SaslSession | undefined
   #principal: string
   #requestBytes = 0
-  /** Of answers that the client has not taken. */
-  #heldBytes = 0
+  /** Of answers that were written, and that the client has not taken. */
+  readonly #sent = new Set<AnswerRoom>()
   #isFlushPlanned = false
   /** After a login that failed: nothing more is read. */
   #isRefused = false
@@ -97,7 +97,8 @@ export class Connection {
     socket.on('drain', () => this.#regulate())
     socket.on('close', () => {
       this.#closing.abort()
-      this.#release(this.#heldBytes)
+      for (const { room } of this.#slots) room.close()
+      for (const room of this.#sent) room.close()
     })
     // The other side may end its half after the last request; it still gets its answers.
     socket.on('end', () => {
@@ -139,7 +140,7 @@ export class Connection {
     const slot: Slot = {
       byteCount: frame.byteLength,
       answer: undefined,
-      heldBytes: 0,
+      room: new AnswerRoom(this.#services.answers, () => this.#cut(stalled())),
       isLast: false,
     }
     if (this.#session?.expectsToken) {
@@ -170,7 +171,7 @@ export class Connection {
       principal: this.#principal,
       host: this.#host,
       address: this.#services.listener.advertised,
-      answers: this.#services.answers,
+      room: slot.room,
       signal: this.#closing.signal,
     })
     if (answer instanceof Promise)
@@ -253,21 +254,22 @@ export class Connection {
   }
 
   /** Small answers are not counted: a connection holds few of them. */
-  #hold(slot: Slot): void {
+  #hold({ answer, room }: Slot): void {
     let byteCount = 0
-    for (const piece of slot.answer ?? []) byteCount += piece.byteLength
-    if (byteCount < countedBytesMin) return
-    slot.heldBytes = byteCount
-    this.#heldBytes += byteCount
-    this.#services.answers.hold(byteCount)
+    for (const piece of answer ?? []) byteCount += piece.byteLength
+    room.settle(byteCount < countedBytesMin ? 0 : Math.max(byteCount, room.heldBytes))
   }
 
-  #release(byteCount: number): void {
-    // After the connection's end all is given back already.
-    const released = Math.min(byteCount, this.#heldBytes)
-    this.#heldBytes -= released
-    this.#services.answers.release(released)
-    if (!this.#closing.signal.aborted) this.#regulate()
+  #send({ answer, room }: Slot): void {
+    for (const piece of answer ?? []) this.#socket.write(piece)
+    if (room.heldBytes === 0) return
+    this.#sent.add(room)
+    room.noteSent()
+    this.#socket.write(nothing, () => {
+      this.#sent.delete(room)
+      room.close()
+      if (!this.#closing.signal.aborted) this.#regulate()
+    })
   }
 
   #planFlush(slot: Slot): void {
@@ -282,11 +284,10 @@ export class Connection {
     if (this.#closing.signal.aborted) return
     this.#socket.cork()
     while (this.#slots.length > 0 && this.#slots[0]!.answer !== undefined) {
-      const { answer, byteCount, heldBytes, isLast } = this.#slots.shift()!
-      this.#requestBytes -= byteCount
-      for (const piece of answer ?? []) this.#socket.write(piece)
-      if (heldBytes > 0) this.#socket.write(nothing, () => this.#release(heldBytes))
-      if (isLast) this.#socket.end()
+      const slot = this.#slots.shift()!
+      this.#requestBytes -= slot.byteCount
+      this.#send(slot)
+      if (slot.isLast) this.#socket.end()
     }
     this.#socket.uncork()
     this.#regulate()
@@ -307,7 +308,7 @@ export class Connection {
       this.#requestBytes >= requestBytesMax ||
       this.#socket.writableLength >= responseBytesMax ||
       // Where memory is short, everybody gets one answer, and the next when that is taken.
-      (this.#services.answers.isSpent && (this.#slots.length > 0 || this.#heldBytes > 0))
+      (this.#services.answers.isSpent && (this.#slots.length > 0 || this.#sent.size > 0))
     )
   }
 
@@ -350,6 +351,13 @@ function frameOf(bytes: Buffer): Buffer {
   frame.writeInt32BE(bytes.byteLength)
   bytes.copy(frame, 4)
   return frame
+}
+
+function stalled(): KafkaError {
+  return new KafkaError(
+    'KAFKA_ANSWER_STALLED',
+    'the client does not take its answer, and others wait for the memory that it holds',
+  )
 }
 
 function refused(header: RequestHeader, what: string): KafkaError {

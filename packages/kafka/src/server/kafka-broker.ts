@@ -57,8 +57,8 @@ interface Running {
   timers: TimerHandle[]
 }
 
-/** Of all connections together, while their clients have not taken them. */
-const answerBytesMax = 256 * 1024 * 1024
+/** Clients give up a request that is not answered whole after 30 s by default. */
+const answerStalledMs = 30_000
 
 /**
  * A Kafka broker for one machine.
@@ -75,11 +75,16 @@ export class KafkaBroker extends PartBase {
   #addresses: Readonly<Record<string, string>> = {}
   #metrics: MetricsRegistry | undefined
   #hold: BrokerHold | undefined
-  readonly #answers = new AnswerBudget(answerBytesMax)
+  readonly #answers: AnswerBudget
 
   constructor(options: KafkaOptions = {}, context: PartContext = {}) {
     super(context)
     this.#options = resolveKafkaOptions(options)
+    this.#answers = new AnswerBudget({
+      clock: this.clock,
+      bytesMax: this.#options['queued.max.response.bytes'],
+      stalledMs: answerStalledMs,
+    })
   }
 
   get addresses(): Readonly<Record<string, string>> {
@@ -173,7 +178,12 @@ export class KafkaBroker extends PartBase {
     await groups.load()
     await transactions.load()
     await this.#listen(running, state, plans)
-    this.#metrics = brokerMetrics(state, running.listeners, () => this.#running === running)
+    this.#metrics = brokerMetrics(
+      state,
+      running.listeners,
+      this.#answers,
+      () => this.#running === running,
+    )
     this.#plan(running, state)
   }
 

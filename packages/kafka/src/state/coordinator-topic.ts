@@ -80,7 +80,7 @@ export class CoordinatorTopic {
     this.#partitions = await this.#options.partitions(false)
     for (const [partition, log] of this.#partitions?.entries() ?? [])
       for (let offset = log?.logStartOffset ?? 0; log && offset < log.highWatermark; ) {
-        const bytes = Buffer.concat(await log.read(offset, 1024 * 1024, true))
+        const bytes = Buffer.concat(await log.read(offset, 1024 * 1024))
         if (bytes.byteLength === 0) break
         for (const header of batchHeaders(bytes)) {
           offset = header.lastOffset + 1

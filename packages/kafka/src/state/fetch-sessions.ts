@@ -156,7 +156,9 @@ export class FetchSessions {
     session.epoch = session.epoch === epochMax ? 1 : session.epoch + 1
     session.update(request)
     this.#sessions.delete(sessionId)
-    if (!session.isEmpty) this.#use(session)
+    // The client hears that it is over by the id 0, and begins another one.
+    if (session.isEmpty) return { errorCode: ErrorCode.none, isFull: true }
+    this.#use(session)
     return { errorCode: ErrorCode.none, session, isFull: false }
   }
 

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readdirSync } from 'node:fs'
 import { test } from 'node:test'
 import { silentLogger } from '@khlong/core'
 import { FakeClock } from '@khlong/core/testing'
@@ -38,7 +39,7 @@ function open(folder: string): Promise<LogStore> {
 async function contents(log: PartitionLog): Promise<[number, string, string | undefined][]> {
   const found: [number, string, string | undefined][] = []
   for (let offset = log.logStartOffset; offset < log.highWatermark; ) {
-    const bytes = Buffer.concat(await log.read(offset, 10_000, true))
+    const bytes = Buffer.concat(await log.read(offset, 10_000))
     if (bytes.byteLength === 0) break
     for (const header of batchHeaders(bytes)) {
       offset = header.lastOffset + 1
@@ -199,7 +200,9 @@ test('compaction drops what was aborted, hides nothing that was committed, and d
 async function readCommitted(log: PartitionLog): Promise<Buffer[]> {
   const found: Buffer[] = []
   for (let offset = log.logStartOffset; offset < log.lastStableOffset; ) {
-    const bytes = Buffer.concat(await log.read(offset, 100_000, true, log.lastStableOffset))
+    const bytes = Buffer.concat(
+      await log.read(offset, 100_000, { limitOffset: log.lastStableOffset }),
+    )
     if (bytes.byteLength === 0) break
     const all = [...batchHeaders(bytes)]
     const aborted = abortedTransactions(log, offset, all.at(-1)!.lastOffset + 1)
@@ -217,3 +220,57 @@ async function readCommitted(log: PartitionLog): Promise<Buffer[]> {
   }
   return found
 }
+
+/** Segments of two batches each: one of many small records, and one that a short read cannot take whole. */
+async function segmentsOfTwo(log: PartitionLog, store: LogStore, count: number): Promise<void> {
+  for (let index = 0; index < count; index++) {
+    const small = new BatchBuilder()
+    for (const key of ['a', 'b', 'c', 'd']) small.append(key, `${index}`, [], clock.nowMs())
+    const large = new BatchBuilder()
+    large.append(`large ${index}`, 'x'.repeat(30_000), [], clock.nowMs())
+    for (const batch of [small.build(), large.build()]) {
+      log.append(batch)
+      await store.committer.enqueue(log).flushed
+    }
+    log.roll()
+  }
+  await log.checkpoint()
+}
+
+test('a read under way is not touched by compaction', async () => {
+  const store = await open(dataFolder())
+  const topicId = Buffer.alloc(16, 4).toString('base64url')
+  const log = await store.create({ topic: 't', partition: 0, topicId })
+  log.config = { ...config, segmentBytes: 100_000 }
+  await segmentsOfTwo(log, store, 3)
+  // The large batch of the first segment takes a second read, which compaction comes before.
+  const reading = log.read(4, 100)
+  assert.ok(cleanLog(log, clock.nowMs()) > 0)
+  const found = Buffer.concat(await reading)
+  const [header] = [...batchHeaders(found)]
+  assert.equal(decodeRecordsOf(found, header!)[0]?.key?.toString(), 'large 0')
+  assert.deepEqual(
+    (await contents(log)).filter(([, key]) => key.startsWith('large')).map(([offset]) => offset),
+    [4, 9, 14],
+  )
+  await store.close()
+})
+
+test('what retention removes during a read neither comes back as a file nor makes the read skip records', async () => {
+  const folder = dataFolder()
+  const store = await open(folder)
+  const topicId = Buffer.alloc(16, 5).toString('base64url')
+  const log = await store.create({ topic: 't', partition: 0, topicId })
+  log.config = { ...config, segmentBytes: 100_000 }
+  await segmentsOfTwo(log, store, 4)
+  const names = (): string[] => readdirSync(log.folder).filter((name) => name.endsWith('.log'))
+  // The first segment is removed while its large batch is read, which is given all the same.
+  const reading = log.read(4, 100)
+  log.deleteBefore(5)
+  const found = Buffer.concat(await reading)
+  assert.equal([...batchHeaders(found)][0]?.baseOffset, 4)
+  assert.deepEqual(names().length, log.segments.length)
+  assert.throws(() => log.read(4, 100), { code: 'KAFKA_OFFSET_OUT_OF_RANGE' })
+  await store.close()
+  assert.deepEqual(names().length, log.segments.length)
+})

@@ -165,7 +165,7 @@ test('retention removes whole segments by time and by size, and moves the log st
   }
   store.retain(clock.nowMs())
   assert.ok(log.logStartOffset > 0 && log.logStartOffset < log.logEndOffset)
-  assert.throws(() => log.read(0, 100, true), { code: 'KAFKA_OFFSET_OUT_OF_RANGE' })
+  assert.throws(() => log.read(0, 100), { code: 'KAFKA_OFFSET_OUT_OF_RANGE' })
   assert.deepEqual(
     await offsetsFrom(log, log.logStartOffset),
     range(log.logStartOffset, log.logEndOffset),
@@ -269,7 +269,7 @@ for (const from of [Compression.none, Compression.lz4])
       const again = Buffer.from(sent)
       await append(store, log, sent)
       assert.equal(log.append(again).isDuplicate, true)
-      const bytes = Buffer.concat(await log.read(0, 10_000, true))
+      const bytes = Buffer.concat(await log.read(0, 10_000))
       const [header] = [...batchHeaders(bytes)]
       assert.equal(header?.compression, to)
       checkBatch(bytes, header!)

@@ -52,7 +52,9 @@ async function end(
 async function committed(log: PartitionLog, from: number, byteCount: number): Promise<string[]> {
   const values: string[] = []
   for (let offset = from; offset < log.lastStableOffset; ) {
-    const bytes = Buffer.concat(await log.read(offset, byteCount, true, log.lastStableOffset))
+    const bytes = Buffer.concat(
+      await log.read(offset, byteCount, { limitOffset: log.lastStableOffset }),
+    )
     assert.ok(bytes.byteLength > 0, `nothing at offset ${offset}`)
     const headers = [...batchHeaders(bytes)]
     const aborted = abortedTransactions(log, offset, headers.at(-1)!.lastOffset + 1)

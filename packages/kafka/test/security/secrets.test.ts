@@ -52,7 +52,7 @@ test('the log has no password, whether a login works or not', async (t) => {
     lines.push(`${JSON.stringify(fields)} ${message}`)
   }
   const logger: Logger = { error: note, warn: note, info: note, debug: note, trace: note }
-  const { broker } = await startBroker(t, secureListeners, logger)
+  const { broker } = await startBroker(t, secureListeners, { logger })
   const right = await openAs(broker.addresses.SASL_PLAINTEXT!, 'alice')
   right.close()
   const wrong = await Wire.open(broker.addresses.SASL_PLAINTEXT!)

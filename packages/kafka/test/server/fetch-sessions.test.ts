@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { FakeClock } from '@khlong/core/testing'
 import { ApiKey, ErrorCode } from '@khlong/kafka-protocol'
 import {
   decodeFetchResponse,
@@ -145,4 +146,43 @@ test('without a slot a fetch goes on without a session', async (t) => {
   const mixed = await fetch(wire, 13, { sessionId: third.sessionId, sessionEpoch: 1 })
   assert.equal(mixed.errorCode, ErrorCode.fetchSessionTopicIdError)
   wire.close()
+})
+
+test('a session that reads nothing any more is over, and says so', async (t) => {
+  const wire = await Wire.open((await startBroker(t)).address)
+  t.after(() => wire.close())
+  await createTopic(wire, 'out', 1)
+  const topics = [{ topic: 'out', partitions: [at(0, 0)] }]
+  const { sessionId } = await fetch(wire, 12, { sessionEpoch: 0, topics })
+  const last = await fetch(wire, 12, {
+    sessionId,
+    sessionEpoch: 1,
+    maxWaitMs: 60_000,
+    forgottenTopicsData: [{ topic: 'out', partitions: [0] }],
+  })
+  assert.deepEqual([last.errorCode, last.sessionId, named(last)], [0, 0, []])
+})
+
+test('a fetch does not wait for bytes that its own limits leave out', async (t) => {
+  const { address } = await startBroker(t, {}, { clock: new FakeClock(Date.now()) })
+  const wire = await Wire.open(address)
+  t.after(() => wire.close())
+  await createTopic(wire, 'out', 1)
+  const client = new TransactionalClient(wire, 'tx')
+  await client.init()
+  for (const value of ['small', 'x'.repeat(20_000)])
+    await client.produce('out', [[0, [value]]], { isTransactional: false, transactionalId: null })
+  // The clock stands still: this one would wait for ever.
+  const waiting = { maxWaitMs: 60_000, minBytes: 1_000 }
+  const some = await fetch(wire, 12, {
+    ...waiting,
+    topics: [{ topic: 'out', partitions: [at(0, 0)] }],
+  })
+  assert.ok(named(some)[0]![1] > 0)
+  const large = await fetch(wire, 12, {
+    ...waiting,
+    maxBytes: 0,
+    topics: [{ topic: 'out', partitions: [{ ...at(0, 1), partitionMaxBytes: 0 }] }],
+  })
+  assert.ok(named(large)[0]![1] > 20_000, 'one batch comes whatever the limits are')
 })
