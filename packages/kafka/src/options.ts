@@ -73,6 +73,8 @@ const schema = z.strictObject({
   'log.flush.scheduler.interval.ms': positive.default(1_000),
   'log.flush.offset.checkpoint.interval.ms': positive.default(60_000),
   'compression.type': z.enum(compressionTypes).default('producer'),
+  'compression.gzip.level': z.number().int().min(-1).max(9).default(-1),
+  'compression.zstd.level': z.number().int().min(-131_072).max(22).default(3),
   'min.insync.replicas': z.literal(1).default(1),
   'producer.id.expiration.ms': positive.default(86_400_000),
   /** Kafka's default is 50: folders that one broker has no use for. */
@@ -153,6 +155,8 @@ export interface ResolvedKafkaOptions extends BrokerSecurityOptions {
   readonly 'log.flush.scheduler.interval.ms': number
   readonly 'log.flush.offset.checkpoint.interval.ms': number
   readonly 'compression.type': CompressionSetting
+  readonly 'compression.gzip.level': number
+  readonly 'compression.zstd.level': number
   readonly 'min.insync.replicas': number
   readonly 'producer.id.expiration.ms': number
   /** Kafka's default is 50: folders that one broker has no use for. */
@@ -191,6 +195,7 @@ const unsupported: readonly (readonly [RegExp, string])[] = [
   ],
   [/^(ssl|sasl|security|authorizer|principal|delegation|password)\./, 'not supported yet'],
   [/^transaction\./, 'not supported yet'],
+  [/^compression\.lz4\.level$/, 'not supported yet'],
   [/^(quota|client\.quota|alter\.config|replica|remote\.log|inter\.broker)/, 'not supported yet'],
   [/^(num\.(io|network|recovery)|background\.threads|queued\.|socket\.)/, 'not supported yet'],
 ]

@@ -19,6 +19,8 @@ import {
 
 export interface BatchBuilderOptions {
   readonly compression?: CompressionType
+  /** Of gzip, 1 to 9, and of zstd, up to 22; left out, and for gzip with -1, it is the compression's own default. */
+  readonly compressionLevel?: number
   readonly isTransactional?: boolean
   readonly isControl?: boolean
   /** Of an idempotent or transactional producer; else -1. */
@@ -113,7 +115,11 @@ export class BatchBuilder {
     let batch: Buffer
     if (compression === Compression.none) batch = this.#buffer.subarray(0, this.#position)
     else {
-      const records = compress(compression, this.#buffer.subarray(batchHeaderBytes, this.#position))
+      const records = compress(
+        compression,
+        this.#buffer.subarray(batchHeaderBytes, this.#position),
+        options.compressionLevel,
+      )
       batch = Buffer.allocUnsafe(batchHeaderBytes + records.byteLength)
       records.copy(batch, batchHeaderBytes)
     }

@@ -23,19 +23,25 @@ const loadLz4 = (): typeof import('lz4-napi') => {
   return lz4
 }
 
-/** Compresses records as Kafka's clients do: snappy in xerial framing, LZ4 as a frame. */
-export function compress(compression: CompressionType, bytes: Buffer): Buffer {
+/**
+ * Compresses records as Kafka's clients do: snappy in xerial framing, LZ4 as a frame. `level` is for gzip
+ * and zstd.
+ */
+export function compress(compression: CompressionType, bytes: Buffer, level?: number): Buffer {
   switch (compression) {
     case Compression.none:
       return bytes
     case Compression.gzip:
-      return zlib.gzipSync(bytes)
+      return zlib.gzipSync(bytes, level === undefined ? {} : { level })
     case Compression.snappy:
       return compressXerial(bytes)
     case Compression.lz4:
       return loadLz4().compressFrameSync(bytes)
     case Compression.zstd:
-      return zlib.zstdCompressSync(bytes)
+      return zlib.zstdCompressSync(
+        bytes,
+        level === undefined ? {} : { params: { [zlib.constants.ZSTD_c_compressionLevel]: level } },
+      )
   }
 }
 

@@ -100,6 +100,10 @@ function appendPartition(
     response.errorCode = log ? ErrorCode.invalidRecord : ErrorCode.kafkaStorageError
     return response
   }
+  if (request.acks === -1 && log.config.minInSyncReplicas > 1) {
+    response.errorCode = ErrorCode.notEnoughReplicas
+    return response
+  }
   try {
     const result = log.append(data.records, 'client', verifier(request, context, log))
     response.baseOffset = result.baseOffset

@@ -17,11 +17,15 @@ export interface LogConfig {
   readonly maxCompactionLagMs: number
   readonly minCleanableDirtyRatio: number
   readonly maxMessageBytes: number
+  /** More than the one there is: who asks for acks of all is refused. */
+  readonly minInSyncReplicas: number
   /** Without `ack.flush`: how many records may be unflushed, and for how long. */
   readonly flushMessages: number
   readonly flushMs: number
   /** What batches are stored with; undefined where they stay as they come. */
   readonly compression: CompressionType | undefined
+  /** Undefined where it is the compression's own default. */
+  readonly compressionLevel: number | undefined
   readonly isLogAppendTime: boolean
   readonly timestampBeforeMaxMs: number
   readonly timestampAfterMaxMs: number

@@ -195,9 +195,9 @@ export class PartitionLog {
     let batch = records
     let header = checkProduced(batch, this.config, origin, nowMs)
     verify?.(header)
-    const { compression } = this.config
+    const { compression, compressionLevel } = this.config
     if (compression !== undefined && compression !== header.compression && origin === 'client') {
-      batch = recompress(batch, header, compression)
+      batch = recompress(batch, header, compression, compressionLevel)
       header = readBatchHeader(batch)
     }
     const { recordCount } = header

@@ -28,10 +28,12 @@ export function recompress(
   records: Buffer,
   header: BatchHeader,
   compression: CompressionType,
+  compressionLevel: number | undefined,
 ): Buffer {
   const { baseOffset, producerId, producerEpoch, baseSequence, isTransactional } = header
   const builder = new BatchBuilder({
     compression,
+    ...(compressionLevel === undefined ? {} : { compressionLevel }),
     isTransactional,
     producerId,
     producerEpoch,

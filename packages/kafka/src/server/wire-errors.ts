@@ -36,6 +36,9 @@ const codes: Readonly<Record<string, number>> = {
 /** The protocol's code for what was thrown; UNKNOWN_SERVER_ERROR where it has none. */
 export function wireError(error: unknown): number {
   const code = error instanceof CodedError ? codes[error.code] : undefined
+  // A call of the system that failed is the disk's.
+  const isOfDisk = error instanceof Error && 'syscall' in error
+  if (isOfDisk) return ErrorCode.kafkaStorageError
   return code ?? ErrorCode.unknownServerError
 }
 

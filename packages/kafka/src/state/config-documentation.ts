@@ -1,6 +1,11 @@
 /** What a setting of a topic does, in a sentence: DescribeConfigs gives it to tools that show settings to people. */
 const documentation: Readonly<Record<string, string>> = {
   'cleanup.policy': 'What becomes of old segments: delete, compact, or both.',
+  'compression.gzip.level':
+    'How much gzip tries, from 1 to 9, where compression.type says gzip; -1 is its default.',
+  'compression.lz4.level': 'How much LZ4 tries, where compression.type says lz4.',
+  'compression.zstd.level':
+    'How much zstd tries, from -131072 to 22, where compression.type says zstd.',
   'compression.type': 'The compression that batches lie on disk with; producer keeps what came.',
   'delete.retention.ms': 'How long a tombstone stays in a compacted topic, in milliseconds.',
   'file.delete.delay.ms':

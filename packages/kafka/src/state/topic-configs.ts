@@ -27,10 +27,13 @@ interface TopicConfig {
 }
 
 const longMax = '9223372036854775807'
+/** In the words of Kafka's own checks. */
 const limits =
   (min: number, max = Number.MAX_VALUE) =>
-  (value: string) =>
-    Number(value) >= min && Number(value) <= max ? undefined : `must be from ${min} to ${max}`
+  (value: string) => {
+    if (Number(value) < min) return `Value must be at least ${min}`
+    return Number(value) > max ? `Value must be no more than ${max}` : undefined
+  }
 const oneOf =
   (...values: readonly string[]) =>
   (value: string): string | undefined =>
@@ -50,11 +53,28 @@ const topicConfigs: Readonly<Record<string, TopicConfig>> = {
         ? undefined
         : 'must be compact, delete or both',
   },
+  'compression.gzip.level': {
+    type: ConfigType.int,
+    brokerKey: 'compression.gzip.level',
+    fallback: (o) => String(o['compression.gzip.level']),
+    problem: (value) => (value === '-1' ? undefined : limits(1, 9)(value)),
+  },
+  'compression.lz4.level': {
+    type: ConfigType.int,
+    fallback: () => '9',
+    problem: only('9'),
+  },
   'compression.type': {
     type: ConfigType.string,
     brokerKey: 'compression.type',
     fallback: (o) => o['compression.type'],
     problem: oneOf(...compressionTypes),
+  },
+  'compression.zstd.level': {
+    type: ConfigType.int,
+    brokerKey: 'compression.zstd.level',
+    fallback: (o) => String(o['compression.zstd.level']),
+    problem: limits(-131_072, 22),
   },
   'delete.retention.ms': {
     type: ConfigType.long,
@@ -169,10 +189,24 @@ const topicConfigs: Readonly<Record<string, TopicConfig>> = {
   'unclean.leader.election.enable': { type: ConfigType.boolean, fallback: () => 'false' },
 }
 
-const isNumeric = (config: TopicConfig): boolean =>
-  config.type === ConfigType.int ||
-  config.type === ConfigType.long ||
-  config.type === ConfigType.double
+/** The numbers by type: which texts are some, between which limits, and what Kafka calls them. */
+const numbers: Readonly<Record<number, readonly [RegExp, min: bigint, max: bigint, string]>> = {
+  [ConfigType.int]: [/^-?\d+$/, -(2n ** 31n), 2n ** 31n - 1n, 'INT'],
+  [ConfigType.long]: [/^-?\d+$/, -(2n ** 63n), 2n ** 63n - 1n, 'LONG'],
+}
+
+/** What is wrong with the text of a number. */
+function numberProblem({ type }: TopicConfig, value: string): string | undefined {
+  if (type === ConfigType.double)
+    return value.trim() !== '' && Number.isFinite(Number(value))
+      ? undefined
+      : 'Not a number of type DOUBLE'
+  const number = numbers[type]
+  if (!number) return undefined
+  const [pattern, min, max, name] = number
+  const isOne = pattern.test(value) && BigInt(value) >= min && BigInt(value) <= max
+  return isOne ? undefined : `Not a number of type ${name}`
+}
 
 /** Names of all topic settings, sorted. */
 export function topicConfigNames(): readonly string[] {
@@ -193,11 +227,11 @@ export function checkTopicOverrides(overrides: TopicOverrides): void {
   for (const [name, value] of Object.entries(overrides)) {
     const config = topicConfig(name)
     if (!config) throw invalid(`Unknown topic config name: ${name}`)
-    if (isNumeric(config) && !/^-?\d+(\.\d+)?$/.test(value))
-      throw invalid(`Invalid value ${value} for configuration ${name}: not a number`)
     if (config.type === ConfigType.boolean && !/^(true|false)$/.test(value))
-      throw invalid(`Invalid value ${value} for configuration ${name}: expected true or false`)
-    const problem = config.problem?.(value)
+      throw invalid(
+        `Invalid value ${value} for configuration ${name}: Expected value to be either true or false`,
+      )
+    const problem = numberProblem(config, value) ?? config.problem?.(value)
     if (problem) throw invalid(`Invalid value ${value} for configuration ${name}: ${problem}`)
   }
 }
@@ -209,6 +243,7 @@ export function resolveLogConfig(
 ): LogConfig {
   const text = (name: string): string => overrides[name] ?? topicConfigs[name]!.fallback(options)
   const number = (name: string): number => Math.min(Number(text(name)), Number.MAX_SAFE_INTEGER)
+  const compression = text('compression.type') as CompressionSetting
   const policies = text('cleanup.policy')
     .split(',')
     .map((policy) => policy.trim())
@@ -225,7 +260,9 @@ export function resolveLogConfig(
     minCompactionLagMs: number('min.compaction.lag.ms'),
     maxCompactionLagMs: number('max.compaction.lag.ms'),
     minCleanableDirtyRatio: number('min.cleanable.dirty.ratio'),
-    compression: compressionOf(text('compression.type') as CompressionSetting),
+    compression: compressionOf(compression),
+    compressionLevel: levelOf(compression, number),
+    minInSyncReplicas: number('min.insync.replicas'),
     flushMessages: number('flush.messages'),
     flushMs: number('flush.ms'),
     maxMessageBytes: number('max.message.bytes'),
@@ -233,6 +270,15 @@ export function resolveLogConfig(
     timestampBeforeMaxMs: number('message.timestamp.before.max.ms'),
     timestampAfterMaxMs: number('message.timestamp.after.max.ms'),
   }
+}
+
+function levelOf(
+  compression: CompressionSetting,
+  number: (name: string) => number,
+): number | undefined {
+  return compression === 'gzip' || compression === 'zstd'
+    ? number(`compression.${compression}.level`)
+    : undefined
 }
 
 function brokerRetentionMs(options: ResolvedKafkaOptions): number {

@@ -112,6 +112,8 @@ export class TransactionCoordinator {
     if (transaction.status === 'Ongoing') {
       const errorCode = await this.#abortFenced(transaction)
       if (errorCode !== ErrorCode.none) return refused(errorCode)
+      // Another one may have come between: the same epoch is not given twice.
+      if (transaction.isBusy) return refused(ErrorCode.concurrentTransactions)
     }
     return this.#bump(transaction, timeoutMs, expected)
   }

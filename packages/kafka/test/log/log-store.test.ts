@@ -251,6 +251,23 @@ test('without flushes at each acknowledgement, flush.messages and flush.ms are f
   await store.close()
 })
 
+for (const to of [Compression.gzip, Compression.zstd])
+  test(`a topic's compression.${to === Compression.gzip ? 'gzip' : 'zstd'}.level is followed`, async (t) => {
+    const store = await open(await temporaryFolder(t), { config: { compression: to } })
+    const log = await store.create({ topic: 't', partition: 0, topicId })
+    const words = range(0, 4_000).map((i) => `word ${(i * 7_919) % 1_009} of ${i % 13}`)
+    const sizes: number[] = []
+    for (const compressionLevel of [1, 9]) {
+      log.config = { ...log.config, compressionLevel }
+      const offset = await append(store, log, batch(words))
+      const bytes = Buffer.concat(await log.read(offset, 1))
+      checkBatch(bytes, [...batchHeaders(bytes)][0]!)
+      sizes.push(bytes.byteLength)
+    }
+    assert.ok(sizes[1]! < sizes[0]!, `${sizes}`)
+    await store.close()
+  })
+
 for (const from of [Compression.none, Compression.lz4])
   for (const to of [Compression.none, Compression.gzip, Compression.snappy, Compression.zstd])
     test(`a topic's compression.type is followed, from ${from} to ${to}`, async (t) => {

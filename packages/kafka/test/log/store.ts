@@ -26,6 +26,8 @@ const config: LogConfig = {
   flushMessages: Number.MAX_SAFE_INTEGER,
   flushMs: Number.MAX_SAFE_INTEGER,
   compression: undefined,
+  compressionLevel: undefined,
+  minInSyncReplicas: 1,
   isLogAppendTime: false,
   timestampBeforeMaxMs: Number.MAX_SAFE_INTEGER,
   timestampAfterMaxMs: 3_600_000,

@@ -2,6 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ApiKey, ErrorCode } from '@khlong/kafka-protocol'
 import {
+  decodeCreateTopicsResponse,
+  encodeCreateTopicsRequest,
+} from '@khlong/kafka-protocol/messages/create-topics'
+import {
   decodeDescribeConfigsResponse,
   encodeDescribeConfigsRequest,
 } from '@khlong/kafka-protocol/messages/describe-configs'
@@ -9,9 +13,68 @@ import {
   decodeElectLeadersResponse,
   encodeElectLeadersRequest,
 } from '@khlong/kafka-protocol/messages/elect-leaders'
+import {
+  decodeProduceResponse,
+  encodeProduceRequest,
+} from '@khlong/kafka-protocol/messages/produce'
+import { BatchBuilder } from '@khlong/kafka-protocol/records'
 import { startBroker } from '../helpers.ts'
 import { createTopic } from '../transactional-client.ts'
 import { Wire } from '../wire.ts'
+
+/** What the broker says of a new topic with one setting. */
+async function createWith(wire: Wire, name: string, key: string, value: string) {
+  const topic = { name, numPartitions: 1, replicationFactor: 1, assignments: [] }
+  const reader = await wire.send(ApiKey.createTopics, 5, (writer) =>
+    encodeCreateTopicsRequest(
+      writer,
+      { topics: [{ ...topic, configs: [{ name: key, value }] }], timeoutMs: 5_000 },
+      5,
+    ),
+  )
+  const [answer] = decodeCreateTopicsResponse(reader, 5).topics
+  return [answer!.errorCode, answer!.errorMessage]
+}
+
+test('settings of topics are checked as Kafka checks them, in its words', async (t) => {
+  const wire = await Wire.open((await startBroker(t)).address)
+  t.after(() => wire.close())
+  const { invalidConfig } = ErrorCode
+  for (const [key, value, problem] of [
+    ['retention.ms', 'abc', 'Not a number of type LONG'],
+    ['retention.ms', '1.5', 'Not a number of type LONG'],
+    ['retention.ms', '9223372036854775808', 'Not a number of type LONG'],
+    ['max.message.bytes', '2147483648', 'Not a number of type INT'],
+    ['min.cleanable.dirty.ratio', 'x', 'Not a number of type DOUBLE'],
+    ['min.cleanable.dirty.ratio', '1.5', 'Value must be no more than 1'],
+    ['min.insync.replicas', '0', 'Value must be at least 1'],
+    ['compression.zstd.level', '23', 'Value must be no more than 22'],
+    ['compression.gzip.level', '0', 'Value must be at least 1'],
+    ['preallocate', 'yes', 'Expected value to be either true or false'],
+  ] as const)
+    assert.deepEqual(await createWith(wire, 'bad', key, value), [
+      invalidConfig,
+      `Invalid value ${value} for configuration ${key}: ${problem}`,
+    ])
+  assert.deepEqual(await createWith(wire, 'good', 'retention.ms', '9223372036854775807'), [0, null])
+})
+
+test('who wants more replicas in sync than there are is refused as by Kafka', async (t) => {
+  const wire = await Wire.open((await startBroker(t)).address)
+  t.after(() => wire.close())
+  assert.deepEqual(await createWith(wire, 'two', 'min.insync.replicas', '2'), [0, null])
+  const produce = async (acks: number) => {
+    const builder = new BatchBuilder({})
+    builder.append(null, 'value', [], Date.now())
+    const partitionData = [{ index: 0, records: builder.build() }]
+    const topicData = [{ name: 'two', partitionData }]
+    const reader = await wire.send(ApiKey.produce, 9, (writer) =>
+      encodeProduceRequest(writer, { acks, timeoutMs: 30_000, topicData }, 9),
+    )
+    return decodeProduceResponse(reader, 9).responses[0]!.partitionResponses[0]!.errorCode
+  }
+  assert.deepEqual([await produce(-1), await produce(1)], [ErrorCode.notEnoughReplicas, 0])
+})
 
 for (const version of [0, 1, 2])
   test(`ElectLeaders ${version}: the one broker leads already`, async (t) => {
