@@ -11,6 +11,7 @@ import { parse } from 'yaml'
 import { PipelineProcess } from '../../../tools/pipeline-process.ts'
 import { type ComposeService, readComposeServices } from '../src/import/compose-file.ts'
 import { importProject } from '../src/import/import-project.ts'
+import { readScript } from '../src/import/script-commands.ts'
 
 const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
 
@@ -321,6 +322,127 @@ test('a Mosquitto with users keeps its configuration, with its files beside it',
   assert.equal(check.code, 0, check.output)
 })
 
+const mongoSink = (rest: string): string =>
+  `"connector.class": "com.mongodb.kafka.connect.MongoSinkConnector", "topics": "t", "database": "d", ${rest}`
+
+// Settings by anchors and files, connectors by scripts of all kinds, files without an ending.
+const unusual: Record<string, string> = {
+  '.env': 'export SECRET="a b"\nPARTITIONS=3 \n',
+  'connect.env': 'CONNECT_GROUP_ID=workers\nCONNECT_HEAP=-Xmx1g\n',
+  'docker-compose.yml': `
+x-kafka: &kafka
+  KAFKA_NUM_PARTITIONS: \${PARTITIONS:-1}
+  KAFKA_HEAP_OPTS: -Xmx1g
+services:
+  zookeeper: { image: confluentinc/cp-zookeeper, environment: { ZOOKEEPER_TICK_TIME: 3000, ZOOKEEPER_CLIENT_PORT: 2181 } }
+  kafka: { image: confluentinc/cp-kafka, environment: { <<: *kafka, KAFKA_BROKER_ID: 1 } }
+  kafka-init:
+    image: confluentinc/cp-kafka
+    entrypoint: [/bin/sh, -c]
+    command: |
+      kafka-topics --bootstrap-server kafka:9092 --create --if-not-exists --topic t --partitions 3
+  connect:
+    image: confluentinc/cp-kafka-connect
+    env_file: [./connect.env]
+    command:
+      - bash
+      - -c
+      - |
+        /etc/confluent/docker/run &
+        curl -X PUT -H "Content-Type: application/json" http://connect:8083/connectors/in-command/config -d '{${mongoSink('"collection": "a"')}}'
+  set-up: { image: 'curlimages/curl:8', entrypoint: [sh, /scripts/post.sh] }
+  mosquitto: { image: eclipse-mosquitto, ports: [{ target: 1883, published: '\${MQTT_PORT:-18830}' }] }
+  mongo: { image: mongo }
+  grafana: { image: grafana/grafana, environment: [GF_SECURITY_ADMIN_PASSWORD=x, GF_PATHS_DATA=/d] }
+`,
+  'mosquitto/mosquitto.conf':
+    'listener 1883 127.0.0.1\nallow_anonymous false\npassword_file /mosquitto/config/passwd\n',
+  'mosquitto/passwd': 'someone:$7$101$AAAA$AAAA\n',
+  'connect/flat.json': `{${mongoSink('"collection": "b"')}}`,
+  'scripts/post.sh': `#!/bin/sh
+URL="\${URL:-http://connect:8083}"
+COLLECTION=c # of the second
+until curl -sf "$URL/connectors" >/dev/null; do sleep 1; done
+curl -X PUT -H "Content-Type: application/json" --data @/connect/flat.json \\
+  "$URL/connectors/by-file/config"
+curl -X POST "$URL/connectors" --data-binary @- <<JSON
+{ "name": "by-document", "config": { ${mongoSink(`"collection": "\${COLLECTION}-\${SECRET}"`)} } }
+JSON
+curl -X POST $URL/connectors -d "{\\"name\\": \\"by-string\\", \\"config\\": { ${mongoSink('"collection": "$UNKNOWN"').replaceAll('"', '\\"')} } }"
+curl -X POST $URL/connectors -d '{"name": "by-pieces", "config": { ${mongoSink(`"collection": "'"$COLLECTION"'"`)} } }'
+curl -X POST $URL/connectors -d '{ name: broken, "connector.class": "x" }'
+`,
+  'grafana/datasources.yml':
+    'datasources:\n  - { name: P, type: prometheus }\n  - { name: L, type: loki }\n',
+}
+
+test('anchors, env files, scripts of all kinds and files without an ending are taken', async (t) => {
+  const to = path.join(await temporaryFolder(t), 'mine')
+  const notes = await importProject({ from: await projectFolder(t, unusual), to })
+  const said = notes.map(({ outcome, what, why }) => `${outcome} ${what}: ${why}`).join('\n')
+  const settings = parse(await readFile(path.join(to, 'khlong.yml'), 'utf8'))
+  assert.deepEqual(settings.kafka, { 'num.partitions': 3 })
+  assert.deepEqual(settings.zookeeper, { tickTime: 3000 })
+  assert.deepEqual(settings.connect, { 'group.id': 'workers' })
+  assert.match(await readFile(path.join(to, 'mosquitto/passwd'), 'utf8'), /^someone:/)
+  const collections: Record<string, unknown> = {}
+  for (const file of await readdir(path.join(to, 'connectors'))) {
+    const json = JSON.parse(await readFile(path.join(to, 'connectors', file), 'utf8'))
+    collections[file.replace(/\.json$/, '')] = (json.config ?? json).collection
+  }
+  assert.deepEqual(collections, {
+    'by-document': 'c-a b',
+    'by-file': 'b',
+    'by-pieces': 'c',
+    'by-string': `\${UNKNOWN}`,
+    'in-command': 'a',
+  })
+  for (const line of [
+    /^left out kafka: KAFKA_HEAP_OPTS: it is for the JVM/m,
+    /^left out connect: CONNECT_HEAP: it is for the JVM/m,
+    /^left out service kafka-init .*: a step of the set-up/m,
+    /^left out service set-up .*: a step of the set-up/m,
+    /^left out grafana: GF_SECURITY_ADMIN_PASSWORD: .*khlong user add/m,
+    /^left out grafana: GF_PATHS_DATA: the console has no such setting/m,
+    /^taken scripts\/post\.sh: what it posts: connectors\/by-document\.json, with its variables filled in/m,
+    /^changed scripts\/post\.sh: what it posts: connectors\/by-string\.json; put in .*: UNKNOWN$/m,
+    /^left out scripts\/post\.sh: what it posts: a connector that is no JSON as it stands/m,
+    /^taken grafana\/datasources\.yml: data source P: the part prometheus/m,
+    /^left out grafana\/datasources\.yml: data source L: panels that ask loki stay empty/m,
+  ])
+    assert.match(said, line)
+})
+
+test('scripts are read as a shell reads them', () => {
+  const read = (text: string) =>
+    readScript(text, (name) => ({ KNOWN: 'k', EMPTY: '' })[name]).map(({ words, documents }) =>
+      documents.length > 0 ? [...words, documents] : words,
+    )
+  assert.deepEqual(read('a "b c" \'d $KNOWN\' e\\ f # g\nh;i|j &k'), [
+    ['a', 'b c', 'd $KNOWN', 'e f'],
+    ['h'],
+    ['i'],
+    ['j'],
+    ['k'],
+  ])
+  assert.deepEqual(
+    read(`a \\\n  "$KNOWN-\${EMPTY:-x}-\${EMPTY-y}-\${NONE:=z}-\${KNOWN:+w}-$NONE-\\$"`),
+    [['a', `k-x--z-w-\${NONE}-$`]],
+  )
+  assert.deepEqual(read('export OWN="$KNOWN"1\nb $OWN $(cat $(x) y) end'), [
+    ['export', 'OWN=k1'],
+    ['b', 'k1', '', 'end'],
+  ])
+  assert.deepEqual(read('a <<E >b\n$KNOWN "q" \\$x\nE\nc <<-\'F\'\n\t$KNOWN\n\tF\nd'), [
+    ['a', '>b', ['k "q" $x']],
+    ['c', ['$KNOWN']],
+    ['d'],
+  ])
+  // Whatever is open at the end ends there.
+  for (const open of ["'", '"', '$(', '<<E', '<<E\nx', '\\', '${', '$'])
+    assert.ok(read(`a ${open}`).length >= 1, open)
+})
+
 test('compose files are read as Compose reads them', () => {
   const [service] = readComposeServices([
     { path: 'app/.env', text: 'TAG=1.2\nEMPTY=\nQUOTED="a b"\n' },
@@ -344,6 +466,7 @@ services:
     image: 'team/mongo',
     environment: { FROM_FILE: 'yes', A: 'fallback', B: '', C: '$x', QUOTED: 'a b', D: '' },
     command: [],
+    script: '',
     ports: new Map([
       [27_017, 27_018],
       [80, 8080],

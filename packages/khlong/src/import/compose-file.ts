@@ -10,6 +10,8 @@ export interface ComposeService {
   readonly environment: Readonly<Record<string, string>>
   /** Words of `command`, where it has one. */
   readonly command: readonly string[]
+  /** What `entrypoint` and `command` tell a shell, line by line. */
+  readonly script: string
   /** Ports of the host by ports of the container. */
   readonly ports: ReadonlyMap<number, number>
   /** Whatever else it is called on its networks. */
@@ -82,6 +84,7 @@ function readService(
     image: bareImage(fill(written.image)),
     environment,
     command: listOf(written.command).flatMap((word) => fill(word).split(/\s+(?=--)/)),
+    script: [...listOf(written.entrypoint), ...listOf(written.command)].map(fill).join('\n'),
     ports: portsOf(listOf(written.ports), fill),
     aliases: [
       ...(written.container_name === undefined ? [] : [fill(written.container_name)]),

@@ -7,6 +7,7 @@ const wired =
 /** What is meant for the JVM, its logs, or one vendor's additions. */
 const ofTheImage =
   /^(heap|jmx|log4j|opts|jvm|gc|confluent|metric\.reporters|internal\.|kraft|mode$|version|home|volume|debug)/i
+const ofAnImage = 'it is for the JVM, or for what this image adds'
 const replication = /(replication\.factor|min\.isr|min\.insync\.replicas)$/
 
 /** Takes over `KAFKA_NUM_PARTITIONS` and the like, as the images of Kafka and Connect read them. */
@@ -27,7 +28,11 @@ export async function takeContainerSettings(
       .replace(/__/g, '\u0000')
       .replaceAll('_', '.')
       .replaceAll('\u0000', '_')
-    if (wired.test(key) || ofTheImage.test(key)) continue
+    if (wired.test(key)) continue
+    if (ofTheImage.test(key)) {
+      draft.leftOut(`${service.name}: ${variable}`, ofAnImage)
+      continue
+    }
     if (replication.test(key) && value.replaceAll('"', '') !== '1')
       draft.leftOut(
         `${service.name}: ${variable}=${value}`,
@@ -105,5 +110,35 @@ export function takeSensors(draft: PipelineDraft, services: readonly ComposeServ
     draft.changed(
       `service ${name}`,
       `sensor ${sensors[index]!.id} of sensors.yml; real devices need no fleet: leave the section sensors out`,
+    )
+}
+
+/** Takes over `ZOOKEEPER_TICK_TIME` and the like; addresses and folders are Khlong's to decide. */
+export async function takeZookeeperSettings(
+  draft: PipelineDraft,
+  service: ComposeService,
+): Promise<void> {
+  const settings: Record<string, string> = {}
+  for (const [variable, value] of Object.entries(service.environment)) {
+    const name = /^(?:ZOOKEEPER|ZOO)_(.+)$/.exec(variable)?.[1]?.toLowerCase()
+    if (name === undefined || /^(client_?port|port|my_?id|server|data|log4j)/.test(name)) continue
+    // ZooKeeper's own names have humps.
+    const key = name.replace(/_(\w)/g, (_match, letter: string) => letter.toUpperCase())
+    settings[key] = value
+  }
+  await draft.takeSettings('zookeeper', service.name, settings)
+}
+
+/** Grafana's own settings: the console has people, and listens as khlong.yml says. */
+export function leaveGrafanaSettings(
+  draft: PipelineDraft,
+  { name, environment }: ComposeService,
+): void {
+  for (const variable of Object.keys(environment).filter((key) => key.startsWith('GF_')))
+    draft.leftOut(
+      `${name}: ${variable}`,
+      /^GF_(SECURITY_ADMIN|AUTH|USERS)_/.test(variable)
+        ? 'who may log in is said by npx khlong user add; on this machine nobody has to'
+        : 'the console has no such setting',
     )
 }

@@ -1,3 +1,4 @@
+import { parseDocument } from 'yaml'
 import type { PipelineDraft } from './pipeline-draft.ts'
 import { baseName, jsonObjectOf, type ProjectFile } from './project-files.ts'
 
@@ -35,4 +36,22 @@ function dashboardOf(text: string): { dashboard: Dashboard; isBare: boolean } | 
   return isDashboard
     ? { dashboard: candidate as Dashboard, isBare: dashboard === undefined }
     : undefined
+}
+
+/** Says of each data source that Grafana is provisioned with whether the console has it. */
+export function takeDataSources(draft: PipelineDraft, files: readonly ProjectFile[]): void {
+  for (const file of files) {
+    if (!/\.ya?ml$/i.test(file.path) || !/^datasources:/m.test(file.text)) continue
+    const { datasources } = (parseDocument(file.text).toJS() ?? {}) as { datasources?: unknown }
+    for (const source of Array.isArray(datasources) ? datasources : []) {
+      const { name, type } = (source ?? {}) as { name?: unknown; type?: unknown }
+      const what = `${file.path}: data source ${String(name)}`
+      if (type === 'prometheus') draft.taken(what, 'the part prometheus, which panels ask')
+      else
+        draft.leftOut(
+          what,
+          `panels that ask ${String(type)} stay empty: the console asks Prometheus; documents and topics have places of their own`,
+        )
+    }
+  }
 }

@@ -6,13 +6,15 @@ import { copyReferenceStreams } from '../reference-pipeline.ts'
 import { type ComposeService, readComposeServices } from './compose-file.ts'
 import { takeConnectors } from './connector-files.ts'
 import {
+  leaveGrafanaSettings,
   takeContainerSettings,
   takeMongoUser,
   takePort,
   takePrometheusFlags,
   takeSensors,
+  takeZookeeperSettings,
 } from './containers.ts'
-import { takeDashboards } from './dashboard-files.ts'
+import { takeDashboards, takeDataSources } from './dashboard-files.ts'
 import { takeMosquittoConf } from './mosquitto-files.ts'
 import { type ImportNote, PipelineDraft } from './pipeline-draft.ts'
 import { readProjectFiles } from './project-files.ts'
@@ -54,9 +56,10 @@ export async function importProject({ from, to }: ImportOptions): Promise<readon
     services.filter((service) => roleOf(service).kind === 'sensor'),
   )
   if (draft.uses('mqtt') || services.length === 0) takeMosquittoConf(draft, files)
-  takeConnectors(draft, files)
+  takeConnectors(draft, files, services)
   takePrometheusFiles(draft, files, services)
   takeDashboards(draft, files)
+  takeDataSources(draft, files)
   if (draft.notes.length === 0)
     throw new KhlongError(
       'KHLONG_IMPORT',
@@ -82,6 +85,8 @@ async function takeService(draft: PipelineDraft, service: ComposeService): Promi
         // Sinks that are scraped listen on all interfaces of their container; here on this machine.
         draft.mapHost('0.0.0.0', 'connect')
       }
+      if (role.part === 'zookeeper') await takeZookeeperSettings(draft, service)
+      if (role.part === 'grafana') leaveGrafanaSettings(draft, service)
       if (role.part === 'mongodb') takeMongoUser(draft, service)
       if (role.part === 'prometheus') {
         await takePrometheusFlags(draft, service)
@@ -117,6 +122,12 @@ async function takeService(draft: PipelineDraft, service: ComposeService): Promi
         'a program of your own goes on as it is, with Khlong’s address for Kafka; a Java Streams service can also become a file of streams/ (packages/streams/README.md)',
       )
       return
+    case 'setup':
+      draft.leftOut(
+        what,
+        'a step of the set-up: connectors that it posts are taken, topics are made as they are needed, with num.partitions; what else it does is yours to look at',
+      )
+      return
     case 'unknown':
       draft.leftOut(what, 'Khlong does not know what it is; it can go on beside Khlong')
   }
@@ -134,6 +145,8 @@ async function write(draft: PipelineDraft, folder: string, name: string): Promis
   for (const [file, text] of files) {
     const target = path.join(folder, ...file.split('/'))
     await mkdir(path.dirname(target), { recursive: true })
-    await writeFile(target, text)
+    // Beside Mosquitto's configuration stand passwords and keys.
+    const isSecret = file.startsWith('mosquitto/') && file !== 'mosquitto/mosquitto.conf'
+    await writeFile(target, text, isSecret ? { mode: 0o600 } : {})
   }
 }

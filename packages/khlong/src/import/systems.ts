@@ -14,6 +14,8 @@ export type ServiceRole =
   | { readonly kind: 'sensor' }
   /** The processor of the classic pipeline, whose twin is part of the reference pipeline. */
   | { readonly kind: 'processor' }
+  /** It runs once, and prepares others. */
+  | { readonly kind: 'setup' }
   /** A program of the user's own that reads or writes Kafka. */
   | { readonly kind: 'program' }
   | { readonly kind: 'unknown' }
@@ -51,11 +53,17 @@ const images: readonly (readonly [RegExp, ServiceRole])[] = [
   [/^prometheus$/, part('prometheus')],
   [/grafana/, part('grafana')],
   [/iot-processor/, { kind: 'processor' }],
+  [/^curl$/, { kind: 'setup' }],
 ]
+
+/** What makes topics or posts connectors, and starts no server. */
+const preparing = /\bkafka-topics(\.sh)?\b[\s\S]*--create\b|\bcurl\b[\s\S]*\/connectors\b/
+const serving = /docker\/run|docker-entrypoint|connect-distributed|kafka-server-start/
 
 /** Tells what a service is by its image, or by its variables where the image is a project's own. */
 export function roleOf(service: ComposeService): ServiceRole {
   const name = service.image.slice(service.image.lastIndexOf('/') + 1).toLowerCase()
+  if (preparing.test(service.script) && !serving.test(service.script)) return { kind: 'setup' }
   const known = images.find(([pattern]) => pattern.test(name))
   if (known) return known[1]
   if (/iot-processor/.test(service.name)) return { kind: 'processor' }
