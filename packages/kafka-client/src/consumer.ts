@@ -18,6 +18,7 @@ import {
   type ResolvedConsumerOptions,
   resolveConsumerOptions,
 } from './options.ts'
+import type { PartitionReader } from './partition-reader.ts'
 import type { TopicPartition } from './record.ts'
 import { type RebalanceListener, SubscriptionMember } from './subscription-member.ts'
 import type { GroupMetadata, OffsetToCommit } from './transactions.ts'
@@ -142,6 +143,11 @@ export class Consumer implements AsyncDisposable {
   /** As {@link poll}, with batches as they are stored. */
   pollBatches(timeoutMs = 1_000): Promise<PartitionBatches[]> {
     return this.#poll(timeoutMs, (waitMs) => this.#fetcher.pollBatches(waitMs))
+  }
+
+  /** As {@link poll}, with records that are read in place: for who is done with each before the next. */
+  pollReaders(timeoutMs = 1_000): Promise<PartitionReader[]> {
+    return this.#poll(timeoutMs, (waitMs) => this.#fetcher.pollReaders(waitMs))
   }
 
   async #poll<Result>(

@@ -15,6 +15,7 @@ import {
   type ResolvedFetcherOptions,
   resolveFetcherOptions,
 } from './options.ts'
+import { PartitionReader } from './partition-reader.ts'
 import type { ConsumerRecord, TopicPartition } from './record.ts'
 import { byTopic } from './transactions.ts'
 
@@ -158,15 +159,11 @@ export class Fetcher implements AsyncDisposable {
         try {
           chunk.read(records, left)
         } catch (cause) {
-          failure = this.#unreadable(state, cause)
+          failure = this.#unreadable(chunk, cause)
         }
         if (records.length > 0) results.push({ ...this.#progress(state, chunk), records })
         left -= records.length
-        if (!failure) return left > 0
-        // What was read before it is given first.
-        if (results.length === 0) throw failure
-        this.#errors.push(failure)
-        return false
+        return this.#goesOn(results, failure) && left > 0
       })
       return results
     })
@@ -177,12 +174,7 @@ export class Fetcher implements AsyncDisposable {
     return this.#await(timeoutMs, () => {
       const results: PartitionBatches[] = []
       this.#take((state, chunk) => {
-        let batches: RawBatch[]
-        try {
-          batches = [...chunk.rawBatches()]
-        } catch (cause) {
-          throw this.#unreadable(state, cause)
-        }
+        const { batches, failure } = this.#batchesOf(chunk)
         if (batches.length > 0) {
           let lease = chunk.holdLease()
           const release = (): void => {
@@ -191,10 +183,60 @@ export class Fetcher implements AsyncDisposable {
           }
           results.push({ ...this.#progress(state, chunk), batches, release })
         }
-        return true
+        return this.#goesOn(results, failure)
       })
       return results
     })
+  }
+
+  /**
+   * The next records, by partition, to be read in place; empty after `timeoutMs` without any. A partition gives all
+   * that one fetch brought of it; others follow while that is less than `max.poll.records`.
+   */
+  async pollReaders(timeoutMs = 1_000): Promise<PartitionReader[]> {
+    return this.#await(timeoutMs, () => {
+      const results: PartitionReader[] = []
+      let left = this.options['max.poll.records']
+      this.#take((state, chunk) => {
+        const fromOffset = chunk.position
+        const { batches, failure } = this.#batchesOf(chunk)
+        if (batches.length === 0) return this.#goesOn(results, failure)
+        const progress = this.#progress(state, chunk)
+        try {
+          const reader = new PartitionReader({
+            ...progress,
+            batches,
+            fromOffset,
+            lease: chunk.holdLease(),
+          })
+          if (reader.count > 0) results.push(reader)
+          left -= reader.count
+        } catch (cause) {
+          return this.#goesOn(results, failure ?? this.#unreadable(chunk, cause))
+        }
+        return this.#goesOn(results, failure) && left > 0
+      })
+      return results
+    })
+  }
+
+  /** The batches of a chunk, up to one that cannot be read. */
+  #batchesOf(chunk: FetchedChunk): { batches: RawBatch[]; failure: KafkaClientError | undefined } {
+    const batches: RawBatch[] = []
+    try {
+      for (const batch of chunk.rawBatches()) batches.push(batch)
+      return { batches, failure: undefined }
+    } catch (cause) {
+      return { batches, failure: this.#unreadable(chunk, cause) }
+    }
+  }
+
+  /** Whether more is read; what was read before a failure is given first. */
+  #goesOn(results: readonly unknown[], failure: KafkaClientError | undefined): boolean {
+    if (!failure) return true
+    if (results.length === 0) throw failure
+    this.#errors.push(failure)
+    return false
   }
 
   /** Ends a `poll` that waits; it gives what it has. */
@@ -269,8 +311,7 @@ export class Fetcher implements AsyncDisposable {
     return { topic, partition, highWatermark, nextOffset: chunk.position }
   }
 
-  #unreadable(state: FetchState, cause: unknown): KafkaClientError {
-    const { topic, partition, position } = state
+  #unreadable({ topic, partition, position }: FetchedChunk, cause: unknown): KafkaClientError {
     return clientError(
       'KAFKA_CLIENT_MALFORMED_RESPONSE',
       `records of ${topic}-${partition} from offset ${position} cannot be read`,

@@ -65,6 +65,7 @@ export type {
   ProducerOptions,
 } from './options.ts'
 export { resolveConsumerOptions, resolveProducerOptions } from './options.ts'
+export type { PartitionReader } from './partition-reader.ts'
 export { keyPartition, murmur2 } from './partitioner.ts'
 export { Producer, type ProducerContext } from './producer.ts'
 export type { BatchOutcome, Receipt } from './producer-batch.ts'

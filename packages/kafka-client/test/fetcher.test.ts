@@ -3,7 +3,12 @@ import { test } from 'node:test'
 import { Fetcher, type PartitionBatches } from '@khlong/kafka-client'
 import { ApiKey } from '@khlong/kafka-protocol'
 import type { FetchRequest } from '@khlong/kafka-protocol/messages/fetch'
-import { BatchBuilder, decodeRecordsOf } from '@khlong/kafka-protocol/records'
+import {
+  BatchBuilder,
+  Compression,
+  type CompressionType,
+  decodeRecordsOf,
+} from '@khlong/kafka-protocol/records'
 import { ScriptedBroker } from './scripted-broker.ts'
 
 // These run with KHLONG_POISON_BUFFERS, so that memory which was given back has other bytes at once.
@@ -12,8 +17,8 @@ const valueBytes = 1_000
 const recordsPerBatch = 50
 const textOf = (offset: number): string => `${offset}:`.padEnd(valueBytes, String(offset % 10))
 
-function batchAt(baseOffset: number): Buffer {
-  const builder = new BatchBuilder({ baseOffset, initialBytes: 64 * 1024 })
+function batchAt(baseOffset: number, compression: CompressionType = Compression.none): Buffer {
+  const builder = new BatchBuilder({ baseOffset, compression, initialBytes: 64 * 1024 })
   for (let n = 0; n < recordsPerBatch; n++)
     builder.append(`key-${baseOffset + n}`, textOf(baseOffset + n), [['n', String(n)]], 1_000)
   return builder.build()
@@ -23,12 +28,16 @@ interface Script {
   readonly partitions: number
   /** Batches of each partition. */
   readonly batches: number
+  /** Every second batch. */
+  readonly compression?: CompressionType
+  /** A batch that begins here fails its checksum, if it begins anywhere. */
+  readonly brokenAt?: number
 }
 
 /** A broker whose topic `t` has batches of 50 records, as many as fit into what is asked for. */
 async function startBroker(
   t: { after(cleanUp: () => void): void },
-  { partitions, batches }: Script,
+  { partitions, batches, compression = Compression.none, brokenAt }: Script,
 ): Promise<{ broker: ScriptedBroker; requests: FetchRequest[] }> {
   const broker = await new ScriptedBroker().start(t)
   const requests: FetchRequest[] = []
@@ -53,7 +62,9 @@ async function startBroker(
         const records: Buffer[] = []
         let room = Math.min(left, partitionMaxBytes)
         for (let offset = fetchOffset - (fetchOffset % recordsPerBatch); offset < end; ) {
-          const batch = batchAt(offset)
+          const isSecond = (offset / recordsPerBatch) % 2 === 1
+          const batch = batchAt(offset, isSecond ? compression : Compression.none)
+          if (offset === brokenAt) batch[batch.byteLength - 1]! ^= 1
           if (batch.byteLength > room && (hasRecords || records.length > 0)) break
           records.push(batch)
           room -= batch.byteLength
@@ -135,6 +146,69 @@ test('batches keep their bytes until they are given back, and then their memory 
   assert.ok(responses > 10, `${responses} responses`)
   assert.ok(memories.size <= 4, `${memories.size} buffers for ${responses} responses`)
 })
+
+test('readers give each record in place, from the offset on, whatever its batch was compressed with', async (t) => {
+  const { broker } = await startBroker(t, {
+    partitions: 2,
+    batches: 30,
+    compression: Compression.gzip,
+  })
+  await using fetcher = new Fetcher({
+    'bootstrap.servers': broker.bootstrapServers,
+    'prefetch.max.bytes': 400_000,
+  })
+  const first = [17, 73]
+  fetcher.assign([0, 1].map((partition) => ({ topic: 't', partition, offset: first[partition]! })))
+  const next = [...first]
+  const end = 30 * recordsPerBatch
+  const memories = new Set<ArrayBufferLike>()
+  while (next[0]! < end || next[1]! < end)
+    for (const reader of await fetcher.pollReaders()) {
+      const { partition } = reader
+      for (let { head } = reader; head; head = reader.head) {
+        const { count } = reader
+        assert.equal(head.offset, next[partition])
+        assert.equal(String(head.key), `key-${next[partition]}`)
+        assert.equal(String(head.value), textOf(next[partition]!))
+        const [[name, text] = []] = head.headers.entries
+        assert.equal(`${name}=${text}`, `n=${next[partition]! % recordsPerBatch}`)
+        if (head.offset % 100 < recordsPerBatch) memories.add(head.bytes.buffer)
+        next[partition]!++
+        reader.shift()
+        assert.equal(reader.count, count - 1)
+      }
+      assert.equal(reader.nextOffset, next[partition])
+    }
+  assert.ok(memories.size <= 4, `${memories.size} buffers`)
+})
+
+for (const how of ['pollBatches', 'pollReaders'] as const)
+  test(`${how}: what lies before a batch that cannot be read is given first, what lies behind it afterwards`, async (t) => {
+    const { broker } = await startBroker(t, { partitions: 1, batches: 3, brokenAt: 50 })
+    await using fetcher = new Fetcher({ 'bootstrap.servers': broker.bootstrapServers })
+    assign(fetcher, 1)
+    const position = (): number | undefined => fetcher.position({ topic: 't', partition: 0 })
+    const given: number[] = []
+    const read = async (): Promise<void> => {
+      if (how === 'pollBatches')
+        for (const { batches } of await fetcher.pollBatches(10_000))
+          given.push(...batches.map(({ header }) => header.baseOffset))
+      else
+        for (const reader of await fetcher.pollReaders(10_000))
+          for (; reader.head; reader.shift())
+            if (reader.head.offset % recordsPerBatch === 0) given.push(reader.head.offset)
+    }
+    await read()
+    assert.deepEqual(given, [0])
+    assert.equal(position(), 50)
+    await assert.rejects(read(), {
+      code: 'KAFKA_CLIENT_MALFORMED_RESPONSE',
+      message: 'records of t-0 from offset 50 cannot be read',
+    })
+    await read()
+    assert.deepEqual(given, [0, 100])
+    assert.equal(position(), 150)
+  })
 
 test('no response is asked for that is larger than half of what may be fetched ahead', async (t) => {
   const { broker, requests } = await startBroker(t, { partitions: 4, batches: 4 })

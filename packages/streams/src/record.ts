@@ -27,7 +27,7 @@ export interface RecordContext {
   offset: number
   timestampMs: number
   headers: RecordHeaders
-  /** The bytes that came in, for dead letters; null while something else than a record is worked on. */
+  /** A copy of the bytes that came in, for dead letters; null while something else than a record is worked on. */
   rawKey: Buffer | null
   rawValue: Buffer | null
 }
@@ -39,10 +39,24 @@ export class TaskRecord implements RecordContext {
   offset = -1
   timestampMs = -1
   carriedHeaders: CarriedHeaders = noHeaders
-  rawKey: Buffer | null = null
-  rawValue: Buffer | null = null
+  #rawKey: Buffer | null = null
+  #rawValue: Buffer | null = null
   /** Whether a result that is held back keeps the bytes that it came from, for dead letters. */
   isRawKept = false
+
+  // What came in lies in memory that the next records are fetched into.
+  get rawKey(): Buffer | null {
+    return this.#rawKey && Buffer.from(this.#rawKey)
+  }
+  set rawKey(bytes: Buffer | null) {
+    this.#rawKey = bytes
+  }
+  get rawValue(): Buffer | null {
+    return this.#rawValue && Buffer.from(this.#rawValue)
+  }
+  set rawValue(bytes: Buffer | null) {
+    this.#rawValue = bytes
+  }
 
   /** Says which record is worked on; its bytes are set apart. */
   set(
@@ -73,9 +87,7 @@ export interface RawRecord {
   readonly value: Buffer | null
   /** Milliseconds since the epoch, or -1. */
   readonly timestamp: number
-  readonly headers: RecordHeaders
-  /** The same as bytes, where it came from a topic. */
-  readonly headerBlock?: HeaderBlock
+  readonly headers: CarriedHeaders
   readonly offset: number
 }
 

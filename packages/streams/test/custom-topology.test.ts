@@ -40,6 +40,31 @@ const changes = (): Topology =>
     .addSink({ name: 'out', parents: ['changes'], topic: 'changes', ...text })
     .addSink({ name: 'unused', parents: ['changes'], topic: 'unused', ...text })
 
+describe('the bytes of a record', () => {
+  it('are its own for serdes of users, and headers may be kept, though memory is used again', () => {
+    // Borrows, as no serde should.
+    const view = { serialize: (bytes: Buffer) => bytes, deserialize: (bytes: Buffer) => bytes }
+    const kept: StreamRecord<Buffer, Buffer>[] = []
+    const keeper: Processor<Buffer, Buffer, never, never> = {
+      process: (record) => void kept.push(record),
+    }
+    const topology = new Topology()
+      .addSource({ name: 'in', topics: ['readings'], keySerde: view, valueSerde: view })
+      .addProcessor('keep', () => keeper, ['in'])
+    const driver = new TopologyTestDriver(topology)
+    const input = driver.createInputTopic('readings', serdes.string, serdes.string)
+    input.pipe('k1', 'one', 1, [['h', Buffer.from('first')]])
+    input.pipe('k2', 'two', 2, [['h', Buffer.from('second')]])
+    assert.deepEqual(
+      kept.map(({ key, value, headers }) => [`${key}`, `${value}`, `${headers[0]?.[1]}`]),
+      [
+        ['k1', 'one', 'first'],
+        ['k2', 'two', 'second'],
+      ],
+    )
+  })
+})
+
 describe('a topology without the DSL', () => {
   it('is described as in Java, and its processors have stores and name whom they forward to', () => {
     const topology = changes()

@@ -101,20 +101,29 @@ describe('the tasks of a topology', () => {
 describe('partitions that are processed together', () => {
   const planned = { id: '0_0' } as PlannedTask
   const running = (): RunningTask => new RunningTask({ id: '0_0' } as StreamTask, planned, 0)
-  const polled = (partition: number, ...times: number[]): PolledRecords => ({
-    topic: 't',
-    partition,
-    nextOffset: times.length,
-    records: times.map((timestamp, offset) => ({
-      topic: 't',
-      partition,
+  const polled = (partition: number, ...times: number[]): PolledRecords => {
+    const records = times.map((timestamp, offset) => ({
       offset,
       timestamp,
       key: null,
       value: null,
       headers: [],
-    })),
-  })
+    }))
+    return {
+      topic: 't',
+      partition,
+      nextOffset: times.length,
+      get head() {
+        return records[0]
+      },
+      get count() {
+        return records.length
+      },
+      shift: () => {
+        records.shift()
+      },
+    }
+  }
 
   it('give their records in the order of time', () => {
     fc.assert(

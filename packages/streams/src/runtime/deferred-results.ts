@@ -38,9 +38,8 @@ export class DeferredResults {
       offset,
       timestampMs,
       carriedHeaders,
-      // What is under work is borrowed until the next record comes.
-      rawKey: rawKey && Buffer.from(rawKey),
-      rawValue: rawValue && Buffer.from(rawValue),
+      rawKey,
+      rawValue,
     }
     const deferred: Deferred = { done, isDone: false, resume, record }
     this.#waiting.push(deferred)

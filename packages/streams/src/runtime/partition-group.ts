@@ -2,18 +2,19 @@ import type { TopicPartition } from '@khlong/kafka-client'
 import type { RawRecord } from '../record.ts'
 import type { RunningTask } from './running-task.ts'
 
-/** Records of one partition that were polled together. */
+/** Records of one partition that were polled together. The head borrows its bytes until it is shifted off. */
 export interface PolledRecords extends TopicPartition {
-  readonly records: readonly RawRecord[]
+  readonly head: RawRecord | undefined
+  /** Records that are left, the head among them. */
+  readonly count: number
   readonly nextOffset: number
+  shift(): void
 }
 
 /** Records of one partition that wait to be processed. */
 export interface PartitionQueue extends TopicPartition {
   readonly running: RunningTask
   readonly polled: PolledRecords[]
-  /** Of the first of `polled`, the next record. */
-  at: number
   count: number
 }
 
@@ -49,7 +50,7 @@ export class PartitionGroup {
   }
 
   addPartition(partition: TopicPartition, running: RunningTask): PartitionQueue {
-    const queue = { ...partition, running, polled: [], at: 0, count: 0 }
+    const queue = { ...partition, running, polled: [], count: 0 }
     this.#queues.push(queue)
     return queue
   }
@@ -116,25 +117,24 @@ export class PartitionGroup {
   }
 }
 
-export const headOf = (queue: PartitionQueue): RawRecord | undefined =>
-  queue.polled[0]?.records[queue.at]
+export const headOf = (queue: PartitionQueue): RawRecord | undefined => queue.polled[0]?.head
 
 export function enqueue(queue: PartitionQueue, polled: PolledRecords): void {
   queue.polled.push(polled)
-  queue.count += polled.records.length
+  queue.count += polled.count
 }
 
 /** Takes the head off, after it was processed, and notes where the task is. */
 export function shiftHead(queue: PartitionQueue): void {
   const polled = queue.polled[0]!
   const { nextOffsets } = queue.running
+  const { offset } = polled.head!
   queue.count--
-  queue.at++
-  if (queue.at < polled.records.length) {
-    nextOffsets.set(queue.topic, polled.records[queue.at - 1]!.offset + 1)
+  polled.shift()
+  if (polled.count > 0) {
+    nextOffsets.set(queue.topic, offset + 1)
     return
   }
   nextOffsets.set(queue.topic, polled.nextOffset)
   queue.polled.shift()
-  queue.at = 0
 }

@@ -164,10 +164,10 @@ export class StreamThread {
     const { consumer, collector, signal } = this.#options
     while (!signal.aborted) {
       const polledAtMs = performance.now()
-      const polledNow = await consumer.poll(this.#pollMs())
+      const polledNow = await consumer.pollReaders(this.#pollMs())
       this.#metrics.polled(
         polledAtMs,
-        polledNow.reduce((sum, { records }) => sum + records.length, 0),
+        polledNow.reduce((sum, { count }) => sum + count, 0),
       )
       for (const polled of polledNow) {
         const queue = this.#queues.get(partitionKey(polled))

@@ -1,9 +1,9 @@
 import type { Clock, Logger } from '@khlong/core'
 import { StreamsError, topologyError } from '../errors.ts'
 import { TaskMetrics } from '../metrics/task-metrics.ts'
-import { type CarriedHeaders, type RawRecord, TaskRecord } from '../record.ts'
+import { type CarriedHeaders, keptHeaders, type RawRecord, TaskRecord } from '../record.ts'
 import { keySerdeOr, valueSerdeOr } from '../serdes/defaults.ts'
-import type { Serde } from '../serdes/serde.ts'
+import { copyingSerdes, type Serde } from '../serdes/serde.ts'
 import type { RecordCache } from '../state/record-cache.ts'
 import type { StateStore, StoreBacking, StoreSpec } from '../state/state-store.ts'
 import type { Cancellable, DropReason, PunctuationType } from '../topology/processor-node.ts'
@@ -88,6 +88,8 @@ interface TaskSource {
   readonly node: TaskNode
   readonly keySerde: Serde<unknown>
   readonly valueSerde: Serde<unknown>
+  /** Whether what its serdes give may borrow the bytes: theirs are copied then. */
+  readonly isBorrowing: boolean
   partitionTimeMs: number
 }
 
@@ -166,22 +168,36 @@ export class StreamTask {
     for (const spec of nodes) this.#startNode(spec, this.#nodes.get(spec.name)!)
   }
 
-  /** Sends one record of a source topic through the topology. The record's bytes are borrowed. */
+  /** Sends one record of a source topic through the topology. Nothing of its bytes is kept. */
   process(topic: string, partition: number, record: RawRecord): void {
     const source = this.#sources.get(topic)
     if (!source) throw topologyError(`task ${this.id} does not read topic ${topic}`)
     const { counts } = this.#settings
     counts.recordsIn++
     const { context } = this
-    const headers = record.headerBlock ?? record.headers
-    context.set(topic, partition, record.offset, record.timestamp, headers)
-    context.rawKey = record.key
-    context.rawValue = record.value
+    // Processors may keep a record with its headers.
+    context.set(topic, partition, record.offset, record.timestamp, keptHeaders(record.headers))
+    let rawKey = record.key
+    let rawValue = record.value
+    if (source.isBorrowing) {
+      rawKey &&= Buffer.from(rawKey)
+      rawValue &&= Buffer.from(rawValue)
+    }
+    context.rawKey = rawKey
+    context.rawValue = rawValue
+    this.#run(source, rawKey, rawValue)
+    context.rawKey = null
+    context.rawValue = null
+    if (!this.#streamTimePunctuations.isEmpty) this.punctuateStreamTime()
+  }
+
+  #run(source: TaskSource, rawKey: Buffer | null, rawValue: Buffer | null): void {
+    const { context } = this
     let key: unknown
     let value: unknown
     try {
-      key = record.key === null ? null : source.keySerde.deserialize(record.key)
-      value = record.value === null ? null : source.valueSerde.deserialize(record.value)
+      key = rawKey === null ? null : source.keySerde.deserialize(rawKey)
+      value = rawValue === null ? null : source.valueSerde.deserialize(rawValue)
     } catch (cause) {
       this.#onError('deserialization', source.spec.name, cause)
       return
@@ -195,7 +211,6 @@ export class StreamTask {
     if (timestampMs > source.partitionTimeMs) source.partitionTimeMs = timestampMs
     if (timestampMs > this.streamTimeMs) this.streamTimeMs = timestampMs
     source.node.forward(key, value, timestampMs)
-    if (!this.#streamTimePunctuations.isEmpty) this.punctuateStreamTime()
   }
 
   /** The highest timestamp seen on a source topic; -1 before the first record. */
@@ -351,8 +366,8 @@ export class StreamTask {
       this.#collector.send(
         errors.deadLetterTopic,
         undefined,
-        rawKey && Buffer.from(rawKey),
-        rawValue && Buffer.from(rawValue),
+        rawKey,
+        rawValue,
         timestampMs < 0 ? undefined : timestampMs,
         deadLetterHeaders(error, this.context),
       )
@@ -382,7 +397,8 @@ export class StreamTask {
         const keySerde = this.keySerde(spec.keySerde, spec.name)
         const valueSerde = this.valueSerde(spec.valueSerde, spec.name)
         for (const topic of spec.topics) {
-          const source = { spec, node, keySerde, valueSerde, partitionTimeMs: -1 }
+          const isBorrowing = !copyingSerdes.has(keySerde) || !copyingSerdes.has(valueSerde)
+          const source = { spec, node, keySerde, valueSerde, isBorrowing, partitionTimeMs: -1 }
           this.#sources.set(this.#realTopic(topic), source)
         }
         break

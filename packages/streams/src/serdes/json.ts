@@ -1,4 +1,4 @@
-import type { Serde } from './serde.ts'
+import { copying, type Serde } from './serde.ts'
 
 /** The part of the Standard Schema interface (version 1) that is used here: zod, valibot, arktype… have it. */
 export interface StandardSchema<T> {
@@ -30,14 +30,14 @@ export type JsonCheck<T> = StandardSchema<T> | ((value: unknown) => T)
  */
 export function jsonSerde<T = unknown>(check?: JsonCheck<T>): Serde<T> {
   const verify = check === undefined ? (value: unknown) => value as T : verifier(check)
-  return {
+  return copying({
     serialize(value) {
       const text = JSON.stringify(value) as string | undefined
       if (text === undefined) throw new TypeError(`a ${typeof value} has no JSON`)
       return Buffer.from(text)
     },
     deserialize: (bytes) => verify(JSON.parse(bytes.toString())),
-  }
+  })
 }
 
 function verifier<T>(check: JsonCheck<T>): (value: unknown) => T {

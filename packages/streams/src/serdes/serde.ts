@@ -7,13 +7,24 @@ export interface Serde<T> {
   deserialize(bytes: Buffer): T
 }
 
+/**
+ * Serdes whose `deserialize` keeps nothing of the bytes: they are given bytes that are overwritten afterwards. Those of
+ * users should keep nothing either, and are given bytes of their own.
+ */
+export const copyingSerdes: WeakSet<object> = new WeakSet()
+
+export function copying<T>(serde: Serde<T>): Serde<T> {
+  copyingSerdes.add(serde)
+  return serde
+}
+
 function sized<T>(
   name: string,
   byteCount: number,
   write: (buffer: Buffer, value: T) => void,
   read: (buffer: Buffer) => T,
 ): Serde<T> {
-  return {
+  return copying({
     serialize(value) {
       const buffer = Buffer.allocUnsafe(byteCount)
       write(buffer, value)
@@ -24,27 +35,27 @@ function sized<T>(
         throw new RangeError(`${name}: expected ${byteCount} bytes, found ${bytes.byteLength}`)
       return read(bytes)
     },
-  }
+  })
 }
 
 /** UTF-8 text. */
-export const stringSerde: Serde<string> = {
+export const stringSerde: Serde<string> = copying({
   serialize(value) {
     if (typeof value !== 'string') throw new TypeError(`expected a string, found ${typeof value}`)
     return Buffer.from(value)
   },
   deserialize: (bytes) => bytes.toString(),
-}
+})
 
 /** Bytes as they are. */
-export const bytesSerde: Serde<Buffer> = {
+export const bytesSerde: Serde<Buffer> = copying({
   serialize: (value) => value,
   deserialize(bytes) {
     const copy = Buffer.allocUnsafe(bytes.byteLength)
     bytes.copy(copy)
     return copy
   },
-}
+})
 
 /** Java's Long: eight bytes, big-endian, as a number that must be a safe integer. */
 export const longSerde: Serde<number> = sized(

@@ -272,8 +272,8 @@ export class EntryCache<E extends CacheEntry> implements CachedStore {
     held.offset = record.offset
     held.headers = keptHeaders(record.carriedHeaders)
     if (!record.isRawKept) return
-    held.rawKey = record.rawKey && Buffer.from(record.rawKey)
-    held.rawValue = record.rawValue && Buffer.from(record.rawValue)
+    held.rawKey = record.rawKey
+    held.rawValue = record.rawValue
   }
 
   /** Entries are measured now and then: at a flush anyway, and when they have changed often since. */

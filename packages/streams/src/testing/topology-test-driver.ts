@@ -18,6 +18,9 @@ import type { StateStore } from '../state/state-store.ts'
 import { type ReadOnlyWindowStore, WindowStore } from '../state/window-store.ts'
 import type { Topology } from '../topology/topology.ts'
 
+/** What stands in memory that was given back. */
+const overwritten = 0xdb
+
 /** A record that a topology gave out. */
 export interface TestRecord<K, V> {
   readonly key: K
@@ -270,7 +273,11 @@ export class TopologyTestDriver {
       if (!reader) throw topologyError(`no stream reads topic ${topic}`)
       const offset = this.#offsets.get(topic) ?? 0
       this.#offsets.set(topic, offset + 1)
-      reader.process(topic, 0, { ...record, timestamp: this.#timeOf(record), offset })
+      // As those of a real topic, whose memory is used again: what keeps something of them shows in a test.
+      const key = record.key && Buffer.from(record.key)
+      const value = record.value && Buffer.from(record.value)
+      reader.process(topic, 0, { ...record, key, value, timestamp: this.#timeOf(record), offset })
+      if (reader !== this.#globals) for (const bytes of [key, value]) bytes?.fill(overwritten)
       // As in Java's driver: every record is committed by itself, those of internal topics, too.
       this.#commit()
     }
