@@ -2,6 +2,8 @@ import type { FrameMemory } from './connection.ts'
 
 /** Memory is taken in steps, so that one buffer fits many responses. */
 const stepBytes = 64 * 1024
+/** Large ones in larger steps: full responses differ by a batch, and must not each need a buffer of their own. */
+const largeStepBytes = 512 * 1024
 /** A buffer serves what is at least this share of it; a small response must not hold a large one. */
 const smallestShare = 1 / 8
 
@@ -38,8 +40,10 @@ export class FetchMemory {
       if (byteLength < byteCount || byteCount < byteLength * smallestShare - stepBytes) continue
       if (best < 0 || byteLength < this.#free[best]!.byteLength) best = index
     }
-    if (best < 0)
-      return Buffer.allocUnsafeSlow(Math.max(1, Math.ceil(byteCount / stepBytes)) * stepBytes)
+    if (best < 0) {
+      const step = byteCount > largeStepBytes ? largeStepBytes : stepBytes
+      return Buffer.allocUnsafeSlow(Math.max(1, Math.ceil(byteCount / step)) * step)
+    }
     const [found] = this.#free.splice(best, 1)
     this.#freeBytes -= found!.byteLength
     return found!

@@ -83,7 +83,7 @@ export async function restoreStores(options: RestoreOptions): Promise<void> {
       )
       while (byPartition.size > 0) {
         signal.throwIfAborted()
-        for (const { topic, partition, batches } of await fetcher.pollBatches(200)) {
+        for (const { topic, partition, batches, release } of await fetcher.pollBatches(200)) {
           const one = byPartition.get(`${topic}/${partition}`)
           if (!one) continue
           let count = 0
@@ -95,6 +95,8 @@ export async function restoreStores(options: RestoreOptions): Promise<void> {
             // Whatever ends it is thrown where it is waited for.
             written.catch(() => {})
           }
+          // On disk they are copied; what lies in memory may borrow, where a serde does.
+          if (one.isPersistent) release()
           restored += count
           one.task.metrics.restored.record(count, performance.now())
           one.task.metrics.restoreRemaining -= count
