@@ -75,6 +75,7 @@ export class Connection {
   #requestBytes = 0
   /** Of answers that were written, and that the client has not taken. */
   readonly #sent = new Set<AnswerRoom>()
+  readonly #onStalled = (): void => this.#cut(stalled())
   #isFlushPlanned = false
   /** After a login that failed: nothing more is read. */
   #isRefused = false
@@ -140,7 +141,7 @@ export class Connection {
     const slot: Slot = {
       byteCount: frame.byteLength,
       answer: undefined,
-      room: new AnswerRoom(this.#services.answers, () => this.#cut(stalled())),
+      room: new AnswerRoom(this.#services.answers, this.#onStalled),
       isLast: false,
     }
     if (this.#session?.expectsToken) {

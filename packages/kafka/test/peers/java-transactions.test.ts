@@ -70,10 +70,16 @@ for (const release of releases)
     const find = await run('', tool, ...server, 'find-hanging', '--topic', 'out')
     assert.ok(!/^\S*out\s/m.test(find), find)
     const offsets = 'org.apache.kafka.tools.consumer.group.ConsumerGroupCommand'
-    const group = await run('', offsets, ...server, '--describe', '--group', 'java-copiers')
+    // The tool's own time-out is 5 s.
+    const group = await run(
+      '',
+      offsets,
+      ...[...server, '--timeout', '60000', '--describe', '--group', 'java-copiers'],
+    )
     assert.equal(
       [...group.matchAll(/java-copiers\s+in\s+\d\s+(\d+)\s+(\d+)\s+0\s/g)].length > 0,
       true,
+      group,
     )
     await broker.stop()
     const dump = async (folder: string, file: string, ...more: string[]): Promise<string> =>

@@ -22,6 +22,8 @@ const releases = [
   },
 ] as const
 
+/** The tool's own is 5 s. */
+const patient = ['--timeout', '60000']
 const groupCommand = 'org.apache.kafka.tools.consumer.group.ConsumerGroupCommand'
 const topicCommand = 'org.apache.kafka.tools.TopicCommand'
 
@@ -45,7 +47,15 @@ for (const release of releases) {
     const consumer = 'org.apache.kafka.tools.consumer.ConsoleConsumer'
     const read = await run('', consumer, ...server, ...consume, '--group', 'readers')
     for (const value of values) assert.ok(read.split('\n').includes(value), value)
-    const group = await run('', groupCommand, ...server, '--describe', '--group', 'readers')
+    const group = await run(
+      '',
+      groupCommand,
+      ...server,
+      ...patient,
+      '--describe',
+      '--group',
+      'readers',
+    )
     assert.match(group, /readers\s+frames\s+\d\s+100\s+100\s+0/)
     const more = ['--alter', '--topic', 'frames', '--partitions', '3']
     await run('', topicCommand, ...server, ...more)
@@ -74,7 +84,7 @@ for (const release of releases) {
       ...records,
     )
     assert.match(deleted, /low_watermark: 5/)
-    await run('', groupCommand, ...server, '--delete', '--group', 'readers')
+    await run('', groupCommand, ...server, ...patient, '--delete', '--group', 'readers')
     const acl = ['--deny-principal', 'User:bob', '--operation', 'Write', '--topic', 'frames']
     await run('', release.acls, ...server, '--add', ...acl)
     assert.match(await run('', release.acls, ...server, '--list'), /User:bob.*WRITE.*DENY/)

@@ -2,6 +2,10 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ApiKey, ErrorCode } from '@khlong/kafka-protocol'
 import {
+  decodeAlterPartitionReassignmentsResponse,
+  encodeAlterPartitionReassignmentsRequest,
+} from '@khlong/kafka-protocol/messages/alter-partition-reassignments'
+import {
   decodeCreateTopicsResponse,
   encodeCreateTopicsRequest,
 } from '@khlong/kafka-protocol/messages/create-topics'
@@ -13,6 +17,10 @@ import {
   decodeElectLeadersResponse,
   encodeElectLeadersRequest,
 } from '@khlong/kafka-protocol/messages/elect-leaders'
+import {
+  decodeListPartitionReassignmentsResponse,
+  encodeListPartitionReassignmentsRequest,
+} from '@khlong/kafka-protocol/messages/list-partition-reassignments'
 import {
   decodeProduceResponse,
   encodeProduceRequest,
@@ -105,6 +113,34 @@ for (const version of [0, 1, 2])
     )
     assert.deepEqual(await elect(null), [])
     wire.close()
+  })
+
+for (const version of [0, 1])
+  test(`AlterPartitionReassignments ${version}: a partition is where the one broker is`, async (t) => {
+    const wire = await Wire.open((await startBroker(t)).address)
+    t.after(() => wire.close())
+    await createTopic(wire, 'out', 1)
+    const ask = async (name: string, replicas: number[] | null) => {
+      const topics = [{ name, partitions: [{ partitionIndex: 0, replicas }] }]
+      const reader = await wire.send(ApiKey.alterPartitionReassignments, version, (writer) =>
+        encodeAlterPartitionReassignmentsRequest(writer, { topics }, version),
+      )
+      const response = decodeAlterPartitionReassignmentsResponse(reader, version)
+      reader.finish()
+      return response.responses[0]!.partitions[0]!.errorCode
+    }
+    const { invalidReplicaAssignment } = ErrorCode
+    assert.equal(await ask('out', [1]), ErrorCode.none)
+    for (const replicas of [[], [2], [1, 2], [1, 1]])
+      assert.equal(await ask('out', replicas), invalidReplicaAssignment, `${replicas}`)
+    assert.equal(await ask('out', null), ErrorCode.noReassignmentInProgress)
+    assert.equal(await ask('none', [1]), ErrorCode.unknownTopicOrPartition)
+    const reader = await wire.send(ApiKey.listPartitionReassignments, 0, (writer) =>
+      encodeListPartitionReassignmentsRequest(writer, { topics: null }, 0),
+    )
+    const list = decodeListPartitionReassignmentsResponse(reader, 0)
+    reader.finish()
+    assert.deepEqual([list.errorCode, list.topics], [ErrorCode.none, []])
   })
 
 test('DescribeConfigs documents the settings of a topic and of the broker on request', async (t) => {
