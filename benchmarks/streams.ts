@@ -108,6 +108,16 @@ export async function measureStreams(
   }
 }
 
+/** Older figures with newer ones in their places. */
+export function withCases(
+  before: StreamsBenchmarkResult,
+  now: StreamsBenchmarkResult,
+): StreamsBenchmarkResult {
+  const newer = new Map(now.comparisons.map((one) => [one.name, one]))
+  const comparisons = before.comparisons.map((one) => newer.get(one.name) ?? one)
+  return { ...now, comparisons }
+}
+
 function lineOf({ name, java, ours, ratios }: StreamsComparison): string {
   const parts = [
     `${ours.perSecond} records/s (${ratios.perSecond} x Java's ${java.perSecond})`,

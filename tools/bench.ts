@@ -15,7 +15,7 @@ import {
 } from '../benchmarks/kafka.ts'
 import { measureAlone } from '../benchmarks/pipeline/alone.ts'
 import { measureBeside } from '../benchmarks/pipeline/beside.ts'
-import { measureStreams } from '../benchmarks/streams.ts'
+import { measureStreams, type StreamsBenchmarkResult, withCases } from '../benchmarks/streams.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const [name = '', ...flags] = process.argv.slice(2)
@@ -144,7 +144,9 @@ async function measure({ runs, run }: { runs: number; run(): Promise<object> }):
     results[0] =
       name === 'kafka'
         ? withFigures(kept[0] as KafkaBenchmarkResult, { comparisons: [], ...results[0] })
-        : { ...kept[0], ...results[0] }
+        : name === 'streams'
+          ? withCases(kept[0] as StreamsBenchmarkResult, results[0] as StreamsBenchmarkResult)
+          : { ...kept[0], ...results[0] }
   }
   await writeFile(
     file,
