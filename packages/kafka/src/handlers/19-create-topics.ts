@@ -19,18 +19,15 @@ export const createTopics: Handler = defineHandler({
   decode: decodeCreateTopicsRequest,
   encode: encodeCreateTopicsResponse,
   async handle(request, context) {
-    const names = request.topics.map(({ name }) => name)
-    const topics: CreatableTopicResultInput[] = []
-    for (const topic of request.topics) {
-      const isTwice = names.indexOf(topic.name) !== names.lastIndexOf(topic.name)
-      if (isTwice && topics.some(({ name }) => name === topic.name)) continue
-      topics.push(
-        isTwice
-          ? refused(topic.name, ErrorCode.invalidRequest, 'Duplicate topic name.')
-          : await create(topic, request.validateOnly, context),
-      )
-    }
-    return { topics }
+    const byName = new Map<string, CreatableTopic | undefined>()
+    for (const topic of request.topics)
+      byName.set(topic.name, byName.has(topic.name) ? undefined : topic)
+    const topics = [...byName].map(([name, topic]) =>
+      topic
+        ? create(topic, request.validateOnly, context)
+        : refused(name, ErrorCode.invalidRequest, 'Duplicate topic name.'),
+    )
+    return { topics: await Promise.all(topics) }
   },
 })
 

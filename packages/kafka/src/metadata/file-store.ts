@@ -54,7 +54,7 @@ export class FileMetadataStore implements MetadataStore {
   #content: Content
   #listener: MetadataListener | undefined
   readonly isAvailable = true
-  /** One change of topics at a time: partitions take a while to be made. */
+  /** One change of a topic at a time: partitions take a while to be made. */
   readonly #queue = new WorkQueue()
 
   constructor(folder: string) {
@@ -85,7 +85,7 @@ export class FileMetadataStore implements MetadataStore {
   }
 
   createTopic(topic: TopicRecord): Promise<void> {
-    return this.#queue.run(async () => {
+    return this.#queue.runBeside(topic.name, async () => {
       if (this.#content.topics.some(({ name }) => name === topic.name))
         throw new KafkaError('KAFKA_TOPIC_EXISTS', `Topic '${topic.name}' already exists.`)
       this.#save({ topics: [...this.#content.topics, { ...topic, placedCount: 0 }] })

@@ -31,7 +31,7 @@ export interface BrokerRegistration {
 export interface MetadataListener {
   /**
    * A topic is there, is new, has more partitions or other settings. Resolves when new partitions are
-   * durable; until then no other change is told.
+   * durable; until then no other change of this topic is told.
    */
   onTopic(topic: TopicRecord): Promise<void>
   onTopicGone(name: string): void

@@ -38,6 +38,8 @@ export class BrokerState implements MetadataListener {
   readonly #staticOptions: ResolvedKafkaOptions
   #options: ResolvedKafkaOptions
   #brokerConfigs: Readonly<Record<string, string>> = {}
+  /** Names of topics that are being made. */
+  readonly #coming = new Set<string>()
   #logs: LogStore | undefined
   #groups: GroupCoordinator | undefined
   #transactions: TransactionCoordinator | undefined
@@ -178,8 +180,13 @@ export class BrokerState implements MetadataListener {
       )
     checkTopicOverrides(configs)
     const topicId = newTopicId()
-    if (!options.isCheckOnly)
+    if (options.isCheckOnly) return topicId
+    this.#coming.add(name)
+    try {
       await this.metadata.createTopic({ name, topicId, partitionCount, configs, placedCount: 0 })
+    } finally {
+      this.#coming.delete(name)
+    }
     return topicId
   }
 
@@ -219,7 +226,9 @@ export class BrokerState implements MetadataListener {
   #collision(name: string): string | undefined {
     if (!/[._]/.test(name) || isInternalTopic(name)) return undefined
     const folded = name.replaceAll('.', '_')
-    for (const other of this.topics.keys()) if (other.replaceAll('.', '_') === folded) return other
+    for (const names of [this.topics.keys(), this.#coming])
+      for (const other of names)
+        if (other !== name && other.replaceAll('.', '_') === folded) return other
     return undefined
   }
 }

@@ -44,6 +44,43 @@ async function createWith(wire: Wire, name: string, key: string, value: string) 
   return [answer!.errorCode, answer!.errorMessage]
 }
 
+test('topics that are made together are told apart', async (t) => {
+  const wire = await Wire.open((await startBroker(t)).address)
+  t.after(() => wire.close())
+  const topicOf = (name: string) => ({
+    name,
+    numPartitions: 1,
+    replicationFactor: 1,
+    assignments: [],
+    configs: [],
+  })
+  const ask = async (names: readonly string[]) => {
+    const reader = await wire.send(ApiKey.createTopics, 5, (writer) =>
+      encodeCreateTopicsRequest(writer, { topics: names.map(topicOf), timeoutMs: 5_000 }, 5),
+    )
+    return decodeCreateTopicsResponse(reader, 5).topics.map(({ name, errorCode }) => [
+      name,
+      errorCode,
+    ])
+  }
+  const { invalidRequest, invalidTopicException, topicAlreadyExists } = ErrorCode
+  assert.deepEqual(await ask(['one', 'a.b', 'a_b', 'twice', 'two', 'twice']), [
+    ['one', 0],
+    ['a.b', 0],
+    ['a_b', invalidTopicException],
+    ['twice', invalidRequest],
+    ['two', 0],
+  ])
+  // Asked for at the same time by two requests, one is the first.
+  const both = await Promise.all([ask(['three']), ask(['three'])])
+  assert.deepEqual(both.map(([answer]) => answer![1]).sort(), [0, topicAlreadyExists].sort())
+  const many = Array.from({ length: 50 }, (_, index) => `many-${index}`)
+  assert.deepEqual(
+    await ask(many),
+    many.map((name) => [name, 0]),
+  )
+})
+
 test('settings of topics are checked as Kafka checks them, in its words', async (t) => {
   const wire = await Wire.open((await startBroker(t)).address)
   t.after(() => wire.close())
