@@ -45,6 +45,8 @@ import { version } from './version.ts'
 export interface PlatformOptions {
   pipeline: Pipeline
   logger: Logger
+  /** Ends a start that is under way: what has started stops, what waits for something else is cut off. */
+  signal?: AbortSignal | undefined
   /** Only these parts; default all that the pipeline has. */
   only?: readonly PartName[]
   /** Called each second with the newest snapshot. */
@@ -58,6 +60,7 @@ const subscriptionsWaitMs = 30_000
 const snapshotEveryMs = 1_000
 const diskEveryMs = 10_000
 const doorAttempts = 5
+const abortedStopMs = 1_000
 
 /** A pipeline that runs: its parts, wired, supervised, and watched. */
 export class Platform {
@@ -85,7 +88,7 @@ export class Platform {
    * Reads the address book, takes the data folder and starts every part.
    *
    * @throws SettingsError or CodedError that names file, line and key where the user can mend it;
-   *   nothing is left open then
+   *   nothing is left open then. The reason of `signal` where that was aborted.
    */
   static async start(options: PlatformOptions): Promise<Platform> {
     for (let attempt = 1; ; attempt++) {
@@ -93,10 +96,13 @@ export class Platform {
       const data = await openData(options.pipeline)
       const platform = new Platform(options, book, data)
       try {
-        await platform.#start()
+        await untilAborted(platform.#start(), options.signal)
         return platform
       } catch (error) {
-        await platform.stop()
+        const isAborted = options.signal?.aborted === true
+        // Nothing that was acknowledged needs the time of a part that has not started.
+        await platform.stop(isAborted ? abortedStopMs : undefined)
+        if (isAborted) throw error
         // Another pipeline that started at the same time was faster; nobody was promised that port.
         if (attempt < doorAttempts && isDoorTaken(error, book)) continue
         throw locateSettingsError(error, options.pipeline)
@@ -184,13 +190,13 @@ export class Platform {
    * Stops all parts in reverse order and gives the data folder back. Gives the parts that were cut off
    * because they waited for something that does not answer.
    */
-  async stop(): Promise<readonly PartName[]> {
+  async stop(deadlineMs?: number): Promise<readonly PartName[]> {
     clearInterval(this.#timer)
     // While Kafka is still there to say goodbye to.
     await this.#commands?.close()
     clearTimeout(this.#diskTimer)
     this.#stopped.abort()
-    const cut = await this.#supervisor.stop()
+    const cut = await this.#supervisor.stop(deadlineMs, deadlineMs)
     await this.#status.stop()
     await removeControlFile(this.#data.path)
     await this.#data.release()
@@ -402,4 +408,20 @@ function isDoorTaken(error: unknown, { platform }: AddressBook): boolean {
     error.code === 'LISTEN_TAKEN' &&
     error.fields.port === parseListen(platform).port
   )
+}
+
+/** What `work` comes to, or the reason of `signal` as soon as that is aborted. */
+async function untilAborted(work: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+  const aborted = Promise.withResolvers<never>()
+  const abort = (): void => aborted.reject(signal?.reason)
+  if (signal?.aborted) abort()
+  signal?.addEventListener('abort', abort, { once: true })
+  // Its own failure after that is of no interest.
+  work.catch(() => {})
+  aborted.promise.catch(() => {})
+  try {
+    await Promise.race([work, aborted.promise])
+  } finally {
+    signal?.removeEventListener('abort', abort)
+  }
 }

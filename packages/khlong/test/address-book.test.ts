@@ -5,6 +5,8 @@ import path from 'node:path'
 import test, { type TestContext } from 'node:test'
 import { listenTcp } from '@khlong/core'
 import { temporaryFolder } from '@khlong/core/testing'
+import { addressProblem } from '../src/config/external-address.ts'
+import type { PartName } from '../src/config/part-names.ts'
 import { type Pipeline, readPipeline, resolveAddressBook } from '../src/index.ts'
 
 async function pipelineOf(t: TestContext, yaml: string, set: string[] = []): Promise<Pipeline> {
@@ -179,4 +181,37 @@ test('workers of several machines may share a token, if nobody can guess it', as
     code: 'KHLONG_SETTING_INVALID',
     message: 'KHLONG_SHARED_TOKEN: expected at least 32 characters that nobody can guess, found 6',
   })
+})
+
+test('the address of a real system that cannot be one is refused before anything starts', () => {
+  const good: readonly (readonly [PartName, string])[] = [
+    ['mqtt', 'mqtt://127.0.0.1:1883'],
+    ['mqtt', 'mqtts://user:p%40ss@broker.example'],
+    ['mqtt', 'tcp://[::1]:1883'],
+    ['zookeeper', 'zk1:2181,zk2:2181/kafka'],
+    ['zookeeper', 'zk1'],
+    ['kafka', 'k1:9092'],
+    ['kafka', 'k1:9092, [::1]:9093'],
+    ['kafka', 'PLAINTEXT://k1:9092'],
+    ['mongodb', 'mongodb://a:27017,b:27018/?replicaSet=r'],
+    ['mongodb', 'mongodb+srv://cluster.example'],
+    ['prometheus', 'https://prometheus.example/base'],
+    ['grafana', 'http://admin:secret@127.0.0.1:3000'],
+  ]
+  for (const [part, text] of good) assert.equal(addressProblem(part, text), undefined, text)
+  const bad: readonly (readonly [PartName, string, RegExp])[] = [
+    ['mqtt', '127.0.0.1:1883', /^expected mqtt:\/\/HOST:PORT/],
+    ['mqtt', 'mqtt://127.0.0.1:99999', /^expected mqtt/],
+    ['mqtt', 'http://127.0.0.1:1883', /^expected mqtt/],
+    ['zookeeper', 'zk1:0', /^expected HOST:PORT/],
+    ['kafka', 'k1', /^expected HOST:PORT/],
+    ['kafka', 'k1:9092,', /^expected HOST:PORT/],
+    ['kafka', 'k1:99999', /^expected HOST:PORT/],
+    ['kafka', '[x]:9092', /^expected HOST:PORT/],
+    ['mongodb', '127.0.0.1:27017', /^expected mongodb:\/\//],
+    ['prometheus', '127.0.0.1:9090', /^expected http:\/\//],
+    ['grafana', 'mongodb://x', /^expected http:\/\//],
+  ]
+  for (const [part, text, problem] of bad)
+    assert.match(addressProblem(part, text) ?? '', problem, text)
 })

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { execFile, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import net from 'node:net'
@@ -102,7 +102,7 @@ test('a Ctrl-C that npm passes on once more still stops cleanly', async (t) => {
   assert.deepEqual(await exited, [0, null])
 })
 
-test('a Ctrl-C while it starts is answered, and one more ends a start that waits', async (t) => {
+test('a Ctrl-C ends a start that waits for a system, with what has started, and one more at once', async (t) => {
   // Kafka is where nobody listens, so the start waits for it.
   const kafka = net.createServer((socket) => socket.on('error', () => {}))
   const { port } = await listenTcp(kafka, { host: '127.0.0.1', port: 0 })
@@ -110,23 +110,31 @@ test('a Ctrl-C while it starts is answered, and one more ends a start that waits
   const parts = ['mqtt', 'zookeeper', 'mongodb', 'prometheus', 'grafana', 'streams']
   const folder = await pipelineFolder(t, parts.map((part) => `${part}: false\n`).join(''))
   const set = ['--set', `kafka.bootstrap.servers=127.0.0.1:${port}`, '--set', 'connect.listen=0']
-  const child = spawn(process.execPath, [main, 'up', folder, '--no-open', ...set], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  t.after(() => child.kill('SIGKILL'))
-  const exited = once(child, 'exit')
-  await once(kafka, 'connection')
-  child.kill('SIGINT')
-  let output = ''
-  for await (const chunk of child.stdout) {
-    output += String(chunk)
-    if (!output.includes('stopping when it has started')) continue
+  const start = async (onStopping: (child: ChildProcess, exited: Promise<unknown>) => void) => {
+    const child = spawn(process.execPath, [main, 'up', folder, '--no-open', ...set], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    t.after(() => child.kill('SIGKILL'))
+    const exited = once(child, 'exit')
+    await once(kafka, 'connection')
+    child.kill('SIGINT')
+    let output = ''
+    for await (const chunk of child.stdout) {
+      output += String(chunk)
+      if (output.includes('stopping')) onStopping(child, exited)
+    }
+    return { exit: await exited, output }
+  }
+  const single = await start(() => {})
+  assert.deepEqual(single.exit, [0, null], single.output)
+  assert.match(single.output, /^stopped before it had started$/m)
+  const twice = await start(async (child, exited) => {
     // What comes at once is the same Ctrl-C, passed on by npm.
     const again = setInterval(() => child.kill('SIGINT'), 300)
     await exited
     clearInterval(again)
-  }
-  assert.deepEqual(await exited, [130, null], output)
+  })
+  assert.deepEqual(twice.exit, [130, null], twice.output)
 })
 
 test('what is left out is not said to be tried', async (t) => {

@@ -78,7 +78,13 @@ export class KafkaLink implements ConnectKafka {
       { logger: this.#logger },
     )
     const client = this.#client
-    await client.retrying('reaching Kafka', () => client.refreshMetadata([]))
+    let isTold = false
+    await client.retrying('reaching Kafka', () => client.refreshMetadata([]), {
+      onRetry: (error) => {
+        if (!isTold) this.#logger.warn({ err: error }, 'Kafka is not reached yet; the worker waits')
+        isTold = true
+      },
+    })
     this.#producer = this.#newProducer('connect-worker', {})
   }
 

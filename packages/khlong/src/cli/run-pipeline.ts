@@ -35,8 +35,10 @@ export async function runPipeline(options: RunPipelineOptions): Promise<number> 
   )
   say(`khlong ${version}: starting ${pipeline.name} (data in ${pipeline.data})`)
   const stop = stopRequested()
+  const aborting = new AbortController()
   const starting = Platform.start({
     pipeline,
+    signal: aborting.signal,
     logger,
     onSnapshot: (snapshot: Snapshot) => table?.draw(snapshot),
     onFirstUse: (made) => {
@@ -46,9 +48,18 @@ export async function runPipeline(options: RunPipelineOptions): Promise<number> 
   })
   let isStarting = true
   void stop.then(() => {
-    if (isStarting) say('stopping when it has started; once more ends it at once')
+    if (!isStarting) return
+    say('stopping…; once more ends it at once')
+    aborting.abort()
   })
-  const platform = await starting
+  const platform = await starting.catch((error: unknown) => {
+    if (!aborting.signal.aborted) throw error
+  })
+  if (!platform) {
+    say('stopped before it had started')
+    // What a part still waits for would keep the process.
+    process.exit(0)
+  }
   isStarting = false
   const uncaught = (error: unknown): void => {
     logger.error(

@@ -4,6 +4,7 @@ import { newPassword, newToken } from '@khlong/core/access'
 import { internalUsername } from '../devices/device.ts'
 import { KhlongError } from '../errors.ts'
 import { checkLan, defaultHost } from '../lan/lan-settings.ts'
+import { addressProblem } from './external-address.ts'
 import { resolveHosts } from './hosts.ts'
 import {
   type KafkaAccess,
@@ -136,6 +137,12 @@ export async function resolveAddressBook(
     }
     const external = externalKey === undefined ? undefined : settings?.[externalKey]
     if (external !== undefined) {
+      const problem = addressProblem(part, String(external))
+      if (problem !== undefined)
+        throw new KhlongError(
+          'KHLONG_SETTING_INVALID',
+          `${pipeline.settings.where([part, externalKey!])}: ${part}.${externalKey}: ${problem}`,
+        )
       parts[part] = { kind: 'external', address: String(external) }
       continue
     }

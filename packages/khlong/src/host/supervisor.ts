@@ -123,7 +123,7 @@ export class Supervisor {
    * Stops the parts in reverse order of their start, and ends the threads. Gives the parts that did not
    * stop in time; those of the main thread may still wait for something.
    */
-  async stop(deadlineMs = 5_000): Promise<readonly PartName[]> {
+  async stop(deadlineMs = 5_000, graceMs: number = stopGraceMs): Promise<readonly PartName[]> {
     this.#stopping = true
     for (const entry of this.#entries) if (entry.timer) this.#clock.clearTimer(entry.timer)
     const stopped = new Map<PartName, Promise<void>>()
@@ -132,13 +132,18 @@ export class Supervisor {
       let promise = stopped.get(name)
       if (!promise) {
         const users = this.#entries.filter((other) => other.part.definition.after.includes(name))
-        promise = Promise.all(users.map(stopOne)).then(() => this.#stopPart(entry, deadlineMs))
+        promise = Promise.all(users.map(stopOne)).then(() =>
+          this.#stopPart(entry, deadlineMs, graceMs),
+        )
         stopped.set(name, promise)
       }
       return promise
     }
     await Promise.allSettled(this.#entries.map(stopOne))
-    await Promise.allSettled([...this.#threads.values()].map((thread) => thread.end()))
+    const ended = Promise.allSettled([...this.#threads.values()].map((thread) => thread.end()))
+    // A part of this thread that still waits for its own start would hold up the end.
+    if (this.#cut.length > 0) await this.#isInTime(ended, graceMs)
+    else await ended
     this.#threads.clear()
     return this.#cut
   }
@@ -217,13 +222,13 @@ export class Supervisor {
     }
   }
 
-  async #stopPart(entry: Entry, deadlineMs: number): Promise<void> {
+  async #stopPart(entry: Entry, deadlineMs: number, graceMs: number): Promise<void> {
     if (entry.status === 'idle' || entry.status === 'stopped') return
     const { name, thread } = entry.part.definition
     entry.status = 'stopping'
     try {
       const stopping = this.#threads.get(thread)?.stop(name, deadlineMs)
-      if (!(await this.#isInTime(stopping, deadlineMs + stopGraceMs))) {
+      if (!(await this.#isInTime(stopping, deadlineMs + graceMs))) {
         this.#cut.push(name)
         this.#options.logger.warn(
           { part: name },
@@ -236,7 +241,7 @@ export class Supervisor {
     entry.status = 'stopped'
   }
 
-  #isInTime(work: Promise<void> | undefined, withinMs: number): Promise<boolean> {
+  #isInTime(work: Promise<unknown> | undefined, withinMs: number): Promise<boolean> {
     return new Promise((resolve, reject) => {
       const timer = this.#clock.setTimer(() => resolve(false), withinMs)
       Promise.resolve(work)
