@@ -60,7 +60,7 @@ export class BrokerConnection {
   readonly #options: ResolvedClientOptions
   readonly #socket: Socket
   readonly #receiver: FrameReceiver
-  readonly #writer = new Writer(4096)
+  readonly #writer = new Writer(4096, { borrowFromBytes: 4096 })
   readonly #versions = new Map<number, readonly [number, number]>()
   #pending: PendingRequest[] = []
   #pendingHead = 0
@@ -264,7 +264,7 @@ export class BrokerConnection {
       api.encode(writer, value, version)
     } catch (error) {
       // A half-written frame must not leave; what stands before it is whole.
-      writer.position = start
+      writer.truncate(start)
       throw error
     }
     endFrame(writer, start)
@@ -277,7 +277,12 @@ export class BrokerConnection {
 
   #flush(): void {
     this.#isFlushScheduled = false
-    if (this.#writer.position > 0 && !this.#closedBy) this.#socket.write(this.#writer.take())
+    if (this.#writer.position === 0 || this.#closedBy) return
+    // Batches are not copied: they leave as they are, with the rest in one system call.
+    const pieces = this.#writer.takePieces()
+    this.#socket.cork()
+    for (const piece of pieces) this.#socket.write(piece)
+    this.#socket.uncork()
   }
 
   #receive(bytes: Buffer, byteCount: number): void {

@@ -1,11 +1,6 @@
 import { type Assignor, assignorsByName } from './assignors.ts'
 import { asClientError, clientError, type KafkaClientError } from './errors.ts'
-import {
-  type FetchAssignment,
-  Fetcher,
-  type PartitionBatches,
-  type PartitionRecords,
-} from './fetcher.ts'
+import { type FetchAssignment, Fetcher } from './fetcher.ts'
 import type { LeaveOptions } from './group-member.ts'
 import { type CommittedOffset, commitOffsets, fetchCommittedOffsets } from './group-offsets.ts'
 import { KafkaClient } from './kafka-client.ts'
@@ -19,6 +14,7 @@ import {
   resolveConsumerOptions,
 } from './options.ts'
 import type { PartitionReader } from './partition-reader.ts'
+import type { PartitionBatches, PartitionRecords } from './polled.ts'
 import type { TopicPartition } from './record.ts'
 import { type RebalanceListener, SubscriptionMember } from './subscription-member.ts'
 import type { GroupMetadata, OffsetToCommit } from './transactions.ts'

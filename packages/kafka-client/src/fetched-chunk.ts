@@ -8,7 +8,7 @@ import {
   type RecordCursor,
   recordCursor,
 } from '@khlong/kafka-protocol/records'
-import type { FetchLease } from './fetch-memory.ts'
+import type { FetchLease } from './fetch-lease.ts'
 import { ConsumerRecord, type RecordBytesHolder } from './record.ts'
 
 /** A batch as it was fetched: its header, and the bytes that it is part of, which whoever polled it may give back. */

@@ -1,9 +1,11 @@
 import { ErrorCode, errorInfo } from '@khlong/kafka-protocol'
 import type { FetchResponse } from '@khlong/kafka-protocol/messages/fetch'
 import { backoffMs } from './backoff.ts'
+import { BufferPool } from './buffer-pool.ts'
 import { fetchApi } from './consumer-apis.ts'
 import { asClientError, brokerError, clientError, type KafkaClientError } from './errors.ts'
-import { FetchLease, FetchMemory } from './fetch-memory.ts'
+import { FetchLease } from './fetch-lease.ts'
+import { fetchRequestOf } from './fetch-request.ts'
 import { endOffsetOf, FetchState } from './fetch-state.ts'
 import { FetchedChunk, type RawBatch } from './fetched-chunk.ts'
 import { KafkaClient, type Lane } from './kafka-client.ts'
@@ -16,8 +18,8 @@ import {
   resolveFetcherOptions,
 } from './options.ts'
 import { PartitionReader } from './partition-reader.ts'
+import type { PartitionBatches, PartitionProgress, PartitionRecords } from './polled.ts'
 import type { ConsumerRecord, TopicPartition } from './record.ts'
-import { byTopic } from './transactions.ts'
 
 /** What a fetcher is given beside its options. */
 export interface FetcherContext extends KafkaClientContext {
@@ -29,29 +31,6 @@ export interface FetcherContext extends KafkaClientContext {
 export interface FetchAssignment extends TopicPartition {
   readonly offset?: number | 'earliest' | 'latest' | { readonly timestamp: number } | undefined
 }
-
-interface PartitionProgress extends TopicPartition {
-  /** The offset behind what was given: the one to commit. */
-  readonly nextOffset: number
-  readonly highWatermark: number
-}
-/** Records of one partition, in order. */
-export interface PartitionRecords extends PartitionProgress {
-  readonly records: readonly ConsumerRecord[]
-}
-/** Batches of one partition, in order, as they were stored. */
-export interface PartitionBatches extends PartitionProgress {
-  readonly batches: readonly RawBatch[]
-  /**
-   * Gives back the memory of the batches, for what is fetched next: from then on their bytes are another's,
-   * and so are views of them. Who keeps them longer, or does not know, never calls it; calling it once more does
-   * nothing.
-   */
-  release(): void
-}
-
-/** What is asked for of one partition at least, however many share a request. */
-const shareBytesMin = 256 * 1024
 
 const keyOf = (one: TopicPartition): string => `${one.partition}:${one.topic}`
 
@@ -65,7 +44,7 @@ export class Fetcher implements AsyncDisposable {
   readonly #ownsClient: boolean
   readonly #lane: Lane
   readonly #isCommitted: boolean
-  readonly #memory: FetchMemory
+  readonly #memory: BufferPool
   #states = new Map<string, FetchState>()
   readonly #busyNodes = new Set<number>()
   #bufferedBytes = 0
@@ -83,7 +62,11 @@ export class Fetcher implements AsyncDisposable {
     this.client = context.client ?? new KafkaClient(clientOptionsOf(this.options), context)
     this.#lane = this.client.newLane('fetch')
     this.#isCommitted = this.options['isolation.level'] === 'read_committed'
-    this.#memory = new FetchMemory(this.options['prefetch.max.bytes'])
+    this.#memory = new BufferPool({
+      keptBytesMax: this.options['prefetch.max.bytes'],
+      stepBytes: 64 * 1024,
+      pooledBytesMin: 0,
+    })
   }
 
   // ---- What is read
@@ -481,14 +464,8 @@ export class Fetcher implements AsyncDisposable {
     }
   }
 
-  async #fetch(nodeId: number, wanted: readonly FetchState[], maxBytes: number): Promise<void> {
+  async #fetch(nodeId: number, states: readonly FetchState[], maxBytes: number): Promise<void> {
     this.#busyNodes.add(nodeId)
-    // A broker gives a batch that is larger than what was asked for only of the first that has one.
-    const states = wanted.toSorted((a, b) => a.bufferedBytes - b.bufferedBytes)
-    const partitionMaxBytes = Math.min(
-      this.options['max.partition.fetch.bytes'],
-      Math.max(shareBytesMin, Math.ceil(maxBytes / states.length)),
-    )
     const lease = new FetchLease(this.#memory)
     const asked = new Map<string, { state: FetchState; epoch: number; offset: number }>()
     for (const state of states)
@@ -497,21 +474,7 @@ export class Fetcher implements AsyncDisposable {
       const response = await this.client.request(
         nodeId,
         fetchApi,
-        {
-          replicaId: -1,
-          maxWaitMs: this.options['fetch.max.wait.ms'],
-          minBytes: this.options['fetch.min.bytes'],
-          maxBytes,
-          isolationLevel: this.#isCommitted ? 1 : 0,
-          topics: [...byTopic(states)].map(([topic, list]) => ({
-            topic,
-            partitions: list.map((state) => ({
-              partition: state.partition,
-              fetchOffset: state.fetchOffset,
-              partitionMaxBytes,
-            })),
-          })),
-        },
+        fetchRequestOf(states, maxBytes, this.options),
         {
           lane: this.#lane,
           memory: lease,

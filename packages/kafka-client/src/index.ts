@@ -33,8 +33,6 @@ export {
   type FetchAssignment,
   Fetcher,
   type FetcherContext,
-  type PartitionBatches,
-  type PartitionRecords,
 } from './fetcher.ts'
 export {
   type Generation,
@@ -67,6 +65,7 @@ export type {
 export { resolveConsumerOptions, resolveProducerOptions } from './options.ts'
 export type { PartitionReader } from './partition-reader.ts'
 export { keyPartition, murmur2 } from './partitioner.ts'
+export type { PartitionBatches, PartitionRecords } from './polled.ts'
 export { Producer, type ProducerContext } from './producer.ts'
 export type { BatchOutcome, Receipt } from './producer-batch.ts'
 export type { Acknowledge } from './receipts.ts'

@@ -1,5 +1,5 @@
 import { type RecordCursor, recordCursor } from '@khlong/kafka-protocol/records'
-import type { FetchLease } from './fetch-memory.ts'
+import type { FetchLease } from './fetch-lease.ts'
 import type { RawBatch } from './fetched-chunk.ts'
 import type { TopicPartition } from './record.ts'
 

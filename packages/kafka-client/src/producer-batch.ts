@@ -1,5 +1,7 @@
 import {
   BatchBuilder,
+  type BatchMemory,
+  Compression,
   type CompressionType,
   decodeRecords,
   type HeadersInput,
@@ -27,6 +29,7 @@ export interface ProducerBatchOptions {
   readonly isTransactional: boolean
   readonly createdMs: number
   readonly initialBytes: number
+  readonly memory?: BatchMemory | undefined
 }
 
 /**
@@ -43,6 +46,8 @@ export class ProducerBatch {
   attempts = 0
   #builder: BatchBuilder | undefined
   #bytes: Buffer | undefined
+  /** What the bytes of a closed batch lie in, where that is to be used again. */
+  #memoryBuffer: Buffer | undefined
   #receipts: (Receipt | undefined)[] = []
   #indexes: number[] = []
   #timestamps: number[] = []
@@ -56,6 +61,7 @@ export class ProducerBatch {
       compression: options.compression,
       isTransactional: options.isTransactional,
       initialBytes: options.initialBytes,
+      memory: options.memory,
     })
     this.#accountedBytes = this.#builder.byteCount
   }
@@ -100,8 +106,11 @@ export class ProducerBatch {
   /** Ends the batch and gives its bytes; later calls give the same. */
   close(): Buffer {
     if (!this.#bytes) {
-      this.#bytes = this.#builder!.build()
+      const builder = this.#builder!
+      this.#bytes = builder.build()
       this.#builder = undefined
+      if (this.options.compression === Compression.none) this.#memoryBuffer = builder.buffer
+      else this.options.memory?.give(builder.buffer)
     }
     return this.#bytes
   }
@@ -120,6 +129,7 @@ export class ProducerBatch {
   settle(error: KafkaClientError | undefined, baseOffset: number, logAppendTimeMs: number): void {
     if (this.#isDone) return
     this.#isDone = true
+    const isWritten = !error && baseOffset >= 0
     const { topic, partition } = this.options
     const outcome: BatchOutcome = error ? { topic, partition, error } : { topic, partition }
     for (let record = 0; record < this.#receipts.length; record++)
@@ -129,6 +139,10 @@ export class ProducerBatch {
         baseOffset < 0 ? -1 : baseOffset + record,
         logAppendTimeMs < 0 ? this.#timestamps[record]! : logAppendTimeMs,
       )
+    // What was answered without an error, and was sent only once, no socket can still have to send.
+    if (this.#memoryBuffer && isWritten && this.attempts === 0)
+      this.options.memory?.give(this.#memoryBuffer)
+    this.#memoryBuffer = undefined
     this.#bytes = undefined
     this.#builder = undefined
     for (const listener of this.#doneListeners) listener()
@@ -145,10 +159,8 @@ export class ProducerBatch {
   split(): readonly [ProducerBatch, ProducerBatch] {
     const records = decodeRecords(this.close())
     const middle = Math.ceil(records.length / 2)
-    const halves = [
-      new ProducerBatch({ ...this.options, initialBytes: 1024 }),
-      new ProducerBatch({ ...this.options, initialBytes: 1024 }),
-    ] as const
+    const options = { ...this.options, initialBytes: 1024, memory: undefined }
+    const halves = [new ProducerBatch(options), new ProducerBatch(options)] as const
     for (const [position, { key, value, headers, timestamp }] of records.entries()) {
       const half = position < middle ? halves[0] : halves[1]
       const receipt = this.#receipts[position]

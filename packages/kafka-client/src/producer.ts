@@ -1,4 +1,5 @@
 import { BatchBuilder, Compression, noHeaders } from '@khlong/kafka-protocol/records'
+import { BufferPool } from './buffer-pool.ts'
 import { asClientError, clientError, type KafkaClientError } from './errors.ts'
 import { KafkaClient } from './kafka-client.ts'
 import {
@@ -62,6 +63,8 @@ export class Producer implements AsyncDisposable {
   readonly #identity: ProducerIdentity | undefined
   readonly #topics = new Map<string, TopicState>()
   readonly #batchBytesMax: number
+  /** Of the batches that wait and are under way. */
+  readonly #memory: BufferPool
   readonly #compression: (typeof Compression)[keyof typeof Compression]
   #bufferedBytes = 0
   #roomListeners: (() => void)[] = []
@@ -77,6 +80,11 @@ export class Producer implements AsyncDisposable {
       throw clientError('KAFKA_CLIENT_INVALID_ARGUMENT', 'transactional.id needs acks=all')
     this.#ownsClient = context.client === undefined
     this.client = context.client ?? new KafkaClient(clientOptionsOf(this.options), context)
+    this.#memory = new BufferPool({
+      keptBytesMax: Math.ceil(this.options['buffer.memory'] / 4),
+      stepBytes: 16 * 1024,
+      pooledBytesMin: 16 * 1024,
+    })
     this.#batchBytesMax = Math.max(
       this.options['batch.size'],
       Math.min(waitingBatchBytesMax, this.options['max.request.size']),
@@ -375,6 +383,7 @@ export class Producer implements AsyncDisposable {
           Math.min(queue.lastBatchBytes, initialBytesMax),
           bytesMax + headerBytes,
         ),
+        memory: this.#memory,
       })
       queue.open = open
       this.#bufferedBytes += open.accountedBytes
@@ -397,6 +406,7 @@ export class Producer implements AsyncDisposable {
 
   #release(byteCount: number): void {
     this.#bufferedBytes -= byteCount
+    if (this.#bufferedBytes === 0) this.#memory.trim()
     if (this.#roomListeners.length === 0 || this.#isFull) return
     const listeners = this.#roomListeners
     this.#roomListeners = []

@@ -5,7 +5,7 @@ import { ApiKey, ErrorCode } from '@khlong/kafka-protocol'
 import type { ApiVersionsRequest } from '@khlong/kafka-protocol/messages/api-versions'
 import type { MetadataRequest } from '@khlong/kafka-protocol/messages/metadata'
 import type { ProduceRequest } from '@khlong/kafka-protocol/messages/produce'
-import { decodeRecords, readBatchHeader } from '@khlong/kafka-protocol/records'
+import { BatchBuilder, decodeRecords, readBatchHeader } from '@khlong/kafka-protocol/records'
 import { nameOf, ScriptedBroker } from './scripted-broker.ts'
 
 const quick = {
@@ -161,6 +161,10 @@ const answerOf = (result: { errorCode: number; baseOffset: number }): object => 
   responses: [{ name: 't', partitionResponses: [{ index: 0, ...result }] }],
 })
 
+/** Small batches are copied into their requests, large ones lie in memory that is used again. */
+const valueOfAnySize = (index: number): string =>
+  `value ${index} `.padEnd([10, 5_000, 20_000, 70_000][index % 4]!, String(index % 10))
+
 /** Each record in a batch of its own, several under way. */
 async function sendOneByOne(
   producer: Producer,
@@ -193,7 +197,7 @@ test('batches that overtake a failed one are refused by the broker and written i
     'linger.ms': 0,
     ...quick,
   })
-  const values = Array.from({ length: 60 }, (_, index) => `value ${index}`)
+  const values = Array.from({ length: 60 }, (_, index) => valueOfAnySize(index))
   const written = await sendOneByOne(producer, values)
   assert.deepEqual(log.values, values)
   assert.deepEqual(
@@ -225,7 +229,7 @@ test('over lost connections an idempotent producer writes each record once, in o
     'linger.ms': 0,
     ...quick,
   })
-  const values = Array.from({ length: 40 }, (_, index) => `value ${index}`)
+  const values = Array.from({ length: 40 }, (_, index) => valueOfAnySize(index))
   const written = await sendOneByOne(producer, values)
   assert.deepEqual(log.values, values)
   assert.deepEqual(
@@ -407,6 +411,43 @@ test('what nobody acknowledges fails after delivery.timeout.ms', async (t) => {
     assert.equal((error as { code?: string }).code, 'KAFKA_CLIENT_DELIVERY_TIMEOUT')
     return true
   })
+})
+
+test('requests with large batches leave together, and one that cannot be encoded leaves nothing between them', async (t) => {
+  const broker = await new ScriptedBroker().start(t)
+  const written: string[] = []
+  broker.answers.set(ApiKey.produce, (request: ProduceRequest) => {
+    written.push(...decodeRecords(recordsOf(request)).map(({ value }) => String(value)))
+    return answerOf({ errorCode: 0, baseOffset: 0 })
+  })
+  await using client = new KafkaClient({ 'bootstrap.servers': broker.bootstrapServers })
+  await client.refreshMetadata(['t'])
+  const connection = await client.connection(1)
+  const { produceApi } = await import('../src/producer-apis.ts')
+  const requestOf = (value: string): object => {
+    const builder = new BatchBuilder()
+    builder.append(null, value)
+    const partitionData = [{ index: 0, records: builder.build() }]
+    return { acks: -1, timeoutMs: 1_000, topicData: [{ name: 't', partitionData }] }
+  }
+  // Version 7 ends with the batch, so that one frame begins where another's borrowed bytes are.
+  const send = (request: object): Promise<unknown> =>
+    connection.request(produceApi, request as never, { maxVersion: 7 })
+  const values = Array.from({ length: 8 }, (_, index) => valueOfAnySize(index))
+  const broken = {
+    ...requestOf(valueOfAnySize(3)),
+    topicData: [
+      ...(requestOf(valueOfAnySize(3)) as { topicData: object[] }).topicData,
+      { name: 't', partitionData: undefined },
+    ],
+  }
+  const sent = values.flatMap((value) => [send(requestOf(value)), send(broken)])
+  const outcomes = await Promise.allSettled(sent)
+  assert.deepEqual(
+    outcomes.map(({ status }) => status),
+    values.flatMap(() => ['fulfilled', 'rejected']),
+  )
+  assert.deepEqual(written, values)
 })
 
 test('a controller that moved is found again, and what was created is not created twice', async (t) => {

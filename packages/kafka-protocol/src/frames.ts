@@ -20,7 +20,8 @@ export function beginFrame(writer: Writer): number {
 
 /** Ends the frame that began at `start`. */
 export function endFrame(writer: Writer, start: number): void {
-  writer.setInt32(start, writer.position + writer.borrowedSince(start) - start - 4)
+  // A piece that was borrowed at `start` itself ends the frame before.
+  writer.setInt32(start, writer.position + writer.borrowedSince(start + 4) - start - 4)
 }
 
 export function encodeRequestHeader(writer: Writer, header: RequestHeader): void {

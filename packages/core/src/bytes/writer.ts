@@ -31,6 +31,12 @@ export class Writer {
     if (this.#borrowed.length > 0) this.#borrowed = []
     return this
   }
+  /** Drops what was written behind `position`. */
+  truncate(position: number): void {
+    this.position = position
+    // A piece at the very position comes before what was written there.
+    this.#borrowed = this.#borrowed.filter(({ at }) => at <= position)
+  }
   /** What was written, borrowed. */
   bytes(): Buffer {
     return this.#buffer.subarray(0, this.position)

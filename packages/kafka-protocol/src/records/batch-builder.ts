@@ -17,6 +17,13 @@ import {
   type RecordBytes,
 } from './headers.ts'
 
+/** Where a builder's memory comes from, and goes when it has grown out of it. */
+export interface BatchMemory {
+  /** At least as many bytes. */
+  take(byteCount: number): Buffer
+  give(buffer: Buffer): void
+}
+
 export interface BatchBuilderOptions {
   readonly compression?: CompressionType
   /** Of gzip, 1 to 9, and of zstd, up to 22; left out, and for gzip with -1, it is the compression's own default. */
@@ -32,11 +39,19 @@ export interface BatchBuilderOptions {
   readonly partitionLeaderEpoch?: number
   /** Bytes to begin with; it grows by itself. Default 1,024. */
   readonly initialBytes?: number
+  /** By default the garbage collector's. */
+  readonly memory?: BatchMemory | undefined
+}
+
+const ownMemory: BatchMemory = {
+  take: (byteCount) => Buffer.allocUnsafeSlow(byteCount),
+  give: () => {},
 }
 
 /** Makes one record batch, record after record. */
 export class BatchBuilder {
   readonly #options: BatchBuilderOptions
+  readonly #memory: BatchMemory
   #buffer: Buffer
   #position = batchHeaderBytes
   #recordCount = 0
@@ -46,7 +61,8 @@ export class BatchBuilder {
 
   constructor(options: BatchBuilderOptions = {}) {
     this.#options = options
-    this.#buffer = Buffer.allocUnsafeSlow(Math.max(256, options.initialBytes ?? 1_024))
+    this.#memory = options.memory ?? ownMemory
+    this.#buffer = this.#memory.take(Math.max(256, options.initialBytes ?? 1_024))
   }
 
   get recordCount(): number {
@@ -108,6 +124,11 @@ export class BatchBuilder {
     this.append(key, value, noHeaders, timestamp)
   }
 
+  /** The memory that the records were put in. A batch that is not compressed lies in it. */
+  get buffer(): Buffer {
+    return this.#buffer
+  }
+
   /** The whole batch, owned by the caller. The builder is spent. */
   build(overrides: { lastOffsetDelta?: number } = {}): Buffer {
     const options = this.#options
@@ -145,9 +166,10 @@ export class BatchBuilder {
   #reserve(byteCount: number): void {
     const needed = this.#position + byteCount
     if (needed <= this.#buffer.byteLength) return
-    const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.byteLength * 2))
-    this.#buffer.copy(grown, 0, 0, this.#position)
-    this.#buffer = grown
+    const old = this.#buffer
+    this.#buffer = this.#memory.take(Math.max(needed, old.byteLength * 2))
+    old.copy(this.#buffer, 0, 0, this.#position)
+    this.#memory.give(old)
   }
 
   #varint(value: number): void {

@@ -1,4 +1,4 @@
-export { BatchBuilder, type BatchBuilderOptions } from './batch-builder.ts'
+export { BatchBuilder, type BatchBuilderOptions, type BatchMemory } from './batch-builder.ts'
 export {
   type BatchHeader,
   type BatchHeaderFields,

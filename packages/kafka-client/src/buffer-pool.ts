@@ -1,0 +1,77 @@
+import type { BatchMemory } from '@khlong/kafka-protocol/records'
+
+/** Large ones have larger steps: full responses differ by a batch, and must not each need a buffer of their own. */
+const largeStepBytes = 512 * 1024
+/** A buffer serves what is at least this share of it; what is small must not hold a large one. */
+const smallestShare = 1 / 8
+
+/** Set in tests: what was given back is overwritten, so that who still reads it does not go unseen. */
+const isPoisoned = process.env.KHLONG_POISON_BUFFERS === '1'
+const poison = 0xdb
+
+export interface BufferPoolOptions {
+  /** Bytes that are kept at most while they are not in use. */
+  readonly keptBytesMax: number
+  /** Buffers have whole steps, so that one fits many. */
+  readonly stepBytes: number
+  /** What is smaller is left to the garbage collector. */
+  readonly pooledBytesMin: number
+}
+
+/**
+ * Memory for bytes that live for some milliseconds, used again and again. Left to the garbage collector it
+ * would wait for a collection of the old generation: it outlives those of the young, and counts little.
+ *
+ * It knows only what is free. A buffer that nobody gives back is the garbage collector's, as any other.
+ */
+export class BufferPool implements BatchMemory {
+  readonly #options: BufferPoolOptions
+  #free: Buffer[] = []
+  #freeBytes = 0
+
+  constructor(options: BufferPoolOptions) {
+    this.#options = options
+  }
+
+  /** Bytes that are kept and not in use. */
+  get freeBytes(): number {
+    return this.#freeBytes
+  }
+
+  /** A buffer of at least `byteCount` bytes: the smallest that is free, or a new one. */
+  take(byteCount: number): Buffer {
+    const { stepBytes, pooledBytesMin } = this.#options
+    if (byteCount < pooledBytesMin) return Buffer.allocUnsafeSlow(byteCount)
+    let best = -1
+    for (let index = 0; index < this.#free.length; index++) {
+      const { byteLength } = this.#free[index]!
+      if (byteLength < byteCount || byteCount < byteLength * smallestShare - stepBytes) continue
+      if (best < 0 || byteLength < this.#free[best]!.byteLength) best = index
+    }
+    if (best < 0) {
+      const step = byteCount > largeStepBytes ? largeStepBytes : stepBytes
+      return Buffer.allocUnsafeSlow(Math.max(1, Math.ceil(byteCount / step)) * step)
+    }
+    const [found] = this.#free.splice(best, 1)
+    this.#freeBytes -= found!.byteLength
+    return found!
+  }
+
+  /** Takes a buffer back, which nobody may look at any more. */
+  give(buffer: Buffer): void {
+    if (isPoisoned) buffer.fill(poison)
+    const { keptBytesMax, stepBytes } = this.#options
+    if (buffer.byteLength % stepBytes !== 0 || buffer.byteLength > keptBytesMax) return
+    this.#free.push(buffer)
+    this.#freeBytes += buffer.byteLength
+    // Those go that have not been wanted for longest.
+    while (this.#freeBytes > keptBytesMax) this.#freeBytes -= this.#free.shift()!.byteLength
+  }
+
+  /** Gives up what is not in use, but for one of the smallest. */
+  trim(): void {
+    this.#free = this.#free.filter(({ byteLength }) => byteLength <= this.#options.stepBytes)
+    this.#free.length = Math.min(1, this.#free.length)
+    this.#freeBytes = this.#free.reduce((sum, { byteLength }) => sum + byteLength, 0)
+  }
+}
