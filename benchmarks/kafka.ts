@@ -37,7 +37,7 @@ export interface KafkaBenchmarkResult {
 }
 
 /** Kafka that flushes each batch is so slow that it gets fewer records. */
-const flushedShare = 10
+const flushedShare = 3
 
 /** The brokers side by side; all run all the time, one is loaded at a time. */
 interface Bench {
