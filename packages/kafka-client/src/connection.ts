@@ -294,7 +294,9 @@ export class BrokerConnection {
       this.#closeWith(
         clientError(
           'KAFKA_CLIENT_MALFORMED_RESPONSE',
-          `the broker at ${this.#where} sent bytes that are no response`,
+          isTlsAlert(bytes)
+            ? `the broker at ${this.#where} speaks TLS here: security.protocol has to be SSL or SASL_SSL`
+            : `the broker at ${this.#where} sent bytes that are no response`,
           { cause, retriable: true },
         ),
       )
@@ -366,4 +368,9 @@ export class BrokerConnection {
     for (const request of pending) request.reject(error)
     for (const listener of this.#onClose) listener()
   }
+}
+
+/** What a TLS server says to one who begins without it (RFC 8446, section 5.1): an alert of some version 3. */
+function isTlsAlert(bytes: Buffer): boolean {
+  return bytes[0] === 21 && bytes[1] === 3
 }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { type AddressInfo, createServer } from 'node:net'
 import { test } from 'node:test'
 import { Admin, KafkaClient, Producer } from '@khlong/kafka-client'
 import { ApiKey, ErrorCode } from '@khlong/kafka-protocol'
@@ -110,6 +111,22 @@ test('a broker that is silent fails the request after its time, with a retriable
   await assert.rejects(client.refreshMetadata(['t']), {
     code: 'KAFKA_CLIENT_TIMEOUT',
     retriable: true,
+  })
+})
+
+test('a broker that speaks TLS to one who does not is said to', async (t) => {
+  const server = createServer((socket) => {
+    socket.on('error', () => {})
+    // A fatal alert, as OpenSSL answers what is no TLS: protocol_version.
+    socket.once('data', () => socket.end(Buffer.from([21, 3, 3, 0, 2, 2, 70])))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => server.close())
+  const { port } = server.address() as AddressInfo
+  await using client = new KafkaClient({ 'bootstrap.servers': `127.0.0.1:${port}` })
+  await assert.rejects(client.refreshMetadata(['t']), {
+    code: 'KAFKA_CLIENT_MALFORMED_RESPONSE',
+    message: /speaks TLS here: security\.protocol has to be SSL or SASL_SSL/,
   })
 })
 

@@ -71,6 +71,10 @@ export async function mirror(options: MirrorOptions): Promise<void> {
     await rm(path.join(pipeline.data, 'streams'), { recursive: true, force: true })
   const flags = session.parts.map((part) => `--${part} ${withoutLogin(options.to[part]!)}`)
   progress.say(`moved. Go on there: npx khlong up ${pipeline.folder} ${flags.join(' ')}`)
+  if (moved.includes('kafka') && session.hasKafkaLogin)
+    progress.say(
+      'how its Kafka is logged in to goes into khlong.yml, below kafka: security.protocol, sasl.*, ssl.*',
+    )
 }
 
 /**
@@ -119,6 +123,11 @@ class Session implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.source.close()
+  }
+
+  /** Whether the Kafka at the target is reached by more than its address. */
+  get hasKafkaLogin(): boolean {
+    return Object.keys(this.#kafkaTarget()).length > 1
   }
 
   copy(part: MirroredPart): Promise<void> {
