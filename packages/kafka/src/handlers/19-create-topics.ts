@@ -13,6 +13,7 @@ import { AclOperation } from '../state/acls.ts'
 import { mayCluster, mayTopic } from './access.ts'
 import { effectiveTopicConfigs } from './config-entries.ts'
 import { defineHandler, type Handler, type RequestContext } from './handler.ts'
+import { tooManyPartitions } from './partition-limit.ts'
 
 export const createTopics: Handler = defineHandler({
   key: ApiKey.createTopics,
@@ -22,6 +23,19 @@ export const createTopics: Handler = defineHandler({
     const byName = new Map<string, CreatableTopic | undefined>()
     for (const topic of request.topics)
       byName.set(topic.name, byName.has(topic.name) ? undefined : topic)
+    const problem = tooManyPartitions(
+      request.topics.map(({ assignments, numPartitions }) =>
+        assignments.length > 0
+          ? assignments.length
+          : numPartitions === -1
+            ? context.broker.options['num.partitions']
+            : numPartitions,
+      ),
+    )
+    if (problem !== undefined)
+      return {
+        topics: [...byName.keys()].map((name) => refused(name, ErrorCode.policyViolation, problem)),
+      }
     const topics = [...byName].map(([name, topic]) =>
       topic
         ? create(topic, request.validateOnly, context)

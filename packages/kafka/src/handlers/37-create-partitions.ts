@@ -10,12 +10,27 @@ import { wireError, wireMessage } from '../server/wire-errors.ts'
 import { AclOperation } from '../state/acls.ts'
 import { mayTopic } from './access.ts'
 import { defineHandler, type Handler, type RequestContext } from './handler.ts'
+import { tooManyPartitions } from './partition-limit.ts'
 
 export const createPartitions: Handler = defineHandler({
   key: ApiKey.createPartitions,
   decode: decodeCreatePartitionsRequest,
   encode: encodeCreatePartitionsResponse,
   async handle(request, context) {
+    const { topics } = context.broker
+    const problem = tooManyPartitions(
+      request.topics.map(
+        ({ name, count }) => count - (topics.get(name)?.partitions.length ?? count),
+      ),
+    )
+    if (problem !== undefined)
+      return {
+        results: request.topics.map(({ name }) => ({
+          name,
+          errorCode: ErrorCode.policyViolation,
+          errorMessage: problem,
+        })),
+      }
     const results: CreatePartitionsTopicResultInput[] = []
     for (const topic of request.topics)
       results.push(await grow(topic, request.validateOnly, context))

@@ -101,10 +101,6 @@ export class Connection {
       for (const { room } of this.#slots) room.close()
       for (const room of this.#sent) room.close()
     })
-    // The other side may end its half after the last request; it still gets its answers.
-    socket.on('end', () => {
-      if (this.#isIdle) socket.end()
-    })
   }
 
   #idle(): void {
@@ -292,7 +288,6 @@ export class Connection {
     }
     this.#socket.uncork()
     this.#regulate()
-    if (this.#isIdle && this.#socket.readableEnded) this.#socket.end()
   }
 
   /** Stops reading from one who asks faster than it is answered, or does not take its answers. */

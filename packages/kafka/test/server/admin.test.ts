@@ -6,6 +6,10 @@ import {
   encodeAlterPartitionReassignmentsRequest,
 } from '@khlong/kafka-protocol/messages/alter-partition-reassignments'
 import {
+  decodeCreatePartitionsResponse,
+  encodeCreatePartitionsRequest,
+} from '@khlong/kafka-protocol/messages/create-partitions'
+import {
   decodeCreateTopicsResponse,
   encodeCreateTopicsRequest,
 } from '@khlong/kafka-protocol/messages/create-topics'
@@ -79,6 +83,31 @@ test('topics that are made together are told apart', async (t) => {
     await ask(many),
     many.map((name) => [name, 0]),
   )
+})
+
+test('a request for more than 10,000 partitions makes none', async (t) => {
+  const { address, broker } = await startBroker(t)
+  const wire = await Wire.open(address)
+  t.after(() => wire.close())
+  await createTopic(wire, 'out', 1)
+  const topic = { replicationFactor: 1, assignments: [], configs: [] }
+  for (const topics of [
+    [{ ...topic, name: 'huge', numPartitions: 0x7fff_ffff }],
+    ['a', 'b'].map((name) => ({ ...topic, name, numPartitions: 5_001 })),
+  ]) {
+    const reader = await wire.send(ApiKey.createTopics, 5, (writer) =>
+      encodeCreateTopicsRequest(writer, { topics, timeoutMs: 5_000 }, 5),
+    )
+    for (const { errorCode } of decodeCreateTopicsResponse(reader, 5).topics)
+      assert.equal(errorCode, ErrorCode.policyViolation)
+  }
+  const topics = [{ name: 'out', count: 0x7fff_ffff, assignments: null }]
+  const reader = await wire.send(ApiKey.createPartitions, 3, (writer) =>
+    encodeCreatePartitionsRequest(writer, { topics, timeoutMs: 5_000, validateOnly: false }, 3),
+  )
+  const { results } = decodeCreatePartitionsResponse(reader, 3)
+  assert.equal(results[0]!.errorCode, ErrorCode.policyViolation)
+  assert.equal(broker.vitals().facts.partitions, 1)
 })
 
 test('settings of topics are checked as Kafka checks them, in its words', async (t) => {
