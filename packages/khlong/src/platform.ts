@@ -57,6 +57,8 @@ export interface PlatformOptions {
 
 /** How long the public MQTT listener waits for the pipeline's own subscriptions. */
 const subscriptionsWaitMs = 30_000
+/** After this time it is said what is waited for. */
+const waitSaidAfterMs = 3_000
 const snapshotEveryMs = 1_000
 const diskEveryMs = 10_000
 const doorAttempts = 5
@@ -359,17 +361,28 @@ export class Platform {
   }
 
   async #sourcesSubscribed(): Promise<void> {
+    const { logger } = this.#options
+    const whySoon = setTimeout(() => void this.#sayWhatIsWaitedFor(), waitSaidAfterMs)
     const isSettled = await Promise.race([
       this.#supervisor.call('connect', 'settled').then(() => true),
       new Promise<boolean>((resolve) => {
         setTimeout(resolve, subscriptionsWaitMs, false).unref()
       }),
     ])
+    clearTimeout(whySoon)
     if (!isSettled)
-      this.#options.logger.warn(
+      logger.warn(
         { waitedMs: subscriptionsWaitMs },
         'not every source connector has subscribed, and the pipeline goes on; see the connectors for the reason',
       )
+  }
+
+  async #sayWhatIsWaitedFor(): Promise<void> {
+    const states = await this.#supervisor.refresh().catch(() => [])
+    const items = states.find(({ name }) => name === 'connect')?.vitals?.items ?? []
+    for (const { name, state, note } of items)
+      if (state === 'starting' && note !== undefined && !this.#stopped.signal.aborted)
+        this.#options.logger.warn({ connector: name, reason: note }, 'a connector is waited for')
   }
 }
 

@@ -137,6 +137,43 @@ test('a Ctrl-C ends a start that waits for a system, with what has started, and 
   assert.deepEqual(twice.exit, [130, null], twice.output)
 })
 
+test('a source connector that a start waits for is named with its reason', async (t) => {
+  const parts = ['streams', 'mongodb', 'prometheus', 'grafana']
+  const off = parts.map((part) => `${part}: false\n`).join('')
+  const folder = await pipelineFolder(t, `${off}mqtt: { url: 'mqtt://127.0.0.1:1' }\n`)
+  await mkdir(path.join(folder, 'connectors'))
+  await writeFile(
+    path.join(folder, 'connectors/source.json'),
+    JSON.stringify({
+      'connector.class': 'MqttSource',
+      'mqtt.server.uri': `\${env:KHLONG_MQTT_URL}`,
+      'mqtt.topics': 'frames',
+    }),
+  )
+  const child = spawn(
+    process.execPath,
+    [
+      ...[main, 'up', folder, '--no-open', '--set', 'connect.listen=0', '--set', 'kafka.listen=0'],
+      ...['--set', 'zookeeper.listen=0'],
+    ],
+    { stdio: ['ignore', 'pipe', 'inherit'] },
+  )
+  t.after(() => child.kill('SIGKILL'))
+  let output = ''
+  let isAsked = false
+  for await (const chunk of child.stdout) {
+    output += String(chunk)
+    if (isAsked || !/a connector is waited for/.test(output)) continue
+    isAsked = true
+    child.kill('SIGINT')
+  }
+  assert.match(
+    output,
+    /a connector is waited for connector=source reason=cannot connect to the MQTT/,
+  )
+  assert.match(output, /^stopped before it had started$/m)
+})
+
 test('what is left out is not said to be tried', async (t) => {
   const parts = [
     'mqtt',
