@@ -1,22 +1,41 @@
-// Loads every part and the streams of the reference pipeline once, so that Node keeps their compiled
-// code and the first start is not slower than the next ones. Run by the setup, after packages were installed.
+// Loads each source and the streams of the reference pipeline once, so that Node keeps their compiled code and the
+// first start is not slower, and no larger, than the next ones: one source that is not compiled makes its thread load
+// Node's TypeScript compiler. Run by the setup, after packages were installed and before a start that finds other sources.
 
-import { readdirSync, readFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { readdirSync } from 'node:fs'
 import path from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { collectFlag } from '../packages/khlong/src/begin.ts'
 
-const packages = fileURLToPath(new URL('../packages', import.meta.url))
-/** Loaded when they are first used, and heavy. */
-const lazily = ['mongodb', 'mqtt', 'fastify', 'commander']
+const root = fileURLToPath(new URL('..', import.meta.url))
+const packages = path.join(root, 'packages')
+/** Acts as soon as it is loaded. */
+const main = path.join(packages, 'khlong', 'src', 'main.ts')
+const folders = [
+  ...readdirSync(packages).map((name) => path.join(packages, name, 'src')),
+  path.join(root, 'pipelines', 'iot', 'streams'),
+]
+const sources = folders
+  .flatMap((folder) =>
+    readdirSync(folder, { recursive: true, encoding: 'utf8' }).map((file) =>
+      path.join(folder, file),
+    ),
+  )
+  .filter((file) => file.endsWith('.ts') && file !== main)
+  .filter((file) => !/\.(d|test|fuzz)\.ts$|[\\/]testing[\\/]/.test(file))
+// Entries of threads refuse to be loaded here, and are compiled by then. What is wrong in another is said by the start.
+for (const file of sources) await import(pathToFileURL(file).href).catch(() => {})
+// Loaded when they are first used, and heavy.
+await Promise.all(['mongodb', 'mqtt', 'fastify', 'commander'].map((name) => import(name)))
 
-const names = readdirSync(packages).map(
-  (folder) =>
-    (
-      JSON.parse(readFileSync(path.join(packages, folder, 'package.json'), 'utf8')) as {
-        name: string
-      }
-    ).name,
-)
-await Promise.all([...names, ...lazily].map((name) => import(name)))
-await import('../packages/khlong/src/cli/program.ts')
-await import('../pipelines/iot/streams/iot-processor.ts')
+const run = (...words: string[]): void => {
+  spawnSync(process.execPath, words, { stdio: 'ignore' })
+}
+if (!globalThis.gc) {
+  run(main, '--version')
+  // V8 keeps apart what was compiled with other flags: a long-running command begins again with this one.
+  if (process.platform === 'linux') run(collectFlag, fileURLToPath(import.meta.url))
+} else run(collectFlag, main, '--version')
+// Whatever a source holds open when it is loaded.
+process.exit()

@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module'
 import type { FormatVersions, Part, PartContext, SettingsSource } from '@khlong/core'
 import type { PartName } from '../config/part-names.ts'
 import { provideOwnPackages } from './own-packages.ts'
@@ -114,6 +115,8 @@ export async function makePart(
   context: PartContext,
 ): Promise<Part> {
   const { check, make } = await modules[name]()
+  // Node keeps what it has read of the cache until the end, 14 MB in four threads; nothing asks for it twice.
+  flushCompileCache()
   check(settings, source)
   return make(settings as never, context)
 }
