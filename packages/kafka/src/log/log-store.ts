@@ -212,7 +212,8 @@ export class LogStore {
     const worker = async (): Promise<void> => {
       for (const log of waiting) await action(log)
     }
-    await Promise.all(Array.from({ length: parallelLogsMax }, worker))
+    const ends = await Promise.allSettled(Array.from({ length: parallelLogsMax }, worker))
+    for (const end of ends) if (end.status === 'rejected') throw end.reason
   }
 
   #newLog(name: string, identity: LogIdentity): PartitionLog {

@@ -344,10 +344,12 @@ export class ZookeeperMetadataStore implements MetadataStore {
       []
     // Many at once: one after another, a thousand topics would wait for three thousand answers.
     const added = names.filter((name) => !this.#topics.has(name))
-    for (let first = 0; first < added.length; first += topicsAtOnceMax)
-      await Promise.all(
-        added.slice(first, first + topicsAtOnceMax).map((name) => this.#loadTopic(name)),
-      )
+    for (let first = 0; first < added.length; first += topicsAtOnceMax) {
+      const some = added.slice(first, first + topicsAtOnceMax)
+      // All of them have ended before anything else is done, also where one fails.
+      const loads = await Promise.allSettled(some.map((name) => this.#loadTopic(name)))
+      for (const load of loads) if (load.status === 'rejected') throw load.reason
+    }
     for (const name of [...this.#topics.keys()]) if (!names.includes(name)) this.#dropTopic(name)
   }
 
