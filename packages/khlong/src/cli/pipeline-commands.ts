@@ -9,7 +9,6 @@ import { KhlongError } from '../errors.ts'
 import { checkPartSettings } from '../parts/part-settings.ts'
 import { findReferencePipeline } from '../reference-pipeline.ts'
 import { commandConfigOption } from './client-properties.ts'
-import { runPipeline } from './run-pipeline.ts'
 
 interface PipelineFlags {
   data?: string
@@ -62,6 +61,8 @@ export function addPipelineCommands(program: Command): void {
     .option('--no-open', 'do not open the console in a browser')
     .addOption(setOption())
     .action(async (folder: string, flags: PipelineFlags & EngineFlags) => {
+      // The platform is no other command's: 40 sources.
+      const { runPipeline } = await import('./run-pipeline.ts')
       process.exitCode = await runPipeline({ folder, ...flags, set: withEngines(flags) })
     })
 
