@@ -14,6 +14,8 @@ class ScriptedThread implements PartThread {
   readonly failing: Set<PartName>
   /** Parts that never stop. */
   readonly waiting = new Set<PartName>()
+  /** What the start of a part waits for. */
+  slow: ReadonlyMap<PartName, Promise<void>> = new Map()
   constructor(calls: string[], events: ThreadEvents, failing: Set<PartName>) {
     this.calls = calls
     this.events = events
@@ -22,6 +24,7 @@ class ScriptedThread implements PartThread {
   async make(): Promise<void> {}
   async start(name: PartName): Promise<Record<string, string>> {
     this.calls.push(`start ${name}`)
+    await this.slow.get(name)
     if (this.failing.has(name)) throw new Error(`${name} cannot start`)
     return { [name]: '127.0.0.1:1' }
   }
@@ -41,7 +44,7 @@ class ScriptedThread implements PartThread {
   async end(): Promise<void> {}
 }
 
-function supervise(names: PartName[]) {
+function supervise(names: PartName[], slow: ReadonlyMap<PartName, Promise<void>> = new Map()) {
   const calls: string[] = []
   const failing = new Set<PartName>()
   const clock = new FakeClock()
@@ -50,6 +53,7 @@ function supervise(names: PartName[]) {
     parts: names.map((name) => ({ definition: partDefinition(name), settings: {} })),
     makeThread: (_, events) => {
       const thread = new ScriptedThread(calls, events, failing)
+      thread.slow = slow
       threads.push(thread)
       return thread
     },
@@ -124,4 +128,18 @@ test('a part that cannot start at first stops the others and says why', async ()
   await assert.rejects(supervisor.start(), /kafka cannot start/)
   assert.ok(calls.includes('stop zookeeper'))
   assert.ok(calls.includes('stop mqtt'))
+})
+
+test('while parts are stopped none begins to start that waited for another', async () => {
+  const slow = Promise.withResolvers<void>()
+  const { supervisor, calls } = supervise(
+    ['zookeeper', 'kafka', 'streams'],
+    new Map([['kafka', slow.promise]]),
+  )
+  const starting = assert.rejects(supervisor.start(), /streams was stopped before it had started/)
+  while (!calls.includes('start kafka')) await settle()
+  const stopping = supervisor.stop()
+  slow.resolve()
+  await Promise.all([stopping, starting])
+  assert.deepEqual(calls, ['start zookeeper', 'start kafka', 'stop kafka', 'stop zookeeper'])
 })

@@ -114,7 +114,7 @@ export class Supervisor {
     const results = await Promise.allSettled(actions)
     const failed = results.find((result) => result.status === 'rejected')
     if (failed) {
-      await this.stop()
+      if (!this.#stopping) await this.stop()
       throw failed.reason
     }
   }
@@ -142,8 +142,7 @@ export class Supervisor {
     await Promise.allSettled(this.#entries.map(stopOne))
     const ended = Promise.allSettled([...this.#threads.values()].map((thread) => thread.end()))
     // A part of this thread that still waits for its own start would hold up the end.
-    if (this.#cut.length > 0) await this.#isInTime(ended, graceMs)
-    else await ended
+    await this.#isInTime(ended, graceMs)
     this.#threads.clear()
     return this.#cut
   }
@@ -207,6 +206,8 @@ export class Supervisor {
 
   async #startPart(entry: Entry): Promise<void> {
     const { definition } = entry.part
+    // It waited for another one, and by now everything is being stopped.
+    if (this.#stopping) throw new Error(`${definition.name} was stopped before it had started`)
     entry.status = 'starting'
     try {
       entry.addresses = await this.#threadOf(entry).start(definition.name)
