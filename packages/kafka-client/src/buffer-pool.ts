@@ -5,6 +5,9 @@ const largeStepBytes = 512 * 1024
 /** A buffer serves what is at least this share of it; what is small must not hold a large one. */
 const smallestShare = 1 / 8
 
+/** How long what was kept waits for somebody to want it. */
+const restMs = 1_000
+
 /** Set in tests: what was given back is overwritten, so that who still reads it does not go unseen. */
 const isPoisoned = process.env.KHLONG_POISON_BUFFERS === '1'
 const poison = 0xdb
@@ -28,6 +31,9 @@ export class BufferPool implements BatchMemory {
   readonly #options: BufferPoolOptions
   #free: Buffer[] = []
   #freeBytes = 0
+  /** Of buffers of more than one step. */
+  #takeCount = 0
+  #resting: NodeJS.Timeout | undefined
 
   constructor(options: BufferPoolOptions) {
     this.#options = options
@@ -42,6 +48,7 @@ export class BufferPool implements BatchMemory {
   take(byteCount: number): Buffer {
     const { stepBytes, pooledBytesMin } = this.#options
     if (byteCount < pooledBytesMin) return Buffer.allocUnsafeSlow(byteCount)
+    if (byteCount > stepBytes) this.#takeCount++
     let best = -1
     for (let index = 0; index < this.#free.length; index++) {
       const { byteLength } = this.#free[index]!
@@ -68,8 +75,18 @@ export class BufferPool implements BatchMemory {
     while (this.#freeBytes > keptBytesMax) this.#freeBytes -= this.#free.shift()!.byteLength
   }
 
-  /** Gives up what is not in use, but for one of the smallest. */
-  trim(): void {
+  /** Says that nothing is in use. What is kept is given up if that is still so a while later. */
+  rest(): void {
+    if (this.#resting || this.#freeBytes <= this.#options.stepBytes) return
+    const takeCount = this.#takeCount
+    this.#resting = setTimeout(() => {
+      this.#resting = undefined
+      if (this.#takeCount === takeCount) this.#trim()
+    }, restMs).unref()
+  }
+
+  /** What a response without records needs stays. */
+  #trim(): void {
     this.#free = this.#free.filter(({ byteLength }) => byteLength <= this.#options.stepBytes)
     this.#free.length = Math.min(1, this.#free.length)
     this.#freeBytes = this.#free.reduce((sum, { byteLength }) => sum + byteLength, 0)

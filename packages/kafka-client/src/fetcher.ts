@@ -63,7 +63,8 @@ export class Fetcher implements AsyncDisposable {
     this.#lane = this.client.newLane('fetch')
     this.#isCommitted = this.options['isolation.level'] === 'read_committed'
     this.#memory = new BufferPool({
-      keptBytesMax: this.options['prefetch.max.bytes'],
+      // Two responses are ahead of the reader, and one is read.
+      keptBytesMax: 2 * this.options['prefetch.max.bytes'],
       stepBytes: 64 * 1024,
       pooledBytesMin: 0,
     })
@@ -537,7 +538,7 @@ export class Fetcher implements AsyncDisposable {
         hasData = true
       }
     if (hasData) this.#wake()
-    else if (this.#bufferedBytes === 0) this.#memory.trim()
+    else if (this.#bufferedBytes === 0) this.#memory.rest()
   }
 
   #onError(state: FetchState, errorCode: number): void {

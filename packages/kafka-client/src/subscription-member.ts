@@ -63,6 +63,8 @@ export class SubscriptionMember {
   #topics: readonly string[] = []
   #listener: RebalanceListener = {}
   #owned: readonly TopicPartition[] = []
+  /** Of those that are owned, which are read and were told of: all, unless a part of a round failed. */
+  readonly #begun = new Set<string>()
   #ownedGeneration = -1
   /** Partition counts that the last assignment was made with; only the leader has them. */
   #assignedCounts: ReadonlyMap<string, number> | undefined
@@ -202,16 +204,17 @@ export class SubscriptionMember {
     const assignment = decodeAssignment(bytes)
     const assignor = this.#options.assignors.find((one) => one.name === generation.protocol)
     const assigned = new Set(assignment.partitions.map(keyOf))
-    const before = new Set(this.#owned.map(keyOf))
     const revoked = this.#owned.filter((one) => !assigned.has(keyOf(one)))
-    const added = assignment.partitions.filter((one) => !before.has(keyOf(one)))
     await this.#inPoll(async () => {
       if (revoked.length > 0) await this.#revoke(revoked)
       await assignor?.onAssignment?.(assignment, generation)
       this.#owned = assignment.partitions
       this.#ownedGeneration = generation.generationId
+      // What failed is tried with the next round; those partitions begin anew, where the group has committed.
+      const added = this.#owned.filter((one) => !this.#begun.has(keyOf(one)))
       await this.#begin(added)
       await this.#listener.onPartitionsAssigned?.(added)
+      for (const one of added) this.#begun.add(keyOf(one))
     })
     // Others wait for what was given back: it is shared out in the next round.
     if (this.#isCooperative && revoked.length > 0) this.#member.rejoin()
@@ -228,6 +231,7 @@ export class SubscriptionMember {
     if (lost.length === 0) return
     await this.#inPoll(async () => {
       this.#owned = []
+      this.#begun.clear()
       this.#options.fetcher.assign([])
       const listener = this.#listener
       if (listener.onPartitionsLost) await listener.onPartitionsLost(lost)
@@ -251,11 +255,13 @@ export class SubscriptionMember {
 
   async #giveBack(partitions: readonly TopicPartition[]): Promise<void> {
     if (partitions.length === 0) return
-    this.#options.fetcher.pause(partitions)
-    await this.#listener.onPartitionsRevoked?.(partitions)
+    const { fetcher } = this.#options
     const gone = new Set(partitions.map(keyOf))
+    fetcher.pause(fetcher.assignment.filter((one) => gone.has(keyOf(one))))
+    await this.#listener.onPartitionsRevoked?.(partitions)
+    for (const key of gone) this.#begun.delete(key)
     this.#owned = this.#owned.filter((one) => !gone.has(keyOf(one)))
-    this.#options.fetcher.assign(this.#owned)
+    fetcher.assign(this.#owned.filter((one) => this.#begun.has(keyOf(one))))
   }
 
   /** Reads what is owned; what is new begins where the group has committed. */

@@ -38,12 +38,21 @@ test('a response has a buffer that fits: a large one does not wait behind a few 
   assert.equal(memory.take(1 << 20), large)
 })
 
-test('no more is kept than was said, and hardly anything when nothing comes', () => {
+test('no more is kept than was said, and hardly anything when nothing has come for a second', (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] })
   const memory = poolOf(1 << 20)
   const buffers = Array.from({ length: 40 }, () => memory.take(65_536))
   for (const buffer of buffers) memory.give(buffer)
   assert.equal(memory.freeBytes, 1 << 20)
-  memory.trim()
+  memory.rest()
+  t.mock.timers.tick(500)
+  memory.give(memory.take(100_000))
+  t.mock.timers.tick(500)
+  // It was wanted meanwhile.
+  assert.ok(memory.freeBytes > 1_000_000)
+  memory.rest()
+  memory.take(100)
+  t.mock.timers.tick(1_000)
   assert.equal(memory.freeBytes, 65_536)
 })
 

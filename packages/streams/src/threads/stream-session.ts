@@ -106,6 +106,8 @@ export class StreamSession {
           'session.timeout.ms',
           'heartbeat.interval.ms',
         ),
+        // A thread that waits for one partition holds what was fetched of the others, besides.
+        'prefetch.max.bytes': settings['fetch.max.bytes'],
         'group.id': applicationId,
         'isolation.level': isOnce ? 'read_committed' : 'read_uncommitted',
         // With a folder the instance is known by it, so that a restart takes its place back at once.
