@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { temporaryFolder } from '@khlong/core/testing'
 import fc from 'fast-check'
 import { serdes } from '../src/index.ts'
@@ -135,6 +136,35 @@ describe('the folder of stores', () => {
       }),
       { numRuns: 20 },
     )
+    await state.close()
+  })
+})
+
+describe('the folder of stores, commit after commit', () => {
+  it('goes on, whether ranges are removed with other changes or not', async (t) => {
+    const state = await StateFolder.open(await temporaryFolder(t))
+    const backing = state.backing('0_0', 'store')
+    const model = new Map<string, number>()
+    for (let round = 0; round < 60; round++) {
+      for (let index = 0; index < 500; index++) {
+        const key = `key-${(round * 37 + index) % 700}`
+        backing.put(Buffer.from(key), Buffer.alloc(100), round)
+        model.set(key, round)
+      }
+      if (round % 2 === 1) {
+        backing.removeRange(Buffer.from('key-2'), Buffer.from('key-4'))
+        for (const key of [...model.keys()]) if (key >= 'key-2' && key < 'key-4') model.delete(key)
+      }
+      await state.commit([{ taskId: '0_0', storeName: 'store', offset: round }])
+      // LMDB's thread comes to rest.
+      if (round % 3 === 0) await delay(2)
+    }
+    const found = [...backing.entries()].map(({ key, timestampMs }) => [String(key), timestampMs])
+    assert.deepEqual(
+      found,
+      [...model].sort(([a], [b]) => (a < b ? -1 : 1)),
+    )
+    assert.equal(state.checkpoint('0_0', 'store'), 59)
     await state.close()
   })
 })

@@ -73,8 +73,8 @@ export class StateFolder {
       encoding: 'binary',
     })
     if (found === undefined) {
-      await meta.put('format', format)
-      await meta.put('process', newProcessId)
+      meta.putSync('format', format)
+      meta.putSync('process', newProcessId)
     }
     return new StateFolder(root, meta, data)
   }
@@ -123,18 +123,25 @@ export class StateFolder {
   async commit(checkpoints: readonly Checkpoint[]): Promise<void> {
     if (this.#changes.count === 0 && checkpoints.length === 0) return
     const changes = this.#changes.take()
-    const apply = (): void => {
+    /** Keys that were set before a range is removed: they are not among those that are read. */
+    const set: Buffer[] = []
+    // LMDB's own thread writes while this one goes on. Asynchronous transactions, in which this one would
+    // write, must not be among its batches: both would wait for each other.
+    await this.#root.batch(() => {
       visitChanges(changes, (kind, key, rest) => {
-        if (kind === ChangeKind.put) void this.#data.put(key, rest)
-        else if (kind === ChangeKind.remove) void this.#data.remove(key)
-        else this.#removeRange(key, rest)
+        if (kind === ChangeKind.put) {
+          void this.#data.put(key, rest)
+          if (changes.hasRanges) set.push(key)
+        } else if (kind === ChangeKind.remove) void this.#data.remove(key)
+        else {
+          this.#removeRange(key, rest)
+          for (const one of set)
+            if (one.compare(key) >= 0 && one.compare(rest) < 0) void this.#data.remove(one)
+        }
       })
       for (const { taskId, storeName, offset } of checkpoints)
         void this.#meta.put(`offset:${taskId}/${storeName}`, String(offset))
-    }
-    // LMDB's own thread writes while this one goes on; but what lies in a range is looked for among the
-    // changes before it, which only a transaction of this thread sees.
-    await (changes.hasRanges ? this.#root.transaction(apply) : this.#root.batch(apply))
+    })
     this.#changes.giveBack(changes)
   }
 
@@ -146,8 +153,8 @@ export class StateFolder {
   /** Empties a store, to read it anew. */
   async wipe(taskId: string, storeName: string): Promise<void> {
     const id = this.#storeId(taskId, storeName)
-    await this.#root.transaction(() => {
-      this.#meta.removeSync(`offset:${taskId}/${storeName}`)
+    await this.#root.batch(() => {
+      void this.#meta.remove(`offset:${taskId}/${storeName}`)
       this.#removeRange(prefixed(id), prefixed(id + 1))
     })
   }
@@ -170,8 +177,9 @@ export class StateFolder {
     })
   }
 
+  /** Removes what is committed of a range. */
   #removeRange(from: Buffer, to: Buffer): void {
-    for (const key of [...this.#data.getKeys({ start: from, end: to })]) this.#data.removeSync(key)
+    for (const key of [...this.#data.getKeys({ start: from, end: to })]) void this.#data.remove(key)
   }
 }
 
