@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8'
 import { parseListen } from '@khlong/core'
 import type { Command } from 'commander'
 import { type PartName, partNames } from '../config/part-names.ts'
@@ -19,6 +20,13 @@ const descriptions: Record<PartName, string> = {
   grafana: 'run the dashboards and the console alone',
   forward: 'forward topics from one Kafka to another, in order and exactly once',
 }
+
+/**
+ * A worker's records live until they are acknowledged, so each outlives the young generation, and V8 lets what they leave pile
+ * up to four times of what is in use: 230 MiB at the peak of a flood instead of 185. Set when all is loaded, since
+ * V8 keeps compiled code apart by its flags.
+ */
+const heapGrowth = '--heap-growing-percent=150'
 
 interface PartFlags {
   listen?: string
@@ -81,6 +89,7 @@ async function runPart(
     onFailure: failed.reject,
   })
   await part.start()
+  if (name === 'connect') setFlagsFromString(heapGrowth)
   // Before the addresses are said: whoever reads them may ask to stop at once.
   const stopped = stopRequested()
   if (canReload(part)) onReloadRequest(() => part.reload())
