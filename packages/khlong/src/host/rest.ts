@@ -17,14 +17,17 @@ export function collectAtRest(): void {
   if (!gc) return
   let before = performance.eventLoopUtilization()
   let restBytes = 0
+  let isAfterStart = true
   setInterval(() => {
     const now = performance.eventLoopUtilization()
     const { utilization } = performance.eventLoopUtilization(now, before)
     before = now
     restBytes = Math.min(restBytes, heldBytes())
     if (utilization >= restUtilization || heldBytes() < restBytes + worthBytes) return
-    // This flavor compacts the heap too: 50 to 80 ms.
-    gc({ type: 'major', execution: 'sync', flavor: 'last-resort' })
+    // The last resort compacts the heap too, 50 to 80 ms, and forgets what it has compiled: after that a flood
+    // cost Kafka twice its CPU, so it is for the start alone.
+    gc({ type: 'major', execution: 'sync', flavor: isAfterStart ? 'last-resort' : 'regular' })
+    isAfterStart = false
     restBytes = heldBytes()
   }, lookEachMs).unref()
 }
