@@ -23,10 +23,10 @@ const descriptions: Record<PartName, string> = {
 
 /**
  * A worker's records live until they are acknowledged, so each outlives the young generation, and V8 lets what they leave pile
- * up to four times of what is in use: 230 MiB at the peak of a flood instead of 185. Set when all is loaded, since
+ * up to four times of what is in use: 230 MiB at the peak of a flood instead of 170. Set when all is loaded, since
  * V8 keeps compiled code apart by its flags.
  */
-const heapGrowth = '--heap-growing-percent=150'
+const heapGrowth = '--heap-growing-percent=100'
 
 interface PartFlags {
   listen?: string
