@@ -1,10 +1,9 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import net from 'node:net'
 import { describe, type TestContext, test } from 'node:test'
 import { eventually, temporaryFolder } from '@khlong/core/testing'
 import { MongodbServer } from '@khlong/mongodb'
-import { BSON, type Document, Double, Long, MongoClient } from 'mongodb'
+import { type Document, Double, Long, MongoClient } from 'mongodb'
+import { startMongodbRelay } from '../../../tools/mongodb-relay.ts'
 import { mapUriHosts } from '../src/connectors/mongodb/uri.ts'
 import { stopsOf } from './helpers/stops.ts'
 import { startWorker, type TestWorker } from './helpers/worker.ts'
@@ -52,61 +51,25 @@ async function start(t: TestContext): Promise<Started> {
 
 /** Stands between a driver and a server, and cuts connections that write, or answers writes in its stead. */
 class Cutter {
-  readonly address: string
+  address = ''
   cutsWrites = 0
   /** What writes are answered, one after another: a document, or nothing for ever. */
   readonly answers: (Document | 'nothing')[] = []
 
-  private constructor(address: string) {
-    this.address = address
-  }
-
   static async start(t: TestContext, server: string): Promise<Cutter> {
-    const { hostname, port } = new URL(`tcp://${server}`)
-    let cutter: Cutter | undefined
-    const sockets = new Set<net.Socket>()
-    const listener = net.createServer((near) => {
-      const far = net.connect(Number(port), hostname)
-      for (const socket of [near, far]) {
-        sockets.add(socket)
-        socket.on('error', () => {})
-        socket.on('close', () => {
-          near.destroy()
-          far.destroy()
-        })
-      }
-      far.pipe(near)
-      near.on('data', (bytes) => {
-        const isWrite = bytes.includes('insert\0') || bytes.includes('update\0')
-        const answer = isWrite ? cutter!.answers.shift() : undefined
-        if (answer === 'nothing') return
-        if (answer) near.write(replyTo(bytes, answer))
-        else if (!isWrite || cutter!.cutsWrites === 0) far.write(bytes)
-        else {
-          cutter!.cutsWrites--
-          near.destroy()
-        }
-      })
+    const cutter = new Cutter()
+    const relay = await startMongodbRelay(server, (request) => {
+      if (!request.includes('insert\0') && !request.includes('update\0')) return 'pass'
+      const answer = cutter.answers.shift()
+      if (answer !== undefined) return answer
+      if (cutter.cutsWrites === 0) return 'pass'
+      cutter.cutsWrites--
+      return 'cut'
     })
-    listener.listen(0, '127.0.0.1')
-    await once(listener, 'listening')
-    stopsOf(t).push(async () => {
-      for (const socket of sockets) socket.destroy()
-      listener.close()
-    })
-    cutter = new Cutter(`127.0.0.1:${(listener.address() as net.AddressInfo).port}`)
+    stopsOf(t).push(async () => relay.close())
+    cutter.address = relay.address
     return cutter
   }
-}
-
-/** An OP_MSG that answers the one in `request`. */
-function replyTo(request: Buffer, document: Document): Buffer {
-  const body = BSON.serialize(document)
-  const head = Buffer.alloc(21)
-  head.writeInt32LE(head.length + body.length, 0)
-  head.writeInt32LE(request.readInt32LE(4), 8)
-  head.writeInt32LE(2013, 12)
-  return Buffer.concat([head, body])
 }
 
 describe('the MongoDB sink', () => {

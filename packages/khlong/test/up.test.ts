@@ -11,6 +11,7 @@ import { eventually, temporaryFolder } from '@khlong/core/testing'
 import { type Document, MongoClient } from 'mongodb'
 import mqtt from 'mqtt'
 import { PipelineProcess } from '../../../tools/pipeline-process.ts'
+import { partNames } from '../src/config/part-names.ts'
 import { findRunningPipeline } from '../src/doctor/running-pipeline.ts'
 
 const main = fileURLToPath(new URL('../src/main.ts', import.meta.url))
@@ -175,16 +176,7 @@ test('a source connector that a start waits for is named with its reason', async
 })
 
 test('what is left out is not said to be tried', async (t) => {
-  const parts = [
-    'mqtt',
-    'zookeeper',
-    'kafka',
-    'connect',
-    'streams',
-    'prometheus',
-    'grafana',
-    'sensors',
-  ]
+  const parts = partNames.filter((part) => part !== 'mongodb')
   const folder = await pipelineFolder(t, parts.map((part) => `${part}: false\n`).join(''))
   const child = spawn(
     process.execPath,
