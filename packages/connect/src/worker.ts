@@ -15,6 +15,7 @@ import {
   type Vitals,
 } from '@khlong/core'
 import { openAccess, type PartAccess } from '@khlong/core/access'
+import { clientDefaultsOf } from './config/client-defaults.ts'
 import type { ConfigMap } from './config/fields.ts'
 import { withoutEffect } from './config/java-worker.ts'
 import { configProviders } from './config/providers.ts'
@@ -433,9 +434,7 @@ function workerConfig(options: ResolvedConnectOptions): ConfigMap {
     'header.converter',
   ] as const)
     config[name] = String(options[name])
-  for (const [name, value] of Object.entries(options))
-    if (/^(producer|consumer)\./.test(name)) config[name] = value
-  return config
+  return { ...config, ...clientDefaultsOf(options) }
 }
 
 /** `mosquitto:1883` → what `hosts` says of it, or itself. */

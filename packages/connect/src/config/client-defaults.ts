@@ -7,6 +7,25 @@ export interface ClientDefaults {
   readonly [setting: `producer.${string}` | `consumer.${string}`]: string
 }
 
+const clients = ['producer', 'consumer'] as const
+// What each client must be given is not theirs to say.
+const needed = { 'bootstrap.servers': 'any:9092' }
+const checks = {
+  producer: (given: object, source?: SettingsSource) =>
+    resolveProducerOptions({ ...needed, ...given }, source, ['producer']),
+  consumer: (given: object, source?: SettingsSource) =>
+    resolveConsumerOptions({ ...needed, 'group.id': 'any', ...given }, source, ['consumer']),
+}
+
+/** Those of a worker's settings that are for the clients of connectors. */
+export function clientDefaultsOf(settings: object): ClientDefaults {
+  return Object.fromEntries(
+    Object.entries(settings)
+      .filter(([name]) => clients.some((client) => name.startsWith(`${client}.`)))
+      .map(([name, value]) => [name, String(value)]),
+  )
+}
+
 /**
  * Takes the settings of connectors' clients out of a worker's.
  *
@@ -17,24 +36,15 @@ export function splitClientDefaults(
   source?: SettingsSource,
 ): { readonly own: unknown; readonly defaults: ClientDefaults } {
   if (settings === null || typeof settings !== 'object') return { own: settings, defaults: {} }
-  const own: Record<string, unknown> = {}
-  const defaults: Record<string, string> = {}
-  for (const [name, value] of Object.entries(settings))
-    if (/^(producer|consumer)\../.test(name)) defaults[name] = String(value)
-    else own[name] = value
+  const defaults = clientDefaultsOf(settings)
+  const own = Object.fromEntries(Object.entries(settings).filter(([name]) => !(name in defaults)))
   const written = source && {
     name: source.name,
     line: (path: readonly PropertyKey[]) => source.line?.([path.map(String).join('.')]),
   }
-  // What each client must be given is not theirs to say.
-  const needed = { 'bootstrap.servers': 'any:9092' }
-  resolveProducerOptions({ ...needed, ...optionsUnder(defaults, 'producer.') }, written, [
-    'producer',
-  ])
-  resolveConsumerOptions(
-    { ...needed, 'group.id': 'any', ...optionsUnder(defaults, 'consumer.') },
-    written,
-    ['consumer'],
-  )
+  for (const client of clients) {
+    const given = optionsUnder({ ...defaults }, `${client}.`)
+    if (Object.keys(given).length > 0) checks[client](given, written)
+  }
   return { own, defaults }
 }

@@ -22,8 +22,9 @@ export function collectAtRest(): void {
     const now = performance.eventLoopUtilization()
     const { utilization } = performance.eventLoopUtilization(now, before)
     before = now
-    restBytes = Math.min(restBytes, heldBytes())
-    if (utilization >= restUtilization || heldBytes() < restBytes + worthBytes) return
+    const held = heldBytes()
+    restBytes = Math.min(restBytes, held)
+    if (utilization >= restUtilization || held < restBytes + worthBytes) return
     // The last resort compacts the heap too, 50 to 80 ms, and forgets what it has compiled: after that a flood
     // cost Kafka twice its CPU, so it is for the start alone.
     gc({ type: 'major', execution: 'sync', flavor: isAfterStart ? 'last-resort' : 'regular' })
