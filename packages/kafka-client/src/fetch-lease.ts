@@ -1,4 +1,4 @@
-import type { BufferPool } from './buffer-pool.ts'
+import type { BufferPool } from '@khlong/core/bytes'
 import type { FrameMemory } from './connection.ts'
 
 /**

@@ -1,7 +1,7 @@
+import { BufferPool } from '@khlong/core/bytes'
 import { ErrorCode, errorInfo } from '@khlong/kafka-protocol'
 import type { FetchResponse } from '@khlong/kafka-protocol/messages/fetch'
 import { backoffMs } from './backoff.ts'
-import { BufferPool } from './buffer-pool.ts'
 import { fetchApi } from './consumer-apis.ts'
 import { asClientError, brokerError, clientError, type KafkaClientError } from './errors.ts'
 import { FetchLease } from './fetch-lease.ts'
@@ -66,6 +66,7 @@ export class Fetcher implements AsyncDisposable {
       // Two responses are ahead of the reader, and one is read.
       keptBytesMax: 2 * this.options['prefetch.max.bytes'],
       stepBytes: 64 * 1024,
+      largeStepBytes: 512 * 1024,
       pooledBytesMin: 0,
     })
   }

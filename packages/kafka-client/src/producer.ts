@@ -1,5 +1,5 @@
+import { BufferPool } from '@khlong/core/bytes'
 import { BatchBuilder, Compression, noHeaders } from '@khlong/kafka-protocol/records'
-import { BufferPool } from './buffer-pool.ts'
 import { asClientError, clientError, type KafkaClientError } from './errors.ts'
 import { KafkaClient } from './kafka-client.ts'
 import {
@@ -83,6 +83,7 @@ export class Producer implements AsyncDisposable {
     this.#memory = new BufferPool({
       keptBytesMax: Math.ceil(this.options['buffer.memory'] / 4),
       stepBytes: 16 * 1024,
+      largeStepBytes: 512 * 1024,
       pooledBytesMin: 16 * 1024,
     })
     this.#batchBytesMax = Math.max(

@@ -88,12 +88,15 @@ export class ScriptedBroker {
     this.#sockets.add(socket)
     socket.on('error', () => {})
     socket.on('close', () => this.#sockets.delete(socket))
-    const splitter = new FrameSplitter(10_000_000)
+    const splitter = new FrameSplitter({ bytesMax: 10_000_000 })
     let last: Promise<void> = Promise.resolve()
     socket.on('data', (bytes) => {
       this.chunkCount++
-      for (const frame of splitter.push(bytes))
-        last = last.then(() => this.#answer(socket, Buffer.from(frame)))
+      splitter.push(bytes)
+      while (splitter.nextLength !== undefined) {
+        const frame = splitter.take()
+        last = last.then(() => this.#answer(socket, frame))
+      }
     })
   }
 

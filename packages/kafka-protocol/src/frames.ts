@@ -59,22 +59,34 @@ export function decodeResponseHeaderRest(reader: Reader, apiKey: number, apiVers
   if (responseHeaderVersion(apiKey, apiVersion) === 1) skipTags(reader)
 }
 
+/** The length that stands before a frame. */
+const prefixBytes = 4
+
+export interface FrameSplitterOptions {
+  /** Of a frame. */
+  readonly bytesMax: number
+  /** Called with each piece that nothing more is needed of: its bytes were copied. */
+  readonly onCopied?: (piece: Buffer) => void
+}
+
 /**
- * Cuts a stream of bytes into frames.
+ * Cuts a stream of bytes into frames, which are copied out of the pieces that came.
  *
- * Memory is taken only for bytes that came, whatever length a frame announces. A frame that came in
- * one piece is borrowed from it.
+ * Memory is taken only for bytes that came, whatever length a frame announces.
  */
 export class FrameSplitter {
   #bytesMax: number
-  #pieces: Buffer[] = []
+  readonly #onCopied: (piece: Buffer) => void
+  readonly #pieces: Buffer[] = []
+  /** Where in the first piece what was not taken yet begins. */
+  #position = 0
   #byteCount = 0
-  /** Bytes that must be there before anything can be cut. */
-  #needed = 4
+  /** Of the next frame, when its prefix was read. */
+  #length: number | undefined
 
-  /** `bytesMax` limits the length of a frame. */
-  constructor(bytesMax: number) {
+  constructor({ bytesMax, onCopied = () => {} }: FrameSplitterOptions) {
     this.#bytesMax = bytesMax
+    this.#onCopied = onCopied
   }
 
   /** Sets another limit for the length of the frames that come. */
@@ -82,44 +94,82 @@ export class FrameSplitter {
     this.#bytesMax = bytesMax
   }
 
-  /** Bytes that wait for the rest of their frame. */
+  /** Bytes that were not taken yet. */
   get bufferedBytes(): number {
     return this.#byteCount
   }
 
+  /** Takes the next piece of the stream; it must not change until it was copied. */
+  push(piece: Buffer): void {
+    if (piece.byteLength === 0) return
+    this.#pieces.push(piece)
+    this.#byteCount += piece.byteLength
+  }
+
   /**
-   * Takes the next piece of the stream and gives the frames that it completes, without their length.
+   * The length of the next frame; undefined while it is not there as a whole.
    *
    * @throws KafkaProtocolError `KAFKA_PROTOCOL_FRAME_INVALID` for a length below 0 or above the limit.
    */
-  push(piece: Buffer): Buffer[] {
-    this.#pieces.push(piece)
-    this.#byteCount += piece.byteLength
-    if (this.#byteCount < this.#needed) return noFrames
-    const bytes = this.#pieces.length === 1 ? piece : Buffer.concat(this.#pieces, this.#byteCount)
-    const frames: Buffer[] = []
-    let at = 0
-    this.#needed = 4
-    while (bytes.byteLength - at >= 4) {
-      const length = bytes.readInt32BE(at)
+  get nextLength(): number | undefined {
+    if (this.#length === undefined) {
+      if (this.#byteCount < prefixBytes) return undefined
+      const length = this.#peekInt32()
       if (length < 0 || length > this.#bytesMax)
         throw new KafkaProtocolError(
           'KAFKA_PROTOCOL_FRAME_INVALID',
           `a frame of ${length} bytes, from 0 to ${this.#bytesMax} are allowed`,
           { fields: { length } },
         )
-      if (bytes.byteLength - at - 4 < length) {
-        this.#needed = 4 + length
-        break
-      }
-      frames.push(bytes.subarray(at + 4, at + 4 + length))
-      at += 4 + length
+      this.#length = length
+      this.#copy(prefixBytes, undefined)
     }
-    const rest = bytes.subarray(at)
-    this.#byteCount = rest.byteLength
-    this.#pieces = rest.byteLength > 0 ? [rest] : []
-    return frames
+    return this.#byteCount < this.#length ? undefined : this.#length
+  }
+
+  /** The API key that the next frame begins with, if it is a request; -1 where it is too short. */
+  get nextApiKey(): number {
+    return (this.nextLength ?? 0) < 2 ? -1 : (this.#peekByte(0) << 8) | this.#peekByte(1)
+  }
+
+  /** Takes the next frame, which is there, into memory of its length. */
+  take(memory: Buffer = Buffer.allocUnsafe(this.nextLength ?? 0)): Buffer {
+    const length = this.nextLength
+    if (length === undefined) throw new Error('no frame is there')
+    this.#copy(length, memory)
+    this.#length = undefined
+    return memory
+  }
+
+  #copy(byteCount: number, memory: Buffer | undefined): void {
+    let copied = 0
+    let doneCount = 0
+    while (copied < byteCount) {
+      const piece = this.#pieces[doneCount]!
+      const end = Math.min(piece.byteLength, this.#position + byteCount - copied)
+      if (memory) piece.copy(memory, copied, this.#position, end)
+      copied += end - this.#position
+      this.#position = end
+      if (end < piece.byteLength) break
+      this.#position = 0
+      doneCount++
+    }
+    this.#byteCount -= byteCount
+    for (const piece of this.#pieces.splice(0, doneCount)) this.#onCopied(piece)
+  }
+
+  #peekInt32(): number {
+    let value = 0
+    for (let at = 0; at < prefixBytes; at++) value = (value << 8) | this.#peekByte(at)
+    return value
+  }
+
+  #peekByte(at: number): number {
+    let position = this.#position + at
+    for (const piece of this.#pieces) {
+      if (position < piece.byteLength) return piece[position]!
+      position -= piece.byteLength
+    }
+    throw new RangeError(`byte ${at} is not there`)
   }
 }
-
-const noFrames: Buffer[] = []

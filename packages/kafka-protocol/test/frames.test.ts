@@ -115,13 +115,38 @@ test('a stream cut at every byte gives the same frames', () => {
   }
   const stream = writer.copy()
   for (let size = 1; size <= stream.byteLength; size++) {
-    const splitter = new FrameSplitter(1000)
+    let copiedBytes = 0
+    const splitter = new FrameSplitter({
+      bytesMax: 1000,
+      onCopied: (piece) => {
+        copiedBytes += piece.byteLength
+        // Whose memory it is may use it for something else from now on.
+        piece.fill(0xdb)
+      },
+    })
     const frames: string[] = []
-    for (let at = 0; at < stream.byteLength; at += size)
-      for (const frame of splitter.push(stream.subarray(at, at + size)))
-        frames.push(frame.toString())
+    for (let at = 0; at < stream.byteLength; at += size) {
+      splitter.push(Buffer.from(stream.subarray(at, at + size)))
+      while (splitter.nextLength !== undefined) frames.push(splitter.take().toString())
+    }
     assert.deepEqual(frames, contents)
     assert.equal(splitter.bufferedBytes, 0)
+    assert.equal(copiedBytes, stream.byteLength)
+  }
+})
+
+test('the API key of a request is known before it is taken, wherever it was cut', () => {
+  const stream = Buffer.from([0, 0, 0, 3, 1, 2, 3, 0, 0, 0, 1, 9])
+  for (let cut = 0; cut <= stream.byteLength; cut++) {
+    const splitter = new FrameSplitter({ bytesMax: 1000 })
+    splitter.push(stream.subarray(0, cut))
+    assert.equal(splitter.nextApiKey, cut < 7 ? -1 : 0x0102)
+    splitter.push(stream.subarray(cut))
+    assert.equal(splitter.nextApiKey, 0x0102)
+    assert.deepEqual([...splitter.take()], [1, 2, 3])
+    assert.equal(splitter.nextApiKey, -1)
+    assert.deepEqual([...splitter.take(Buffer.alloc(1))], [9])
+    assert.throws(() => splitter.take(), /no frame is there/)
   }
 })
 
@@ -129,7 +154,9 @@ test('a frame above the limit or below zero is refused by its length alone', () 
   for (const length of [1001, -1, 0x47455420]) {
     const bytes = Buffer.alloc(4)
     bytes.writeInt32BE(length)
-    assert.throws(() => new FrameSplitter(1000).push(bytes), {
+    const splitter = new FrameSplitter({ bytesMax: 1000 })
+    splitter.push(bytes)
+    assert.throws(() => splitter.nextLength, {
       code: 'KAFKA_PROTOCOL_FRAME_INVALID',
     })
   }

@@ -23,11 +23,12 @@ export class Wire {
   private constructor(socket: Socket) {
     this.socket = socket
     this.closed = new Promise((resolve) => socket.once('close', () => resolve()))
-    const splitter = new FrameSplitter(200_000_000)
+    const splitter = new FrameSplitter({ bytesMax: 200_000_000 })
     socket.on('error', () => {})
     socket.on('data', (piece: Buffer) => {
-      for (const frame of splitter.push(piece)) {
-        const reader = new Reader(frame)
+      splitter.push(piece)
+      while (splitter.nextLength !== undefined) {
+        const reader = new Reader(splitter.take())
         reader.int32()
         const { apiKey, version, resolve } = this.#waiting.shift()!
         decodeResponseHeaderRest(reader, apiKey, version)

@@ -34,7 +34,6 @@ interface PartitionResponse {
 
 interface Appended {
   readonly log: PartitionLog
-  readonly round: CommitRound
   readonly response: PartitionResponse
 }
 
@@ -44,6 +43,7 @@ export const produce: Handler = defineHandler({
   encode: encodeProduceResponse,
   handle(request, context) {
     const appended: Appended[] = []
+    const { committer } = context.broker.logs
     const mayWrite = mayWriteTransaction(request, context)
     const responses = request.topicData.map((data) => {
       const topic =
@@ -58,6 +58,10 @@ export const produce: Handler = defineHandler({
         ),
       }
     })
+    let round: CommitRound | undefined
+    for (const { log } of appended) round = committer.enqueue(log)
+    // Batches are written as they lie in the request, whether its client waits for that or not.
+    if (round) void context.memory?.holdUntil(round.flushed)
     if (request.acks === 0) {
       const failed = responses.some((topic) => topic.partitionResponses.some((p) => p.errorCode))
       // There is no other way to tell such a producer (as Kafka does).
@@ -66,8 +70,7 @@ export const produce: Handler = defineHandler({
       return undefined
     }
     const response = { responses }
-    if (appended.length === 0) return response
-    return settle(request.acks, context, appended, response)
+    return round ? settle(request.acks, context, round, appended, response) : response
   },
 })
 
@@ -110,8 +113,8 @@ function appendPartition(
     response.logAppendTimeMs = result.logAppendTimeMs
     response.logStartOffset = log.logStartOffset
     if (!result.isDuplicate) topic.recordsIn += result.recordCount
-    // A repeated batch may still be on its way to the disk: its answer waits for the next round too.
-    appended.push({ log, round: context.broker.logs.committer.enqueue(log), response })
+    // A repeated batch may still be on its way to the disk: its answer waits for the round too.
+    appended.push({ log, response })
   } catch (error) {
     response.errorCode = wireError(error)
     response.errorMessage = wireMessage(error)
@@ -182,12 +185,13 @@ function refusalOf(
 async function settle(
   acks: number,
   context: RequestContext,
+  round: CommitRound,
   appended: readonly Appended[],
   response: ProduceResponseInput,
 ): Promise<ProduceResponseInput> {
   const isWrittenEnough = acks === 1 && context.broker.options['ack.flush'] === 'leader'
-  for (const { round } of appended) await (isWrittenEnough ? round.written : round.flushed)
-  for (const { log, round, response: partition } of appended)
+  await (isWrittenEnough ? round.written : round.flushed)
+  for (const { log, response: partition } of appended)
     if (round.failures.has(log)) {
       partition.errorCode = ErrorCode.kafkaStorageError
       partition.baseOffset = -1

@@ -36,8 +36,6 @@ interface Gathered {
   readonly responses: readonly FetchableTopicResponseInput[]
   /** Of all batches. */
   readonly byteCount: number
-  /** Of the memory that they keep. */
-  readonly usedBytes: number
   readonly hasError: boolean
   /** There is more that was not taken, for a limit of the client's or for lack of memory: nothing is gained by waiting. */
   readonly isCut: boolean
@@ -62,7 +60,7 @@ export const fetch: Handler = defineHandler({
       const isStarved = gathered.missingBytes > 0 && gathered.byteCount === 0
       const waitMs = (isStarved ? roomUntilMs : untilMs) - clock.monotonicMs()
       if (isEnough(gathered, request, context) || waitMs <= 0 || signal.aborted) {
-        room.settle(gathered.usedBytes)
+        room.settle(room.lentBytes)
         countOut(gathered.responses, context)
         // The first answer of a session says everything, the later ones what is new.
         const changed = session?.changed(gathered.responses)
@@ -70,7 +68,7 @@ export const fetch: Handler = defineHandler({
         return { sessionId: session?.id ?? 0, responses }
       }
       // Who waits holds nothing.
-      room.settle(0)
+      room.empty()
       if (isStarved) await room.wait(gathered.missingBytes, waitMs, signal)
       else await nextRecords(gathered.seen, context, waitMs)
     }
@@ -98,12 +96,11 @@ async function gather(
   const isCommitted = request.isolationLevel === readCommitted
   let rest = Math.min(request.maxBytes, broker.options['fetch.max.bytes'])
   let byteCount = 0
-  let usedBytes = 0
   let hasError = false
   let isCut = false
   let missingBytes = 0
   const isThereRoom = (bytes: number): boolean => {
-    if (room.ensure(usedBytes + bytes)) return true
+    if (room.ensure(room.lentBytes + bytes)) return true
     isCut = true
     missingBytes = Math.max(missingBytes, bytes)
     return false
@@ -133,7 +130,7 @@ async function gather(
         const limitOffset = isCommitted ? lastStableOffset : log.highWatermark
         let limit = Math.min(partition.partitionMaxBytes, rest)
         if (byteCount === 0) limit = Math.max(limit, 1)
-        const readBytesMax = room.readBytesMax(usedBytes)
+        const readBytesMax = room.readBytesMax(room.lentBytes)
         if (limit > readBytesMax) {
           limit = readBytesMax
           isCut ||= fetchOffset < limitOffset
@@ -141,15 +138,13 @@ async function gather(
         let records: readonly Buffer[] = []
         const mayRead = fetchOffset >= limitOffset || limit <= 0 || isThereRoom(limit)
         if (mayRead) {
-          const reading = log.read(fetchOffset, limit, { limitOffset, isLargerTaken })
+          const reading = log.read(fetchOffset, limit, room, { limitOffset, isLargerTaken })
           records = reading instanceof Promise ? await reading : reading
           for (const part of records) {
             byteCount += part.byteLength
             rest -= part.byteLength
-            // What was read from a file keeps all that was read.
-            usedBytes += reading instanceof Promise ? part.buffer.byteLength : part.byteLength
           }
-          room.settle(Math.max(usedBytes, room.heldBytes))
+          room.settle(Math.max(room.lentBytes, room.heldBytes))
           if (request.minBytes > 1 && records.length > 0)
             isCut ||= endOffsetOf(records) < limitOffset
         }
@@ -168,7 +163,7 @@ async function gather(
     }
     responses.push({ topic: wanted.topic, topicId: wanted.topicId, partitions })
   }
-  return { responses, byteCount, usedBytes, hasError, isCut, missingBytes, seen }
+  return { responses, byteCount, hasError, isCut, missingBytes, seen }
 }
 
 /** The aborted transactions that a client must leave out of what it gets. */

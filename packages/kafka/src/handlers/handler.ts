@@ -1,4 +1,4 @@
-import type { Reader, Writer } from '@khlong/core/bytes'
+import type { LentBytes, Reader, Writer } from '@khlong/core/bytes'
 import { type ApiKey, apiInfo } from '@khlong/kafka-protocol'
 import type { AnswerRoom } from '../server/answer-budget.ts'
 import type { BrokerState } from '../state/broker-state.ts'
@@ -13,6 +13,8 @@ export interface RequestContext {
   readonly host: string
   /** Where clients of this listener find the broker. */
   readonly address: { readonly host: string; readonly port: number }
+  /** Where the request's bytes lie, when that is memory which is used again: who needs them after the answer holds it. */
+  readonly memory: LentBytes | undefined
   /** What the answer may hold in memory; little while other clients do not take theirs. */
   readonly room: AnswerRoom
   /** Aborted when the connection closes: nobody waits for the answer any more. */

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import path from 'node:path'
 import { type Clock, type CutFolder, describeError, type Logger } from '@khlong/core'
+import type { BufferPool } from '@khlong/core/bytes'
 import { KafkaError } from '../errors.ts'
 import {
   checkpointText,
@@ -24,6 +25,8 @@ export interface LogStoreOptions {
   readonly folder: string
   readonly flushMode: FlushMode
   readonly tailBytesMax: number
+  /** For what is read from files, and for the newest batches. */
+  readonly memory: BufferPool
   readonly openFilesMax: number
   readonly journalBytesMax: number
   readonly clock: Clock
@@ -54,7 +57,7 @@ export class LogStore {
   private constructor(options: LogStoreOptions) {
     this.#options = options
     this.#files = new FilePool(options.openFilesMax)
-    this.#tails = new TailCache(options.tailBytesMax)
+    this.#tails = new TailCache(options.tailBytesMax, options.memory)
     this.#folderFlush = new FolderFlush(options.folder)
     const { recoveryPoints, logStarts } = this.#readCheckpoints()
     for (const name of readdirSync(options.folder)) {
@@ -217,10 +220,11 @@ export class LogStore {
   }
 
   #newLog(name: string, identity: LogIdentity): PartitionLog {
-    const { folder, clock, logger, configOf } = this.#options
+    const { folder, memory, clock, logger, configOf } = this.#options
     const services = {
       files: this.#files,
       tails: this.#tails,
+      memory,
       clock,
       logger,
       appends: this.#appends,

@@ -1,6 +1,7 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import type { Clock, Logger } from '@khlong/core'
+import type { BufferPool } from '@khlong/core/bytes'
 import { type BatchHeader, readBatchHeader, stampBatch } from '@khlong/kafka-protocol/records'
 import { KafkaError } from '../errors.ts'
 import { checkProduced } from './batch-check.ts'
@@ -13,6 +14,7 @@ import {
 } from './checkpoint-file.ts'
 import type { FilePool } from './file-pool.ts'
 import { flushFileAside, flushFolderAside } from './folder-flush.ts'
+import type { MemoryHolder } from './held-memory.ts'
 import type { LogConfig } from './log-config.ts'
 import { type Marker, markerBatch } from './marker.ts'
 import { isRollDue, type PendingBatch, type SegmentPlan } from './pending-batch.ts'
@@ -22,7 +24,7 @@ import { recoverSegments } from './recovery.ts'
 import { Segment } from './segment.ts'
 import { type ReadOptions, readSegments } from './segment-read.ts'
 import { dropSnapshots, snapshotPath } from './snapshot-files.ts'
-import { readTail, Tail, type TailCache } from './tail-cache.ts'
+import { findInTail, lendFromTail, Tail, type TailCache } from './tail-cache.ts'
 import { Unflushed } from './unflushed.ts'
 
 // Invariants: logStartOffset <= highWatermark <= writtenOffset <= logEndOffset. Batches between
@@ -33,6 +35,8 @@ import { Unflushed } from './unflushed.ts'
 export interface LogServices {
   readonly files: FilePool
   readonly tails: TailCache
+  /** For what is read from files. */
+  readonly memory: BufferPool
   readonly clock: Clock
   readonly logger: Logger
   /** Numbers the appends of all logs. */
@@ -180,8 +184,8 @@ export class PartitionLog {
   }
 
   /**
-   * Checks a produced batch, gives it its offsets and queues it for the next write. `records` is owned
-   * by the log from here on and changed in place. `verify` may refuse the batch by throwing.
+   * Checks a produced batch, gives it its offsets and queues it for the next write. `records` is changed in place, and
+   * the log's until its commit round has ended. `verify` may refuse the batch by throwing.
    *
    * @throws KafkaError with the reason where the batch is refused or the log cannot be written.
    */
@@ -325,12 +329,12 @@ export class PartitionLog {
     const rest = batches.filter(({ header }) => header.lastOffset >= this.writtenOffset)
     if (rest.every(({ isOwed }) => isOwed)) {
       // Nothing is lost: they go first the next time, before what came meanwhile.
-      this.#pending = [...rest, ...this.#pending]
+      this.#pending = [...rest.map(owned), ...this.#pending]
       for (const { bytes } of rest) this.#pendingBytes += bytes.byteLength
       return
     }
     this.#failure = error
-    this.#owed = rest.filter(({ isOwed }) => isOwed)
+    this.#owed = rest.filter(({ isOwed }) => isOwed).map(owned)
     this.#pending = []
     this.#pendingBytes = 0
   }
@@ -412,13 +416,14 @@ export class PartitionLog {
 
   /**
    * Batches from the one that holds `offset` on, below the high watermark, up to `byteCount` bytes; the first
-   * comes whatever its size. Borrowed, as they lie in the log.
+   * comes whatever its size. They lie in memory that `holder` keeps.
    *
    * @throws KafkaError `KAFKA_OFFSET_OUT_OF_RANGE`
    */
   read(
     offset: number,
     byteCount: number,
+    holder: MemoryHolder,
     options: Partial<ReadOptions> = {},
   ): Buffer[] | Promise<Buffer[]> {
     this.assertOpen()
@@ -429,10 +434,16 @@ export class PartitionLog {
       )
     const { limitOffset = this.highWatermark, isLargerTaken = always } = options
     if (offset >= limitOffset || byteCount <= 0) return []
-    const cached = readTail(this.#tail, offset, limitOffset, byteCount)
-    if (!cached) return readSegments(this, { offset, limitOffset, byteCount, isLargerTaken })
-    const firstBytes = cached[0]?.byteLength ?? 0
-    return firstBytes > byteCount && !isLargerTaken(firstBytes) ? [] : cached
+    const { memory } = this.#services
+    const cached = findInTail(this.#tail, offset, limitOffset, byteCount)
+    if (!cached) {
+      const wanted = { offset, limitOffset, byteCount, isLargerTaken, memory, holder }
+      return readSegments(this, wanted)
+    }
+    const [first] = cached
+    const firstBytes = first ? first.end - first.start : 0
+    if (firstBytes > byteCount && !isLargerTaken(firstBytes)) return []
+    return lendFromTail(cached, memory, holder)
   }
 
   /** The index of the segment that holds `offset`, or would. */
@@ -555,4 +566,9 @@ export class PartitionLog {
 
 function always(): boolean {
   return true
+}
+
+/** Who made the batch may use its memory for something else when its round has ended. */
+function owned(batch: PendingBatch): PendingBatch {
+  return { ...batch, bytes: Buffer.from(batch.bytes) }
 }

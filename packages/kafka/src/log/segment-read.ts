@@ -1,5 +1,7 @@
+import { type BufferPool, LentBytes } from '@khlong/core/bytes'
 import { KafkaError } from '../errors.ts'
 import { cutBatches } from './batch-cut.ts'
+import { lendBatches, type MemoryHolder } from './held-memory.ts'
 import type { PartitionLog } from './partition-log.ts'
 import type { Segment } from './segment.ts'
 import type { AbortedTransaction } from './transaction-index.ts'
@@ -14,6 +16,8 @@ export interface ReadOptions {
 interface LogRead extends ReadOptions {
   readonly offset: number
   readonly byteCount: number
+  readonly memory: BufferPool
+  readonly holder: MemoryHolder
 }
 
 /** Reads batches from a log's files; see `PartitionLog.read`. */
@@ -24,7 +28,8 @@ export async function readSegments(log: PartitionLog, wanted: LogRead): Promise<
     const segment = segments[index]!
     log.assertOpen()
     // The file of this one may be gone, or be another.
-    if (!log.segments.includes(segment)) return log.read(wanted.offset, wanted.byteCount, wanted)
+    if (!log.segments.includes(segment))
+      return log.read(wanted.offset, wanted.byteCount, wanted.holder, wanted)
     const found = await segment.reading((read) => readSegment(log, segment, read, wanted))
     if (found) return found
   }
@@ -35,30 +40,35 @@ export async function readSegments(log: PartitionLog, wanted: LogRead): Promise<
 async function readSegment(
   log: PartitionLog,
   segment: Segment,
-  read: (position: number, byteCount: number) => Promise<Buffer>,
-  { offset, limitOffset, byteCount, isLargerTaken }: LogRead,
+  read: (position: number, into: Buffer) => Promise<number>,
+  { offset, limitOffset, byteCount, isLargerTaken, memory, holder }: LogRead,
 ): Promise<Buffer[] | undefined> {
   let position = segment.floorPosition(offset)
   let readBytes = byteCount + log.config.indexIntervalBytes * 2
   while (position < segment.byteCount) {
-    const bytes = await read(position, readBytes)
-    const found = cutBatches(bytes, offset, limitOffset, byteCount)
-    const foundBytes = found.batches.byteLength
-    if (foundBytes > 0) {
-      if (foundBytes > byteCount && !isLargerTaken(foundBytes)) return []
-      // What is little of what was read would keep all of it in memory.
-      return [foundBytes * 2 < bytes.byteLength ? Buffer.from(found.batches) : found.batches]
+    const lent = new LentBytes(memory, Math.min(readBytes, segment.byteCount - position))
+    try {
+      const bytes = lent.bytes.subarray(0, await read(position, lent.bytes))
+      const found = cutBatches(bytes, offset, limitOffset, byteCount)
+      const foundBytes = found.batches.byteLength
+      if (foundBytes > 0) {
+        if (foundBytes > byteCount && !isLargerTaken(foundBytes)) return []
+        return [lendBatches(found.batches, lent, memory, holder)]
+      }
+      if (found.isAtLimit) return []
+      if (found.neededBytes > 0) {
+        if (found.isFirst && !isLargerTaken(found.neededBytes)) return []
+        if (found.skippedBytes === 0 && found.neededBytes <= readBytes)
+          throw cutShort(segment, position)
+        readBytes = Math.max(readBytes, found.neededBytes)
+      }
+      if (found.skippedBytes === 0 && bytes.byteLength >= readBytes && found.neededBytes === 0)
+        break
+      position += found.skippedBytes
+      if (found.skippedBytes === 0 && found.neededBytes === 0) break
+    } finally {
+      lent.release()
     }
-    if (found.isAtLimit) return []
-    if (found.neededBytes > 0) {
-      if (found.isFirst && !isLargerTaken(found.neededBytes)) return []
-      if (found.skippedBytes === 0 && found.neededBytes <= readBytes)
-        throw cutShort(segment, position)
-      readBytes = Math.max(readBytes, found.neededBytes)
-    }
-    if (found.skippedBytes === 0 && bytes.byteLength >= readBytes && found.neededBytes === 0) break
-    position += found.skippedBytes
-    if (found.skippedBytes === 0 && found.neededBytes === 0) break
   }
   return undefined
 }

@@ -160,16 +160,16 @@ export class Segment {
   }
 
   /**
-   * Lends a function that reads up to a count of bytes into fresh memory. What it reads is the file of now, also when
-   * that is removed or replaced meanwhile.
+   * Lends a function that fills memory from a position on, as far as there are batches, and gives how many bytes it
+   * read. What it reads is the file of now, also when that is removed or replaced meanwhile.
    */
   async reading<Result>(
-    action: (read: (position: number, byteCount: number) => Promise<Buffer>) => Promise<Result>,
+    action: (read: (position: number, into: Buffer) => Promise<number>) => Promise<Result>,
   ): Promise<Result> {
     const fd = this.#pool.acquire(this.logPath)
     try {
-      return await action((position, byteCount) =>
-        readAt(fd, position, Math.max(0, Math.min(byteCount, this.byteCount - position))),
+      return await action((position, into) =>
+        readAt(fd, position, into, Math.min(into.byteLength, this.byteCount - position)),
       )
     } finally {
       this.#pool.release(this.logPath, fd)
@@ -224,13 +224,12 @@ export class Segment {
   }
 }
 
-function readAt(fd: number, position: number, byteCount: number): Promise<Buffer> {
-  const buffer = Buffer.allocUnsafeSlow(byteCount)
-  if (byteCount === 0) return Promise.resolve(buffer)
+function readAt(fd: number, position: number, into: Buffer, byteCount: number): Promise<number> {
+  if (byteCount <= 0) return Promise.resolve(0)
   return new Promise((resolve, reject) => {
-    fsRead(fd, buffer, 0, byteCount, position, (error, count) => {
+    fsRead(fd, into, 0, byteCount, position, (error, count) => {
       if (error) reject(error)
-      else resolve(buffer.subarray(0, count))
+      else resolve(count)
     })
   })
 }

@@ -1,4 +1,6 @@
 import type { Clock, TimerHandle } from '@khlong/core'
+import type { LentBytes } from '@khlong/core/bytes'
+import { HeldMemory, type MemoryHolder } from '../log/held-memory.ts'
 
 // Invariants: heldBytes is the sum over all rooms, and at most bytesMax, but for answers that ask for no room
 // beforehand (all but those of Fetch; they are small) and for a single batch that is larger than all of it, which is
@@ -123,11 +125,12 @@ interface Waiting {
   readonly end: () => void
 }
 
-/** What one answer holds of the budget, from the first read for it until its client has taken it. */
-export class AnswerRoom {
+/** What one answer holds of the budget and of lent memory, from the first read for it until its client has taken it. */
+export class AnswerRoom implements MemoryHolder {
   readonly #budget: AnswerBudget
   /** Ends the connection of a client that does not take its answer. */
   readonly onStalled: () => void
+  readonly #memory = new HeldMemory()
   #heldBytes = 0
   #isClosed = false
 
@@ -138,6 +141,21 @@ export class AnswerRoom {
 
   get heldBytes(): number {
     return this.#heldBytes
+  }
+
+  /** Of the answer's batches, in lent memory. */
+  get lentBytes(): number {
+    return this.#memory.byteCount
+  }
+
+  keep(memory: LentBytes, byteCount: number): void {
+    this.#memory.keep(memory, byteCount)
+  }
+
+  /** Gives everything back, for an answer that begins anew. */
+  empty(): void {
+    this.#memory.release()
+    this.settle(0)
   }
 
   /**
@@ -179,11 +197,11 @@ export class AnswerRoom {
     if (this.#heldBytes > 0) this.#budget.noteSent(this)
   }
 
-  /** Gives everything back: the answer was taken, or nobody wants it any more. */
+  /** Gives everything back: the answer was taken, or nobody wants it any more. Nothing may be read for it then. */
   close(): void {
     if (this.#isClosed) return
     this.#budget.forget(this)
-    this.settle(0)
+    this.empty()
     this.#isClosed = true
   }
 }

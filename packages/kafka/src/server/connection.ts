@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { CodedError, type Logger } from '@khlong/core'
-import { Reader, Writer } from '@khlong/core/bytes'
+import { type BufferPool, LentBytes, Reader, Writer } from '@khlong/core/bytes'
 import {
   ApiKey,
   beginFrame,
@@ -27,8 +27,10 @@ const requestsMax = 256
 /** Bytes of requests under way, and of responses not taken, beyond which the socket is not read. */
 const requestBytesMax = 32 * 1024 * 1024
 const responseBytesMax = 16 * 1024 * 1024
-/** Answers from this size on count against the budget of all connections. */
-const countedBytesMin = 4_096
+/** Pieces of an answer from this size on are borrowed, and such answers count against the budget of all connections. */
+const borrowedBytesMin = 4_096
+/** Produce requests from this size on lie in memory that is used again. */
+const lentBytesMin = 4_096
 const nothing = Buffer.alloc(0)
 
 export interface ConnectionServices {
@@ -41,6 +43,8 @@ export interface ConnectionServices {
   readonly idleMs: number
   /** Shared by all connections. */
   readonly answers: AnswerBudget
+  /** For requests that bring batches; shared with the logs. */
+  readonly memory: BufferPool
   /** A login that failed is answered after this time, so that guessing is slow. */
   readonly failureDelayMs: number
 }
@@ -54,6 +58,8 @@ interface Slot {
   readonly room: AnswerRoom
   /** Whether the connection ends with this answer. */
   isLast: boolean
+  /** A handler works on it: what it borrowed is needed until it is done, whatever becomes of the connection. */
+  isServed: boolean
 }
 
 /**
@@ -65,8 +71,6 @@ export class Connection {
   readonly #services: ConnectionServices
   readonly #splitter: FrameSplitter
   readonly #slots: Slot[] = []
-  /** Whole requests that came while nothing more was to be served. */
-  #waiting: Buffer[] = []
   readonly #closing = new AbortController()
   readonly #host: string
   /** The client's login, on a listener that asks for one. */
@@ -88,17 +92,21 @@ export class Connection {
     const { listener } = services
     this.#principal = listener.principalOf(socket)
     this.#session = listener.newSession()
-    this.#splitter = new FrameSplitter(
-      this.#session
+    this.#splitter = new FrameSplitter({
+      bytesMax: this.#session
         ? listener.plan.security['sasl.server.max.receive.size']
         : services.requestBytesMax,
-    )
+      onCopied: freeChunk,
+    })
     if (services.idleMs > 0) socket.setTimeout(services.idleMs, () => this.#idle())
-    socket.on('data', (piece: Buffer) => this.#read(piece))
+    socket.on('data', (chunk: Buffer) => {
+      this.#splitter.push(chunk)
+      this.#regulate()
+    })
     socket.on('drain', () => this.#regulate())
     socket.on('close', () => {
       this.#closing.abort()
-      for (const { room } of this.#slots) room.close()
+      for (const { room, isServed } of this.#slots) if (!isServed) room.close()
       for (const room of this.#sent) room.close()
     })
   }
@@ -108,37 +116,41 @@ export class Connection {
   }
 
   get #isIdle(): boolean {
-    return this.#slots.length === 0 && this.#waiting.length === 0
+    return this.#slots.length === 0 && !this.#isFull
   }
 
-  #read(piece: Buffer): void {
-    try {
-      this.#waiting.push(...this.#splitter.push(piece))
-    } catch (error) {
-      this.#cut(error)
-    }
-    this.#regulate()
-  }
-
-  #serveWaiting(): void {
+  /** Serves the requests that are there. Those that are too many wait where they are: in what was read. */
+  #serveAll(): void {
     const { signal } = this.#closing
-    let count = 0
     try {
-      while (count < this.#waiting.length && !this.#isFull && !signal.aborted)
-        this.#serve(this.#waiting[count++]!)
+      while (!signal.aborted && !this.#isFull) {
+        const byteCount = this.#splitter.nextLength
+        if (byteCount === undefined) return
+        this.#serveNext(byteCount)
+      }
     } catch (error) {
       this.#cut(error)
     }
-    if (count > 0) this.#waiting.splice(0, count)
   }
 
-  #serve(frame: Buffer): void {
-    if (this.#closing.signal.aborted || this.#isRefused) return
+  /** Batches stay where they are until they are written, and then their memory is used again. */
+  #serveNext(byteCount: number): void {
+    const isLent = byteCount >= lentBytesMin && this.#splitter.nextApiKey === ApiKey.produce
+    const memory = isLent ? new LentBytes(this.#services.memory, byteCount) : undefined
+    try {
+      this.#serve(this.#splitter.take(memory?.bytes), memory)
+    } finally {
+      memory?.release()
+    }
+  }
+
+  #serve(frame: Buffer, memory: LentBytes | undefined): void {
     const slot: Slot = {
       byteCount: frame.byteLength,
       answer: undefined,
       room: new AnswerRoom(this.#services.answers, this.#onStalled),
       isLast: false,
+      isServed: false,
     }
     if (this.#session?.expectsToken) {
       this.#enter(slot)
@@ -168,15 +180,28 @@ export class Connection {
       principal: this.#principal,
       host: this.#host,
       address: this.#services.listener.advertised,
+      memory,
       room: slot.room,
       signal: this.#closing.signal,
     })
-    if (answer instanceof Promise)
-      answer.then(
-        (write) => this.#answer(slot, header, write),
-        (error) => this.#cut(error, header),
-      )
+    if (answer instanceof Promise) void this.#await(slot, header, answer)
     else this.#answer(slot, header, answer)
+  }
+
+  async #await(
+    slot: Slot,
+    header: RequestHeader,
+    answer: Promise<ResponseWriter | undefined>,
+  ): Promise<void> {
+    slot.isServed = true
+    try {
+      const write = await answer
+      this.#answer(slot, header, write)
+    } catch (error) {
+      this.#cut(error, header)
+    }
+    slot.isServed = false
+    if (this.#closing.signal.aborted) slot.room.close()
   }
 
   #enter(slot: Slot): void {
@@ -250,11 +275,12 @@ export class Connection {
     this.#planFlush(slot)
   }
 
-  /** Small answers are not counted: a connection holds few of them. */
+  /** Small answers are not counted, and borrow nothing: a connection holds few of them. */
   #hold({ answer, room }: Slot): void {
     let byteCount = 0
     for (const piece of answer ?? []) byteCount += piece.byteLength
-    room.settle(byteCount < countedBytesMin ? 0 : Math.max(byteCount, room.heldBytes))
+    if (byteCount < borrowedBytesMin) room.close()
+    else room.settle(Math.max(byteCount, room.heldBytes))
   }
 
   #send({ answer, room }: Slot): void {
@@ -292,7 +318,7 @@ export class Connection {
 
   /** Stops reading from one who asks faster than it is answered, or does not take its answers. */
   #regulate(): void {
-    this.#serveWaiting()
+    this.#serveAll()
     if (this.#isFull) this.#socket.pause()
     else if (this.#socket.isPaused()) this.#socket.resume()
   }
@@ -328,7 +354,7 @@ export class Connection {
  * Shared by all connections: an answer is written in one go. Batches lie beside it as they were read from the disk or
  * kept in memory, and go to the socket uncopied.
  */
-const writer = new Writer(16_384, { borrowFromBytes: 4_096 })
+const writer = new Writer(16_384, { borrowFromBytes: borrowedBytesMin })
 /** Beyond it the memory of an answer that borrowed nothing is given away with it. */
 const copiedBytesMax = 32_768
 
@@ -340,6 +366,11 @@ function encode(header: RequestHeader, write: ResponseWriter): readonly Uint8Arr
   endFrame(writer, start)
   const isLarge = writer.position > copiedBytesMax && writer.borrowedSince(start) === 0
   return isLarge ? [writer.take()] : writer.takePieces()
+}
+
+/** By itself it would lie until a collection of the old generation, of which many would come of it. */
+function freeChunk({ buffer, byteLength }: Buffer): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0)
 }
 
 function frameOf(bytes: Buffer): Buffer {

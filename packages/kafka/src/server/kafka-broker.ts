@@ -15,6 +15,7 @@ import {
   type TimerHandle,
   type Vitals,
 } from '@khlong/core'
+import { BufferPool } from '@khlong/core/bytes'
 import { KafkaError } from '../errors.ts'
 import { kafkaFormats } from '../formats.ts'
 import { GroupCoordinator } from '../groups/group-coordinator.ts'
@@ -37,10 +38,7 @@ import { BrokerListener, whyUnsafe } from './broker-listener.ts'
 import { brokerMetrics, brokerVitals } from './broker-metrics.ts'
 import { Connection, type ConnectionServices } from './connection.ts'
 
-/**
- * Enough for consumers that are up to date. What is kept longer outlives two collections of young
- * objects, and then costs a collection of the whole heap for every few megabytes produced.
- */
+/** Enough for consumers that are up to date. */
 const tailBytesMax = 512 * 1024
 const openFilesMax = 512
 const journalBytesMax = 16 * 1024 * 1024
@@ -76,6 +74,13 @@ export class KafkaBroker extends PartBase {
   #metrics: MetricsRegistry | undefined
   #hold: BrokerHold | undefined
   readonly #answers: AnswerBudget
+  /** For the bytes of batches on their way from clients to files, and from there to clients. */
+  readonly #memory = new BufferPool({
+    keptBytesMax: 16 * 1024 * 1024,
+    stepBytes: 16 * 1024,
+    largeStepBytes: 64 * 1024,
+    pooledBytesMin: 4_096,
+  })
 
   constructor(options: KafkaOptions = {}, context: PartContext = {}) {
     super(context)
@@ -155,6 +160,7 @@ export class KafkaBroker extends PartBase {
       folder: running.folder.path,
       flushMode: options['ack.flush'],
       tailBytesMax,
+      memory: this.#memory,
       openFilesMax,
       journalBytesMax,
       clock,
@@ -281,6 +287,7 @@ export class KafkaBroker extends PartBase {
         requestBytesMax: options['socket.request.max.bytes'],
         idleMs: options['connections.max.idle.ms'],
         answers: this.#answers,
+        memory: this.#memory,
         failureDelayMs: options['connection.failed.authentication.delay.ms'],
       }
       const address = await listener.open((socket) => {

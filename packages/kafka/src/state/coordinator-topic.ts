@@ -3,6 +3,7 @@ import { ErrorCode } from '@khlong/kafka-protocol'
 import { type BatchHeader, batchHeaders } from '@khlong/kafka-protocol/records'
 import { KafkaError } from '../errors.ts'
 import type { Committer } from '../log/committer.ts'
+import { HeldMemory } from '../log/held-memory.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 
 export interface CoordinatorTopicOptions {
@@ -80,7 +81,9 @@ export class CoordinatorTopic {
     this.#partitions = await this.#options.partitions(false)
     for (const [partition, log] of this.#partitions?.entries() ?? [])
       for (let offset = log?.logStartOffset ?? 0; log && offset < log.highWatermark; ) {
-        const bytes = Buffer.concat(await log.read(offset, 1024 * 1024))
+        const memory = new HeldMemory()
+        const bytes = Buffer.concat(await log.read(offset, 1024 * 1024, memory))
+        memory.release()
         if (bytes.byteLength === 0) break
         for (const header of batchHeaders(bytes)) {
           offset = header.lastOffset + 1

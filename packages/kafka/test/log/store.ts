@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict'
 import { type Logger, silentLogger } from '@khlong/core'
+import { BufferPool } from '@khlong/core/bytes'
 import { FakeClock } from '@khlong/core/testing'
 import { batchHeaders } from '@khlong/kafka-protocol/records'
 import type { FlushMode } from '../../src/log/committer.ts'
+import { HeldMemory } from '../../src/log/held-memory.ts'
 import type { LogConfig } from '../../src/log/log-config.ts'
 import { LogStore } from '../../src/log/log-store.ts'
 import type { PartitionLog } from '../../src/log/partition-log.ts'
+import type { ReadOptions } from '../../src/log/segment-read.ts'
 
 // A log store on a clock that stands still.
 
@@ -34,6 +37,28 @@ const config: LogConfig = {
 }
 export const clock: FakeClock = new FakeClock()
 
+export const memory: BufferPool = new BufferPool({
+  keptBytesMax: 1 << 20,
+  stepBytes: 16_384,
+  largeStepBytes: 65_536,
+  pooledBytesMin: 0,
+})
+
+/** Batches from an offset on, in memory of their own. */
+export async function read(
+  log: PartitionLog,
+  offset: number,
+  byteCount: number,
+  options: Partial<ReadOptions> = {},
+): Promise<Buffer> {
+  const held = new HeldMemory()
+  try {
+    return Buffer.concat(await log.read(offset, byteCount, held, options))
+  } finally {
+    held.release()
+  }
+}
+
 export interface Opening {
   config?: Partial<LogConfig>
   flushMode?: FlushMode
@@ -46,6 +71,7 @@ export function open(folder: string, opening: Opening = {}): Promise<LogStore> {
     folder,
     flushMode: opening.flushMode ?? 'all',
     tailBytesMax: opening.tailBytesMax ?? 1_000_000,
+    memory,
     openFilesMax: 8,
     journalBytesMax: 20_000,
     clock,
@@ -70,7 +96,7 @@ export async function append(store: LogStore, log: PartitionLog, records: Buffer
 export async function offsetsFrom(log: PartitionLog, from: number): Promise<number[]> {
   const offsets: number[] = []
   for (let next = from; next < log.highWatermark; ) {
-    const bytes = Buffer.concat(await log.read(next, 1_000))
+    const bytes = await read(log, next, 1_000)
     assert.ok(bytes.byteLength > 0, `nothing at offset ${next}`)
     for (const header of batchHeaders(bytes))
       for (let offset = header.baseOffset; offset <= header.lastOffset; offset++)

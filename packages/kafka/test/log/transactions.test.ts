@@ -7,7 +7,7 @@ import { BatchBuilder, batchHeaders, decodeRecordsOf } from '@khlong/kafka-proto
 import type { LogStore } from '../../src/log/log-store.ts'
 import type { PartitionLog } from '../../src/log/partition-log.ts'
 import { abortedTransactions } from '../../src/log/segment-read.ts'
-import { append, clock, open, range, topicId } from './store.ts'
+import { append, clock, open, range, read, topicId } from './store.ts'
 
 /** A producer with its own sequence. */
 class Producer {
@@ -52,9 +52,7 @@ async function end(
 async function committed(log: PartitionLog, from: number, byteCount: number): Promise<string[]> {
   const values: string[] = []
   for (let offset = from; offset < log.lastStableOffset; ) {
-    const bytes = Buffer.concat(
-      await log.read(offset, byteCount, { limitOffset: log.lastStableOffset }),
-    )
+    const bytes = await read(log, offset, byteCount, { limitOffset: log.lastStableOffset })
     assert.ok(bytes.byteLength > 0, `nothing at offset ${offset}`)
     const headers = [...batchHeaders(bytes)]
     const aborted = abortedTransactions(log, offset, headers.at(-1)!.lastOffset + 1)

@@ -1,7 +1,3 @@
-import type { BatchMemory } from '@khlong/kafka-protocol/records'
-
-/** Large ones have larger steps: full responses differ by a batch, and must not each need a buffer of their own. */
-const largeStepBytes = 512 * 1024
 /** A buffer serves what is at least this share of it; what is small must not hold a large one. */
 const smallestShare = 1 / 8
 
@@ -17,6 +13,8 @@ export interface BufferPoolOptions {
   readonly keptBytesMax: number
   /** Buffers have whole steps, so that one fits many. */
   readonly stepBytes: number
+  /** The steps of what is larger: bytes that differ a little must not each need a buffer of their own. */
+  readonly largeStepBytes: number
   /** What is smaller is left to the garbage collector. */
   readonly pooledBytesMin: number
 }
@@ -27,7 +25,7 @@ export interface BufferPoolOptions {
  *
  * It knows only what is free. A buffer that nobody gives back is the garbage collector's, as any other.
  */
-export class BufferPool implements BatchMemory {
+export class BufferPool {
   readonly #options: BufferPoolOptions
   #free: Buffer[] = []
   #freeBytes = 0
@@ -46,7 +44,7 @@ export class BufferPool implements BatchMemory {
 
   /** A buffer of at least `byteCount` bytes: the smallest that is free, or a new one. */
   take(byteCount: number): Buffer {
-    const { stepBytes, pooledBytesMin } = this.#options
+    const { stepBytes, largeStepBytes, pooledBytesMin } = this.#options
     if (byteCount < pooledBytesMin) return Buffer.allocUnsafeSlow(byteCount)
     if (byteCount > stepBytes) this.#takeCount++
     let best = -1
@@ -72,7 +70,11 @@ export class BufferPool implements BatchMemory {
     this.#free.push(buffer)
     this.#freeBytes += buffer.byteLength
     // Those go that have not been wanted for longest.
-    while (this.#freeBytes > keptBytesMax) this.#freeBytes -= this.#free.shift()!.byteLength
+    while (this.#freeBytes > keptBytesMax) {
+      const oldest = this.#free.shift()!
+      this.#freeBytes -= oldest.byteLength
+      free(oldest)
+    }
   }
 
   /** Says that nothing is in use. What is kept is given up if that is still so a while later. */
@@ -87,8 +89,14 @@ export class BufferPool implements BatchMemory {
 
   /** What a response without records needs stays. */
   #trim(): void {
-    this.#free = this.#free.filter(({ byteLength }) => byteLength <= this.#options.stepBytes)
-    this.#free.length = Math.min(1, this.#free.length)
-    this.#freeBytes = this.#free.reduce((sum, { byteLength }) => sum + byteLength, 0)
+    const kept = this.#free.find(({ byteLength }) => byteLength <= this.#options.stepBytes)
+    for (const buffer of this.#free) if (buffer !== kept) free(buffer)
+    this.#free = kept ? [kept] : []
+    this.#freeBytes = kept?.byteLength ?? 0
   }
+}
+
+/** Frees memory at once; the garbage collector would do it with the next collection of the old generation. */
+function free({ buffer }: Buffer): void {
+  if (buffer instanceof ArrayBuffer) buffer.transfer(0)
 }

@@ -1,34 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { BufferPool } from '../src/buffer-pool.ts'
-import { FetchLease } from '../src/fetch-lease.ts'
+import { BufferPool, LentBytes } from '../src/bytes/index.ts'
 
 const poolOf = (keptBytesMax: number): BufferPool =>
-  new BufferPool({ keptBytesMax, stepBytes: 65_536, pooledBytesMin: 0 })
-
-test('memory is used again when its last holder has given it back', () => {
-  const memory = poolOf(1 << 20)
-  const lease = new FetchLease(memory)
-  const { buffer } = lease.take(100_000)
-  const chunk = lease.hold()
-  lease.release()
-  assert.equal(memory.freeBytes, 0)
-  assert.notEqual(new FetchLease(memory).take(100_000).buffer, buffer)
-  chunk.release()
-  assert.ok(memory.freeBytes >= 100_000)
-  assert.equal(new FetchLease(memory).take(90_000).buffer, buffer)
-  assert.equal(memory.freeBytes, 0)
-})
-
-test('what was given back cannot be held, taken or given back again', () => {
-  const lease = new FetchLease(poolOf(1 << 20))
-  lease.take(10)
-  assert.throws(() => lease.take(10), /a lease is for one response/)
-  lease.release()
-  assert.throws(() => lease.release(), /given back twice/)
-  assert.throws(() => lease.hold(), /was given back/)
-  assert.throws(() => lease.take(10), /a lease is for one response/)
-})
+  new BufferPool({ keptBytesMax, stepBytes: 65_536, largeStepBytes: 524_288, pooledBytesMin: 0 })
 
 test('a response has a buffer that fits: a large one does not wait behind a few bytes', () => {
   const memory = poolOf(8 << 20)
@@ -57,7 +32,12 @@ test('no more is kept than was said, and hardly anything when nothing has come f
 })
 
 test('what is small is not kept', () => {
-  const memory = new BufferPool({ keptBytesMax: 1 << 20, stepBytes: 1_024, pooledBytesMin: 1_000 })
+  const memory = new BufferPool({
+    keptBytesMax: 1 << 20,
+    stepBytes: 1_024,
+    largeStepBytes: 4_096,
+    pooledBytesMin: 1_000,
+  })
   const small = memory.take(999)
   assert.equal(small.byteLength, 999)
   memory.give(small)
@@ -79,4 +59,31 @@ test('full responses of many lengths share a buffer, and what was not wanted for
   memory.give(second)
   assert.equal(memory.freeBytes, second.byteLength)
   assert.equal(memory.take(1_000_000), second)
+})
+
+test('lent bytes are another’s when the last of those who hold them has given them back', async () => {
+  const memory = poolOf(1 << 20)
+  const lent = new LentBytes(memory, 100_000)
+  assert.equal(lent.bytes.byteLength, 100_000)
+  const { buffer } = lent.bytes
+  const done = Promise.withResolvers<void>()
+  const held = lent.hold().holdUntil(done.promise)
+  lent.release()
+  assert.notEqual(new LentBytes(memory, 100_000).bytes.buffer, buffer)
+  lent.release()
+  assert.equal(memory.freeBytes, 0, 'something is under way')
+  done.resolve()
+  await held
+  assert.equal(new LentBytes(memory, 90_000).bytes.buffer, buffer)
+  assert.throws(() => lent.release(), /given back twice/)
+  assert.throws(() => lent.hold(), /was given back/)
+})
+
+test('what is not kept is freed at once', () => {
+  const memory = poolOf(65_536)
+  const [first, second] = [memory.take(65_536), memory.take(65_536)]
+  memory.give(first)
+  memory.give(second)
+  assert.equal(memory.freeBytes, 65_536)
+  assert.equal(first.byteLength, 0)
 })
