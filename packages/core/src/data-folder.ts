@@ -35,7 +35,7 @@ export async function openDataFolder(folder: string): Promise<DataFolder> {
     if (error instanceof CodedError) throw error
     throw new CodedError(
       'DATA_FOLDER_UNWRITABLE',
-      `cannot write to the data folder ${root}; choose another with --data DIR or mend its permissions`,
+      `cannot write to the data folder ${root}; choose another with --data DIR, mend its permissions or make room on its disk`,
       { cause: error, fields: { folder: root } },
     )
   }

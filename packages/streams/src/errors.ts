@@ -34,6 +34,8 @@ export type StreamsErrorCode =
   | 'STREAMS_STORE_NOT_AVAILABLE'
   /** Too many iterators over stores are open. */
   | 'STREAMS_QUERY_LIMIT'
+  /** The stores' folder could not be written: the disk is full, or fails. What is missing lies in the changelogs. */
+  | 'STREAMS_STATE_NOT_WRITTEN'
   /** The group has members of another library, which stay. */
   | 'STREAMS_GROUP_OF_OTHERS'
   /** An application cannot be cleaned up while it runs. */

@@ -1,42 +1,12 @@
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
-import { mkdtemp, readFile, rm, rmdir, statfs, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, rm } from 'node:fs/promises'
 import path from 'node:path'
 import test from 'node:test'
-import { promisify } from 'node:util'
 import { eventually } from '@khlong/core/testing'
 import { LoadSensors } from '../../../../tools/load-sensors.ts'
 import { PipelineProcess } from '../../../../tools/pipeline-process.ts'
 import { countDocuments } from '../../../../tools/recount.ts'
-
-// A disk of the test's own, in memory, that is filled to its last byte. It needs Linux and root.
-
-const run = promisify(execFile)
-
-/** A folder with a file system of its own, which goes with the test. */
-async function smallDisk(): Promise<AsyncDisposable & { readonly folder: string }> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'khlong-disk-'))
-  await run('mount', ['-t', 'tmpfs', '-o', 'size=160m', 'khlong-test', folder])
-  return {
-    folder,
-    [Symbol.asyncDispose]: async () => {
-      await run('umount', ['-l', folder])
-      await rmdir(folder)
-    },
-  }
-}
-
-/** Takes every byte that is left. */
-async function fill(disk: string): Promise<string> {
-  const filler = path.join(disk, 'filler')
-  for (let left = 1; left > 0; ) {
-    const { bavail, bsize } = await statfs(disk)
-    left = bavail * bsize
-    await writeFile(filler, Buffer.alloc(Math.min(left, 8 << 20)), { flag: 'a' }).catch(() => {})
-  }
-  return filler
-}
+import { fillDisk, smallDisk } from '../../../../tools/small-disk.ts'
 
 /** What state each part is in, by the door of the platform. */
 async function partStates(pipeline: PipelineProcess): Promise<string[]> {
@@ -49,7 +19,7 @@ async function partStates(pipeline: PipelineProcess): Promise<string[]> {
 }
 
 test('a disk that becomes full in the middle of the load costs no frame that was acknowledged', async () => {
-  await using disk = await smallDisk()
+  await using disk = await smallDisk(160)
   const pipeline = await PipelineProcess.create({ folder: disk.folder })
   const sensors = new LoadSensors({
     url: `mqtt://127.0.0.1:${pipeline.ports.mqtt}`,
@@ -65,7 +35,7 @@ test('a disk that becomes full in the middle of the load costs no frame that was
   await pipeline.start()
   await sensors.connect()
   await eventually(() => assert.ok(sensors.acknowledged.size > 1_000), 60_000)
-  const filler = await fill(disk.folder)
+  const filler = await fillDisk(disk.folder)
   // Nothing can be written: what the sensors go on to send is not acknowledged.
   await eventually(() => assert.ok(sensors.waitingCount > 900), 60_000)
   const acknowledged = sensors.acknowledged.size

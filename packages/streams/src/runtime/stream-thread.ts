@@ -86,7 +86,7 @@ export class StreamThread {
   readonly #idleWindows: IdleWindows
   #lastCommitMs: number
   #rebalanceSinceMs: number | undefined
-  #migrated: StreamsError | undefined
+  #failure: StreamsError | undefined
   /** While this holds nothing is processed or punctuated; the thread stays in its group. */
   isPaused = false
   readonly #metrics = new ThreadMetrics()
@@ -147,6 +147,11 @@ export class StreamThread {
     return next
   }
 
+  /** What a rebalance, or the end, met that the thread cannot go on after. */
+  get failure(): StreamsError | undefined {
+    return this.#failure
+  }
+
   /** Records that wait in the topics that are read. */
   lag(): number {
     let lag = 0
@@ -178,7 +183,7 @@ export class StreamThread {
           consumer.pause([queue])
         }
       }
-      if (this.#migrated) throw this.#migrated
+      if (this.#failure) throw this.#failure
       const nowMs = this.#options.clock.nowMs()
       if (!this.isPaused)
         for (const group of this.#groups.values())
@@ -203,7 +208,10 @@ export class StreamThread {
   async onAssigned(owned: readonly TopicPartition[]): Promise<void> {
     this.#rebalanceSinceMs = undefined
     // What follows a lost transaction is another session's.
-    if (this.#migrated) return
+    if (!this.#failure) await this.#withinRebalance(() => this.#startTasks(owned))
+  }
+
+  async #startTasks(owned: readonly TopicPartition[]): Promise<void> {
     const { client, admin, consumer, settings, folder, taskSettings, collector, clock, locks } =
       this.#options
     const ownedKeys = new Set(owned.map(partitionKey))
@@ -216,8 +224,7 @@ export class StreamThread {
     if (starting.length === 0) return
     collector.prepare(plan.writtenTopics)
     // Restoring may take longer than a transaction may last.
-    if (collector.isTransactional) await this.#commitBetween([...this.#tasks.values()])
-    if (this.#migrated) return
+    if (collector.isTransactional) await this.#commit([...this.#tasks.values()])
     if (folder) for (const { id } of starting) await this.#unlessAborted(locks.lock(id))
     const sources = starting.flatMap((planned) => planned.sources)
     const committed = new Map(
@@ -280,7 +287,9 @@ export class StreamThread {
     const leaving = this.#tasksOf(partitions)
     const { isTransactional } = this.#options.collector
     // A transaction has what all tasks did: it cannot be committed for some of them.
-    await this.#commitBetween(isTransactional ? [...this.#tasks.values()] : leaving)
+    const committing = isTransactional ? [...this.#tasks.values()] : leaving
+    // After a failure the stores may lack what their changelogs have: they are read from there anew.
+    if (!this.#failure) await this.#withinRebalance(() => this.#commit(committing))
     this.#close(leaving)
   }
 
@@ -288,7 +297,7 @@ export class StreamThread {
   onLost(partitions: readonly TopicPartition[]): void {
     this.#rebalanceSinceMs = undefined
     this.#close(this.#tasksOf(partitions))
-    if (this.#options.collector.isTransactional) this.#migrated ??= taskMigrated()
+    if (this.#options.collector.isTransactional) this.#failure ??= taskMigrated()
   }
 
   /** Closes what is left, without a commit. */
@@ -379,15 +388,13 @@ export class StreamThread {
     this.#metrics.committed(startMs)
   }
 
-  /** Commits within a rebalance: a transaction that is lost there ends the loop, not the rebalance. */
-  async #commitBetween(tasks: readonly RunningTask[]): Promise<void> {
+  /** What is no matter of the group's, as a lost transaction or a full disk, ends the loop, not the rebalance. */
+  async #withinRebalance(job: () => Promise<void>): Promise<void> {
     try {
-      await this.#commit(tasks)
+      await job()
     } catch (error) {
-      if (!(error instanceof StreamsError) || error.code !== 'STREAMS_TASK_MIGRATED') throw error
-      this.#migrated ??= error
-      // The next write to the folder must not take along what the transaction has lost.
-      this.#options.folder?.discard()
+      if (!(error instanceof StreamsError)) throw error
+      this.#failure ??= error
     }
   }
 

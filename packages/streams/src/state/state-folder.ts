@@ -3,7 +3,8 @@ import { mkdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import type { Database, RootDatabase } from 'lmdb'
 import { StreamsError } from '../errors.ts'
-import { ChangeKind, ChangeLog, visitChanges } from './change-log.ts'
+import { ChangeKind, ChangeLog, type TakenChanges, visitChanges } from './change-log.ts'
+import { needRoom, stateNotWritten, writeFailure } from './disk-room.ts'
 import type { StoreBacking, StoredEntry, StoredValue } from './state-store.ts'
 
 // An application's persistent stores in one LMDB file. The changelogs are the truth: what is lost
@@ -33,12 +34,18 @@ export interface Checkpoint {
 
 /** The folder of one application's stores. Each thread of a process may have it open, one of them first. */
 export class StateFolder {
+  readonly #folder: string
   readonly #root: RootDatabase<string, string>
   readonly #meta: Meta
   readonly #data: Data
   readonly #changes = new ChangeLog()
+  /** As TASK/STORE, by their ids. */
+  readonly #stores = new Map<number, string>()
+  /** What was not written is gone, and an offset that is written behind it would hide that. */
+  #failure: StreamsError | undefined
 
-  private constructor(root: RootDatabase<string, string>, meta: Meta, data: Data) {
+  private constructor(folder: string, root: RootDatabase<string, string>, meta: Meta, data: Data) {
+    this.#folder = folder
     this.#root = root
     this.#meta = meta
     this.#data = data
@@ -48,35 +55,54 @@ export class StateFolder {
    * Opens a folder, made where it is missing.
    *
    * @param newProcessId what tells a folder that is made from all others
-   * @throws StreamsError `STREAMS_CHANGELOG_INVALID` where another version wrote it
+   * @throws StreamsError `STREAMS_CHANGELOG_INVALID` where another version wrote it;
+   *   `STREAMS_STATE_NOT_WRITTEN` where the disk is full
    */
   static async open(folder: string, newProcessId: string = randomUUID()): Promise<StateFolder> {
     await mkdir(folder, { recursive: true })
     const { open } = await import('lmdb')
+    needRoom(folder)
+    // Both of these make promises of lmdb-js's own, which a commit that fails rejects where nobody has
+    // them, or never settles, so that closing waits for ever. A commit is waited for until it is on disk
+    // either way.
     const root = open<string, string>({
       path: path.join(folder, storesFile),
       encoding: 'string',
       maxDbs: 4,
+      eventTurnBatching: false,
+      overlappingSync: false,
     })
+    try {
+      return StateFolder.#of(folder, root, newProcessId)
+    } catch (error) {
+      await root.close()
+      throw error instanceof StreamsError ? error : stateNotWritten({ folder, stores: [] }, error)
+    }
+  }
+
+  static #of(
+    folder: string,
+    root: RootDatabase<string, string>,
+    newProcessId: string,
+  ): StateFolder {
     const meta: Meta = root.openDB<string, string>({ name: 'meta', encoding: 'string' })
     const found = meta.get('format')
-    if (found !== undefined && found !== format) {
-      await root.close()
+    if (found !== undefined && found !== format)
       throw new StreamsError(
         'STREAMS_CHANGELOG_INVALID',
         `${folder} holds ${found}, this version reads ${format}; delete the folder, the stores are read from their changelogs again`,
       )
-    }
     const data: Data = root.openDB<Buffer, Buffer>({
       name: 'data',
       keyEncoding: 'binary',
       encoding: 'binary',
     })
-    if (found === undefined) {
-      meta.putSync('format', format)
-      meta.putSync('process', newProcessId)
-    }
-    return new StateFolder(root, meta, data)
+    if (found === undefined)
+      root.transactionSync(() => {
+        meta.putSync('format', format)
+        meta.putSync('process', newProcessId)
+      })
+    return new StateFolder(folder, root, meta, data)
   }
 
   /** Deletes a folder's stores, whoever wrote them; of those that can be opened the process's id stays. */
@@ -111,7 +137,9 @@ export class StateFolder {
   }
 
   backing(taskId: string, storeName: string): StoreBacking {
-    return new LmdbBacking(this.#storeId(taskId, storeName), this.#data, this.#changes)
+    const id = this.#storeId(taskId, storeName)
+    this.#stores.set(id, `${taskId}/${storeName}`)
+    return new LmdbBacking(id, this.#data, this.#changes)
   }
 
   /** How much waits for the next commit. */
@@ -119,15 +147,18 @@ export class StateFolder {
     return this.#changes.count
   }
 
-  /** Makes what the backings were told last, together with the offsets, in one transaction. */
+  /**
+   * Makes what the backings were told last, together with the offsets, in one transaction. After one
+   * that failed nothing is written until {@link discard}: the stores have to be read from there anew.
+   *
+   * @throws StreamsError `STREAMS_STATE_NOT_WRITTEN`
+   */
   async commit(checkpoints: readonly Checkpoint[]): Promise<void> {
     if (this.#changes.count === 0 && checkpoints.length === 0) return
     const changes = this.#changes.take()
     /** Keys that were set before a range is removed: they are not among those that are read. */
     const set: Buffer[] = []
-    // LMDB's own thread writes while this one goes on. Asynchronous transactions, in which this one would
-    // write, must not be among its batches: both would wait for each other.
-    await this.#root.batch(() => {
+    const make = (): void => {
       visitChanges(changes, (kind, key, rest) => {
         if (kind === ChangeKind.put) {
           void this.#data.put(key, rest)
@@ -141,22 +172,32 @@ export class StateFolder {
       })
       for (const { taskId, storeName, offset } of checkpoints)
         void this.#meta.put(`offset:${taskId}/${storeName}`, String(offset))
+    }
+    await this.#write(make, () => {
+      const named = checkpoints.map(({ taskId, storeName }) => `${taskId}/${storeName}`)
+      return new Set([...this.#storesOf(changes), ...named])
     })
     this.#changes.giveBack(changes)
   }
 
-  /** Forgets what the backings were told since the last commit. */
+  /** Forgets what the backings were told since the last commit, and that it failed. */
   discard(): void {
     this.#changes.giveBack(this.#changes.take())
+    this.#failure = undefined
   }
 
-  /** Empties a store, to read it anew. */
+  /**
+   * Empties a store, to read it anew.
+   *
+   * @throws StreamsError `STREAMS_STATE_NOT_WRITTEN`
+   */
   async wipe(taskId: string, storeName: string): Promise<void> {
     const id = this.#storeId(taskId, storeName)
-    await this.#root.batch(() => {
+    const make = (): void => {
       void this.#meta.remove(`offset:${taskId}/${storeName}`)
       this.#removeRange(prefixed(id), prefixed(id + 1))
-    })
+    }
+    await this.#write(make, () => [`${taskId}/${storeName}`])
   }
 
   async close(): Promise<void> {
@@ -165,16 +206,53 @@ export class StateFolder {
 
   #storeId(taskId: string, storeName: string): number {
     const key = `store:${taskId}/${storeName}`
-    const known = this.#meta.get(key)
-    if (known !== undefined) return Number(known)
-    // Several threads have the folder open: numbers are given out in a transaction.
-    return this.#root.transactionSync(() => {
-      let id = 1
-      for (const { value } of this.#meta.getRange({ start: 'store:', end: 'store;' }))
-        id = Math.max(id, Number(value) + 1)
-      this.#meta.putSync(key, String(id))
-      return id
+    try {
+      this.#needSound()
+      const known = this.#meta.get(key)
+      if (known !== undefined) return Number(known)
+      // Several threads have the folder open: numbers are given out in a transaction.
+      return this.#root.transactionSync(() => {
+        let id = 1
+        for (const { value } of this.#meta.getRange({ start: 'store:', end: 'store;' }))
+          id = Math.max(id, Number(value) + 1)
+        this.#meta.putSync(key, String(id))
+        return id
+      })
+    } catch (error) {
+      const stores = [`${taskId}/${storeName}`]
+      throw stateNotWritten({ folder: this.#folder, stores }, error)
+    }
+  }
+
+  /**
+   * Writes by LMDB's own thread, while this one goes on. Asynchronous transactions, in which this one
+   * would write, must not be among such batches: both would wait for each other.
+   */
+  async #write(make: () => void, stores: () => Iterable<string>): Promise<void> {
+    if (this.#failure) throw this.#failure
+    try {
+      this.#needSound()
+      await this.#root.batch(make)
+    } catch (error) {
+      const unwritten = { folder: this.#folder, stores: [...stores()] }
+      this.#failure = stateNotWritten(unwritten, await writeFailure(error))
+      throw this.#failure
+    }
+  }
+
+  /** Throws where LMDB has given the file up: its writer would end with a lock in hand, and this thread wait for it. */
+  #needSound(): void {
+    this.#root.resetReadTxn()
+    this.#meta.get('format')
+  }
+
+  #storesOf(changes: TakenChanges): Set<string> {
+    const stores = new Set<string>()
+    visitChanges(changes, (_kind, key) => {
+      const store = this.#stores.get(key.readUInt32BE())
+      if (store !== undefined) stores.add(store)
     })
+    return stores
   }
 
   /** Removes what is committed of a range. */

@@ -209,7 +209,7 @@ export class StreamSession {
     this.#options.locks.unlockAll()
     await this.#abort()
     await this.#producer.close({ timeoutMs: closeTimeoutMs })
-    return failure
+    return failure ?? this.thread.failure
   }
 
   #subscribe(): void {
