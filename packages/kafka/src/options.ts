@@ -68,7 +68,7 @@ const schema = z.strictObject({
   'log.message.timestamp.before.max.ms': count.default(forEverMs),
   'log.message.timestamp.after.max.ms': count.default(3_600_000),
   'log.flush.interval.messages': positive.default(forEverMs),
-  'log.flush.interval.ms': count.default(forEverMs),
+  'log.flush.interval.ms': count.optional(),
   /** Kafka's default is never, with which `flush.ms` says nothing. */
   'log.flush.scheduler.interval.ms': positive.default(1_000),
   'log.flush.offset.checkpoint.interval.ms': positive.default(60_000),
@@ -99,6 +99,9 @@ const schema = z.strictObject({
   'offsets.retention.check.interval.ms': positive.default(600_000),
   'offset.metadata.max.bytes': count.default(4_096),
 })
+
+/** The names of all settings of a broker, but for those of one listener. */
+export const kafkaSettingNames: readonly string[] = Object.keys(schema.shape)
 
 /** Checked options with every default filled in. */
 export interface ResolvedKafkaOptions extends BrokerSecurityOptions {
@@ -150,7 +153,7 @@ export interface ResolvedKafkaOptions extends BrokerSecurityOptions {
   readonly 'log.message.timestamp.before.max.ms': number
   readonly 'log.message.timestamp.after.max.ms': number
   readonly 'log.flush.interval.messages': number
-  readonly 'log.flush.interval.ms': number
+  readonly 'log.flush.interval.ms'?: number | undefined
   /** Kafka's default is never, with which `flush.ms` says nothing. */
   readonly 'log.flush.scheduler.interval.ms': number
   readonly 'log.flush.offset.checkpoint.interval.ms': number

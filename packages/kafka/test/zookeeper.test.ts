@@ -7,6 +7,7 @@ import { ZooKeeperServer } from '@khlong/zookeeper'
 import { Kafka, logLevel } from 'kafkajs'
 import { ZookeeperClient } from '../src/metadata/zookeeper-client.ts'
 import { ZookeeperMetadataStore } from '../src/metadata/zookeeper-store.ts'
+import { alterConfigs } from './alter-configs.ts'
 import { dataFolder, startBroker } from './helpers.ts'
 import {
   authenticate,
@@ -15,6 +16,7 @@ import {
   secureListeners,
   setScramPassword,
 } from './security/secure-broker.ts'
+import { createTopic } from './transactional-client.ts'
 import { Wire } from './wire.ts'
 
 const connect = (address: string): Kafka =>
@@ -219,4 +221,39 @@ test('SCRAM credentials lie in ZooKeeper as Kafka 3.9 keeps them, and those of o
   await notify()
   await eventually(async () => assert.notEqual(await login('pencil'), 0))
   admin.close()
+})
+
+test("settings of every broker lie where Kafka has them, and another's setting is in nobody's way", async (t) => {
+  const { client, address: zk } = await startZookeeper(t)
+  const foreign = '{"version":1,"config":{"log.cleaner.threads":"2"}}'
+  await client.ensure('/config/brokers/<default>', foreign)
+  const { address } = await startBroker(t, { 'zookeeper.connect': zk })
+  const wire = await Wire.open(address)
+  t.after(() => wire.close())
+  assert.deepEqual(await alterConfigs(wire, 4, '', { 'log.retention.ms': '7' }), [0, null])
+  assert.deepEqual(await alterConfigs(wire, 4, '1', { 'log.retention.ms': '8' }), [0, null])
+  const configsOf = async (name: string): Promise<unknown> =>
+    JSON.parse((await client.get(`/config/brokers/${name}`))!.data.toString()).config
+  assert.deepEqual(await configsOf('<default>'), {
+    'log.cleaner.threads': '2',
+    'log.retention.ms': '7',
+  })
+  assert.deepEqual(await configsOf('1'), { 'log.retention.ms': '8' })
+})
+
+test('changes of one topic that come at once are all made', async (t) => {
+  const { client, address: zk } = await startZookeeper(t)
+  const { address } = await startBroker(t, { 'zookeeper.connect': zk })
+  const first = await Wire.open(address)
+  await createTopic(first, 'out', 1)
+  const keys = ['retention.ms', 'retention.bytes', 'segment.ms', 'max.message.bytes']
+  const wires = [first, ...(await Promise.all(keys.slice(1).map(() => Wire.open(address))))]
+  t.after(() => {
+    for (const wire of wires) wire.close()
+  })
+  await Promise.all(
+    wires.map((wire, index) => alterConfigs(wire, 2, 'out', { [keys[index]!]: '99' })),
+  )
+  const { config } = JSON.parse((await client.get('/config/topics/out'))!.data.toString())
+  assert.deepEqual(Object.keys(config).sort(), keys.sort())
 })

@@ -11,6 +11,7 @@ import { KafkaError } from '../errors.ts'
 import { wireError, wireMessage } from '../server/wire-errors.ts'
 import { AclOperation } from '../state/acls.ts'
 import { mayCluster, mayTopic } from './access.ts'
+import { assignmentProblem } from './assignment.ts'
 import { effectiveTopicConfigs } from './config-entries.ts'
 import { defineHandler, type Handler, type RequestContext } from './handler.ts'
 import { tooManyPartitions } from './partition-limit.ts'
@@ -58,6 +59,7 @@ async function create(
       ...configsFor(name, context, {}),
     }
   try {
+    broker.checkNewTopicName(name)
     const partitionCount = countPartitions(topic, context)
     const configs: Record<string, string> = {}
     for (const config of topic.configs) {
@@ -92,7 +94,7 @@ function configsFor(
       configs: null,
     }
   return {
-    configs: effectiveTopicConfigs(context.broker.options, configs).map((entry) => ({
+    configs: effectiveTopicConfigs(context.broker, configs).map((entry) => ({
       name: entry.name,
       value: entry.value,
       readOnly: entry.readOnly,
@@ -106,11 +108,10 @@ function countPartitions(topic: CreatableTopic, context: RequestContext): number
   const { brokerId, options } = context.broker
   const { assignments, numPartitions, replicationFactor } = topic
   if (assignments.length > 0) {
-    if (assignments.some(({ brokerIds }) => brokerIds.length !== 1 || brokerIds[0] !== brokerId))
-      throw new KafkaError(
-        'KAFKA_REPLICATION_INVALID',
-        `replicas can only be on broker ${brokerId}, the only one (topic ${topic.name})`,
-      )
+    const problem =
+      assignments.map(({ brokerIds }) => assignmentProblem(brokerIds, brokerId)).find(Boolean) ??
+      orderProblem(assignments.map(({ partitionIndex }) => partitionIndex))
+    if (problem !== undefined) throw new KafkaError('KAFKA_ASSIGNMENT_INVALID', problem)
     return assignments.length
   }
   if (replicationFactor !== -1 && replicationFactor !== 1)
@@ -127,6 +128,16 @@ function countPartitions(topic: CreatableTopic, context: RequestContext): number
       'Number of partitions must be larger than 0, or -1 to use the default value.',
     )
   return numPartitions
+}
+
+/** In the words of Kafka. */
+function orderProblem(partitions: readonly number[]): string | undefined {
+  const twice = partitions.find((partition, index) => partitions.indexOf(partition) !== index)
+  if (twice !== undefined)
+    return `Found multiple manual partition assignments for partition ${twice}`
+  return partitions.every((partition) => partition >= 0 && partition < partitions.length)
+    ? undefined
+    : 'partitions should be a consecutive 0-based integer sequence'
 }
 
 function refused(

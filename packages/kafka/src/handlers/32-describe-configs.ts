@@ -16,6 +16,7 @@ import {
   type ConfigEntry,
   ConfigResource,
   effectiveTopicConfigs,
+  everyBrokerConfigEntries,
   topicNameOfBrokerKey,
 } from './config-entries.ts'
 import { defineHandler, type Handler, type RequestContext } from './handler.ts'
@@ -52,7 +53,7 @@ function describe(
       .filter(({ name }) => configurationKeys === null || configurationKeys.includes(name))
       .map((entry) => ({
         ...entry,
-        synonyms: includeSynonyms ? entry.synonyms : [],
+        synonyms: includeSynonyms ? [...entry.synonyms] : [],
         documentation: includeDocumentation ? documentationOfKey(entry.name) : null,
       })),
   })
@@ -62,7 +63,7 @@ function describe(
     const topic = broker.topics.get(resourceName)
     if (!topic)
       return refuse(ErrorCode.unknownTopicOrPartition, `Topic '${resourceName}' does not exist.`)
-    return give(effectiveTopicConfigs(broker.options, topic.overrides))
+    return give(effectiveTopicConfigs(broker, topic.overrides))
   }
   if (!mayCluster(context, AclOperation.describeConfigs))
     return refuse(ErrorCode.clusterAuthorizationFailed, 'Cluster authorization failed.')
@@ -72,9 +73,8 @@ function describe(
         ErrorCode.invalidRequest,
         `Unexpected broker id, expected ${broker.brokerId}, but received ${resourceName}`,
       )
-    const entries = brokerConfigEntries(broker)
     return give(
-      resourceName === '' ? entries.filter(({ name }) => name in broker.brokerConfigs) : entries,
+      resourceName === '' ? everyBrokerConfigEntries(broker) : brokerConfigEntries(broker),
     )
   }
   if (resourceType === ConfigResource.brokerLogger) return give([])

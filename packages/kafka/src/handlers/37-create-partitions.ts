@@ -9,6 +9,7 @@ import {
 import { wireError, wireMessage } from '../server/wire-errors.ts'
 import { AclOperation } from '../state/acls.ts'
 import { mayTopic } from './access.ts'
+import { assignmentProblem } from './assignment.ts'
 import { defineHandler, type Handler, type RequestContext } from './handler.ts'
 import { tooManyPartitions } from './partition-limit.ts'
 
@@ -61,14 +62,13 @@ async function grow(
         ? `Topic already has ${before} partition(s).`
         : `The topic ${name} currently has ${before} partition(s); ${count} would not be an increase.`,
     )
-  const isElsewhere = assignments?.some(
-    ({ brokerIds }) => brokerIds.length !== 1 || brokerIds[0] !== broker.brokerId,
-  )
-  if (isElsewhere || (assignments && assignments.length !== count - before))
-    return refuse(
-      ErrorCode.invalidReplicaAssignment,
-      `expected ${count - before} new partitions on broker ${broker.brokerId}`,
-    )
+  const problem =
+    assignments && assignments.length !== count - before
+      ? `Attempted to add ${count - before} additional partition(s), but only ${assignments.length} assignment(s) were specified.`
+      : assignments
+          ?.map(({ brokerIds }) => assignmentProblem(brokerIds, broker.brokerId))
+          .find(Boolean)
+  if (problem !== undefined) return refuse(ErrorCode.invalidReplicaAssignment, problem)
   try {
     if (!isCheckOnly) await broker.metadata.addPartitions(name, count)
     return { name }

@@ -8,6 +8,7 @@ import {
 import { KafkaError } from '../errors.ts'
 import { topicConfig } from '../state/topic-configs.ts'
 import { type ConfigResult, changeConfigs, changeList } from './config-changes.ts'
+import { topicNameOfBrokerKey } from './config-entries.ts'
 import { defineHandler, type Handler, type RequestContext } from './handler.ts'
 
 export const incrementalAlterConfigs: Handler = defineHandler({
@@ -39,7 +40,8 @@ function apply(
   }
   if (value === null)
     throw new KafkaError('KAFKA_CONFIG_INVALID', `Null value not supported for : ${name}`)
-  const current = configs[name] ?? topicConfig(name)?.fallback(context.broker.options) ?? ''
+  const topicName = topicNameOfBrokerKey(name) ?? name
+  const current = configs[name] ?? topicConfig(topicName)?.fallback(context.broker.options) ?? ''
   switch (configOperation) {
     case 0:
       configs[name] = value

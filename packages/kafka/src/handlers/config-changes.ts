@@ -1,10 +1,17 @@
 import { ErrorCode } from '@khlong/kafka-protocol'
 import { KafkaError } from '../errors.ts'
+import type { ConfigChange, Configs } from '../metadata/metadata-store.ts'
 import { wireError, wireMessage } from '../server/wire-errors.ts'
 import { AclOperation } from '../state/acls.ts'
-import { checkTopicOverrides, topicConfig } from '../state/topic-configs.ts'
+import type { BrokerState } from '../state/broker-state.ts'
+import {
+  ConfigType,
+  checkTopicOverrides,
+  topicConfig,
+  valueProblem,
+} from '../state/topic-configs.ts'
 import { mayCluster, mayTopic } from './access.ts'
-import { ConfigResource, isDynamicKey, topicNameOfBrokerKey } from './config-entries.ts'
+import { ConfigResource, topicNameOfBrokerKey } from './config-entries.ts'
 import type { RequestContext } from './handler.ts'
 
 export interface ConfigTarget {
@@ -22,7 +29,7 @@ export async function changeConfigs(
   { resourceType, resourceName }: ConfigTarget,
   isCheckOnly: boolean,
   context: RequestContext,
-  change: (own: Readonly<Record<string, string>>) => Record<string, string>,
+  change: ConfigChange,
 ): Promise<ConfigResult> {
   const { broker } = context
   const result = (errorCode: number, errorMessage: string | null = null): ConfigResult => ({
@@ -41,21 +48,52 @@ export async function changeConfigs(
           ErrorCode.unknownTopicOrPartition,
           `The topic '${resourceName}' does not exist.`,
         )
-      const configs = change(topic.overrides)
-      checkTopicOverrides(configs)
-      if (!isCheckOnly) await broker.metadata.setTopicConfigs(resourceName, configs)
+      const checked = (own: Configs): Configs => {
+        const changed = change(own)
+        checkTopicOverrides(changed, own)
+        return changed
+      }
+      if (isCheckOnly) checked(topic.overrides)
+      else await broker.metadata.changeTopicConfigs(resourceName, checked)
       return result(ErrorCode.none)
     }
     if (resourceType !== ConfigResource.broker)
       return result(ErrorCode.invalidRequest, `resource type ${resourceType} is not supported yet`)
     if (!mayCluster(context, AclOperation.alterConfigs))
       return result(ErrorCode.clusterAuthorizationFailed, 'Cluster authorization failed.')
-    const configs = change(broker.brokerConfigs)
-    checkBrokerConfigs(configs)
-    if (!isCheckOnly) await broker.metadata.setBrokerConfigs(configs)
-    return result(ErrorCode.none)
+    return result(...(await changeBroker(resourceName, isCheckOnly, broker, change)))
   } catch (error) {
     return result(wireError(error), wireMessage(error))
+  }
+}
+
+/** The settings of this broker, or those of every broker, which have an empty name. */
+async function changeBroker(
+  name: string,
+  isCheckOnly: boolean,
+  broker: BrokerState,
+  change: ConfigChange,
+): Promise<[errorCode: number, errorMessage: string | null]> {
+  if (name !== '' && name !== String(broker.brokerId))
+    return [
+      ErrorCode.invalidRequest,
+      `Unexpected broker id, expected ${broker.brokerId} or empty string, but received ${name}`,
+    ]
+  const whose = name === '' ? 'everyBroker' : 'own'
+  const checked = (own: Configs): Configs => {
+    const changed = change(own)
+    checkBrokerConfigs(changed, own)
+    return changed
+  }
+  try {
+    if (isCheckOnly) checked(broker.brokerConfigs[whose])
+    else await broker.metadata.changeBrokerConfigs(whose, checked)
+    return [ErrorCode.none, null]
+  } catch (error) {
+    // Of topics Kafka calls it an invalid setting, of brokers an invalid request.
+    if (error instanceof KafkaError && error.code === 'KAFKA_CONFIG_INVALID')
+      return [ErrorCode.invalidRequest, error.message]
+    throw error
   }
 }
 
@@ -66,7 +104,7 @@ export function changeList(
   value: string,
   operation: 'append' | 'subtract',
 ): string {
-  if (topicConfig(name)?.type !== 7)
+  if (topicConfig(topicNameOfBrokerKey(name) ?? name)?.type !== ConfigType.list)
     throw new KafkaError(
       'KAFKA_CONFIG_INVALID',
       `Can't ${operation} to key ${name} because its type is not LIST.`,
@@ -78,14 +116,20 @@ export function changeList(
     : values.filter((kept) => !given.includes(kept)).join(',')
 }
 
-function checkBrokerConfigs(configs: Readonly<Record<string, string>>): void {
-  for (const [name, value] of Object.entries(configs)) {
-    const topicName = topicNameOfBrokerKey(name)
-    if (!isDynamicKey(name) || topicName === undefined)
-      throw new KafkaError(
-        'KAFKA_CONFIG_INVALID',
-        `Cannot update these configs dynamically: ${name}`,
-      )
-    checkTopicOverrides({ [topicName]: value })
+/** Looks at what was not so `before`: another broker's settings may stand among them. */
+function checkBrokerConfigs(configs: Configs, before: Configs): void {
+  const changed = Object.entries(configs).filter(([name, value]) => before[name] !== value)
+  const fixed = changed.filter(([name]) => topicNameOfBrokerKey(name) === undefined)
+  if (fixed.length > 0)
+    throw invalid(
+      `Cannot update these configs dynamically: [${fixed.map(([name]) => name).join(', ')}]`,
+    )
+  for (const [name, value] of changed) {
+    const problem = valueProblem(topicConfig(topicNameOfBrokerKey(name)!)!, value)
+    if (problem) throw invalid(`Invalid value ${value} for configuration ${name}: ${problem}`)
   }
+}
+
+function invalid(message: string): KafkaError {
+  return new KafkaError('KAFKA_CONFIG_INVALID', message)
 }

@@ -1,8 +1,11 @@
-import type { ResolvedKafkaOptions } from '../options.ts'
+import { formatListen } from '@khlong/core'
+import { kafkaSettingNames, type ResolvedKafkaOptions, resolveKafkaOptions } from '../options.ts'
+import { planListeners } from '../security/listeners.ts'
 import { isSecretSetting } from '../security/security-options.ts'
 import type { BrokerState } from '../state/broker-state.ts'
 import {
   ConfigType,
+  settingText,
   type TopicOverrides,
   topicConfig,
   topicConfigNames,
@@ -12,6 +15,7 @@ import {
 export const ConfigSource = {
   topic: 1,
   dynamicBroker: 2,
+  dynamicEveryBroker: 3,
   staticBroker: 4,
   default: 5,
 } as const
@@ -19,39 +23,50 @@ export const ConfigSource = {
 /** Resources that have settings. */
 export const ConfigResource = { topic: 2, broker: 4, brokerLogger: 8 } as const
 
-export interface ConfigEntry {
+interface Synonym {
   readonly name: string
   /** Null where it is secret. */
+  readonly value: string | null
+  readonly source: number
+}
+
+export interface ConfigEntry {
+  readonly name: string
+  /** Null where it is secret, or where there is none. */
   readonly value: string | null
   readonly readOnly: boolean
   readonly configSource: number
   readonly isSensitive: boolean
   readonly configType: number
-  readonly synonyms: {
-    readonly name: string
-    readonly value: string | null
-    readonly source: number
-  }[]
+  /** Where else a value could come from, the one in force first. */
+  readonly synonyms: readonly Synonym[]
 }
+
+/** Settings that stand behind another where that one is not given. */
+const olderNames: Readonly<Record<string, readonly string[]>> = {
+  'log.retention.ms': ['log.retention.minutes', 'log.retention.hours'],
+  'log.roll.ms': ['log.roll.hours'],
+}
+
+const defaults = resolveKafkaOptions({})
 
 /** All settings of a topic: its own, or the broker's. */
 export function effectiveTopicConfigs(
-  options: ResolvedKafkaOptions,
+  broker: BrokerState,
   overrides: TopicOverrides,
 ): ConfigEntry[] {
   return topicConfigNames().map((name) => {
     const config = topicConfig(name)!
-    const fallback = config.fallback(options)
     const own = overrides[name]
     const synonyms = [
       ...(own === undefined ? [] : [{ name, value: own, source: ConfigSource.topic }]),
-      { name: config.brokerKey ?? name, value: fallback, source: ConfigSource.default },
+      ...(config.brokerKey === undefined ? [] : sourcesOf(broker, config.brokerKey)),
     ]
     return {
       name,
-      value: own ?? fallback,
+      value: own ?? config.fallback(broker.options),
       readOnly: false,
-      configSource: own === undefined ? ConfigSource.default : ConfigSource.topic,
+      configSource: synonyms[0]?.source ?? ConfigSource.default,
       isSensitive: false,
       configType: config.type,
       synonyms,
@@ -59,40 +74,98 @@ export function effectiveTopicConfigs(
   })
 }
 
-/** All settings of this broker. */
+/** All settings of this broker; those that have no value, too. */
 export function brokerConfigEntries(broker: BrokerState): ConfigEntry[] {
-  const dynamic = broker.brokerConfigs
-  return Object.entries(broker.options)
-    .filter(([name, value]) => value !== undefined && !name.startsWith('internal'))
-    .map(([name, value]) => {
-      const isDynamic = dynamic[name] !== undefined
-      const configSource = isDynamic ? ConfigSource.dynamicBroker : ConfigSource.staticBroker
+  const names = new Set([...kafkaSettingNames, ...Object.keys(broker.options)])
+  const entries = [...names]
+    .filter((name) => !name.startsWith('internal') && name !== 'listeners')
+    .map((name): ConfigEntry => {
       const isSensitive = isSecretSetting(name)
-      const text = isSensitive ? null : String(value)
+      const value = isSensitive ? null : textOf(broker.options, name)
+      const synonyms = [name, ...(olderNames[name] ?? [])].flatMap((key) => sourcesOf(broker, key))
       return {
         name,
-        value: text,
+        value: value ?? null,
         readOnly: !isDynamicKey(name),
-        configSource,
+        configSource: synonyms[0]?.source ?? ConfigSource.default,
         isSensitive,
-        configType: isSensitive
-          ? ConfigType.password
-          : typeof value === 'boolean'
-            ? ConfigType.boolean
-            : typeof value === 'number'
-              ? ConfigType.long
-              : ConfigType.string,
-        synonyms: [{ name, value: text, source: configSource }],
+        configType: brokerConfigType(broker, name),
+        synonyms,
       }
     })
+  return [...entries, ...namesOfKafka(broker)]
+}
+
+/** The settings that were changed for all brokers at once. */
+export function everyBrokerConfigEntries(broker: BrokerState): ConfigEntry[] {
+  const source = ConfigSource.dynamicEveryBroker
+  return Object.entries(broker.brokerConfigs.everyBroker).map(([name, value]) => ({
+    name,
+    value: isSecretSetting(name) ? null : value,
+    readOnly: !isDynamicKey(name),
+    configSource: source,
+    isSensitive: isSecretSetting(name),
+    configType: brokerConfigType(broker, name),
+    synonyms: [{ name, value: isSecretSetting(name) ? null : value, source }],
+  }))
 }
 
 /** Broker settings that may change without a restart: the defaults of topics. */
 export function isDynamicKey(name: string): boolean {
-  return topicConfigNames().some((topicName) => topicConfig(topicName)?.brokerKey === name)
+  return topicNameOfBrokerKey(name) !== undefined
 }
 
 /** The topic setting that a broker setting is the default of, to check its value by. */
 export function topicNameOfBrokerKey(name: string): string | undefined {
   return topicConfigNames().find((topicName) => topicConfig(topicName)?.brokerKey === name)
+}
+
+/** Kafka's names for what may be said in another way here: consoles and scripts look them up. */
+function namesOfKafka({ staticOptions }: BrokerState): ConfigEntry[] {
+  const listeners = planListeners(staticOptions)
+    .filter(({ isInternal }) => !isInternal)
+    .map(({ name, address }) => `${name}://${formatListen(address)}`)
+  const source = ConfigSource.staticBroker
+  return Object.entries({
+    listeners: listeners.join(','),
+    'log.dirs': staticOptions.data,
+    'node.id': String(staticOptions['broker.id']),
+  }).map(([name, value]) => ({
+    name,
+    value,
+    readOnly: true,
+    configSource: source,
+    isSensitive: false,
+    configType: ConfigType.string,
+    synonyms: [{ name, value, source }],
+  }))
+}
+
+/** Where a broker setting has a value, the one in force first. */
+function sourcesOf(broker: BrokerState, name: string): Synonym[] {
+  const { everyBroker, own } = broker.brokerConfigs
+  const given = broker.givenSettings.has(name) ? textOf(broker.staticOptions, name) : undefined
+  const values = [
+    [ConfigSource.dynamicBroker, own[name]],
+    [ConfigSource.dynamicEveryBroker, everyBroker[name]],
+    [ConfigSource.staticBroker, given],
+    [ConfigSource.default, textOf(defaults, name)],
+  ] as const
+  return values
+    .filter(([, value]) => value !== undefined)
+    .map(([source, value]) => ({ name, value: isSecretSetting(name) ? null : value!, source }))
+}
+
+function textOf(options: ResolvedKafkaOptions, name: string): string | undefined {
+  const value = (options as unknown as Readonly<Record<string, unknown>>)[name]
+  return value === undefined ? undefined : settingText(value)
+}
+
+function brokerConfigType(broker: BrokerState, name: string): number {
+  if (isSecretSetting(name)) return ConfigType.password
+  const topicName = topicNameOfBrokerKey(name)
+  if (topicName !== undefined) return topicConfig(topicName)!.type
+  const value = (broker.options as unknown as Readonly<Record<string, unknown>>)[name]
+  if (typeof value === 'boolean') return ConfigType.boolean
+  return typeof value === 'number' ? ConfigType.long : ConfigType.string
 }

@@ -7,7 +7,14 @@ import { writeFileDurably } from '../log/checkpoint-file.ts'
 import type { CredentialChange } from '../security/scram-credentials.ts'
 import { type Acl, isSameAcl } from '../state/acls.ts'
 import { changeCredential, readCredentials } from './credential-texts.ts'
-import type { MetadataListener, MetadataStore, TopicRecord } from './metadata-store.ts'
+import type {
+  BrokerConfigs,
+  ConfigChange,
+  Configs,
+  MetadataListener,
+  MetadataStore,
+  TopicRecord,
+} from './metadata-store.ts'
 import { WorkQueue } from './work-queue.ts'
 
 // `metadata.json` beside the logs; see docs/formats/kafka-metadata.md. It is written whole, beside and
@@ -15,14 +22,15 @@ import { WorkQueue } from './work-queue.ts'
 
 const producerBlock = 1_000
 const configs = z.record(z.string(), z.string())
-/** 2 added `users`. */
-export const formatVersion = 2
+/** 2 added `users`, 3 `everyBrokerConfigs`. */
+export const formatVersion = 3
 const schema = z.object({
   format: z.literal('khlong-kafka-metadata'),
   version: z.number(),
   clusterId: z.string(),
   nextProducerId: z.number(),
   brokerConfigs: configs,
+  everyBrokerConfigs: configs.default({}),
   topics: z.array(
     z.object({
       name: z.string(),
@@ -69,7 +77,7 @@ export class FileMetadataStore implements MetadataStore {
   async open(listener: MetadataListener): Promise<void> {
     this.#listener = listener
     this.#save({})
-    listener.onBrokerConfigs(this.#content.brokerConfigs)
+    listener.onBrokerConfigs(this.#brokerConfigs())
     listener.onAcls(this.#content.acls)
     for (const [username, texts] of Object.entries(this.#content.users))
       listener.onUser(username, readCredentials(texts))
@@ -111,17 +119,19 @@ export class FileMetadataStore implements MetadataStore {
     })
   }
 
-  setTopicConfigs(name: string, configs: Readonly<Record<string, string>>): Promise<void> {
+  changeTopicConfigs(name: string, change: ConfigChange): Promise<void> {
     return this.#queue.run(async () => {
-      const changed = { ...this.#topic(name), configs }
+      const topic = this.#topic(name)
+      const changed = { ...topic, configs: change(topic.configs) }
       this.#replaceTopic(changed)
       await this.#listener?.onTopic(changed)
     })
   }
 
-  async setBrokerConfigs(brokerConfigs: Readonly<Record<string, string>>): Promise<void> {
-    this.#save({ brokerConfigs })
-    this.#listener?.onBrokerConfigs(brokerConfigs)
+  async changeBrokerConfigs(whose: keyof BrokerConfigs, change: ConfigChange): Promise<void> {
+    const changed = change(this.#brokerConfigs()[whose])
+    this.#save(whose === 'own' ? { brokerConfigs: changed } : { everyBrokerConfigs: changed })
+    this.#listener?.onBrokerConfigs(this.#brokerConfigs())
   }
 
   async addAcls(acls: readonly Acl[]): Promise<void> {
@@ -158,6 +168,11 @@ export class FileMetadataStore implements MetadataStore {
     this.#listener = undefined
   }
 
+  #brokerConfigs(): BrokerConfigs {
+    const { everyBrokerConfigs, brokerConfigs } = this.#content
+    return { everyBroker: everyBrokerConfigs, own: brokerConfigs }
+  }
+
   #setAcls(acls: Content['acls']): void {
     this.#save({ acls })
     this.#listener?.onAcls(acls)
@@ -178,7 +193,8 @@ export class FileMetadataStore implements MetadataStore {
   #save(change: {
     topics?: readonly TopicRecord[]
     acls?: Content['acls']
-    brokerConfigs?: Readonly<Record<string, string>>
+    brokerConfigs?: Configs
+    everyBrokerConfigs?: Configs
     nextProducerId?: number
     users?: Content['users']
   }): void {
@@ -200,6 +216,7 @@ export class FileMetadataStore implements MetadataStore {
         clusterId: randomBytes(16).toString('base64url'),
         nextProducerId: 0,
         brokerConfigs: {},
+        everyBrokerConfigs: {},
         topics: [],
         acls: [],
         users: {},

@@ -27,6 +27,18 @@ export interface BrokerRegistration {
   }[]
 }
 
+/** Settings by name, as text. */
+export type Configs = Readonly<Record<string, string>>
+
+/** What becomes of settings; it is given them as they are when their turn has come, and may throw. */
+export type ConfigChange = (configs: Configs) => Configs
+
+/** Settings of a broker that were changed while it ran: `own` stand over those of `everyBroker`. */
+export interface BrokerConfigs {
+  readonly everyBroker: Configs
+  readonly own: Configs
+}
+
 /** What the broker wants to hear about; calls come in the order of the changes. */
 export interface MetadataListener {
   /**
@@ -35,7 +47,7 @@ export interface MetadataListener {
    */
   onTopic(topic: TopicRecord): Promise<void>
   onTopicGone(name: string): void
-  onBrokerConfigs(configs: Readonly<Record<string, string>>): void
+  onBrokerConfigs(configs: BrokerConfigs): void
   onAcls(acls: readonly Acl[]): void
   /** The SCRAM credentials of a user; none where the user is gone. */
   onUser(username: string, credentials: UserCredentials): void
@@ -56,8 +68,9 @@ export interface MetadataStore {
   createTopic(topic: TopicRecord): Promise<void>
   addPartitions(name: string, partitionCount: number): Promise<void>
   deleteTopic(name: string): Promise<void>
-  setTopicConfigs(name: string, configs: Readonly<Record<string, string>>): Promise<void>
-  setBrokerConfigs(configs: Readonly<Record<string, string>>): Promise<void>
+  /** What `change` throws is thrown, and then nothing has changed. */
+  changeTopicConfigs(name: string, change: ConfigChange): Promise<void>
+  changeBrokerConfigs(whose: keyof BrokerConfigs, change: ConfigChange): Promise<void>
   addAcls(acls: readonly Acl[]): Promise<void>
   removeAcls(acls: readonly Acl[]): Promise<void>
   changeCredentials(changes: readonly CredentialChange[]): Promise<void>

@@ -8,7 +8,9 @@ import type { CredentialChange } from '../security/scram-credentials.ts'
 import { type Acl, isSameAcl, PatternType } from '../state/acls.ts'
 import { changeCredential, readCredentials } from './credential-texts.ts'
 import type {
+  BrokerConfigs,
   BrokerRegistration,
+  ConfigChange,
   MetadataListener,
   MetadataStore,
   TopicRecord,
@@ -171,17 +173,18 @@ export class ZookeeperMetadataStore implements MetadataStore {
     })
   }
 
-  setTopicConfigs(name: string, configs: Readonly<Record<string, string>>): Promise<void> {
+  changeTopicConfigs(name: string, change: ConfigChange): Promise<void> {
     return this.#queue.run(async () => {
-      this.#known(name)
-      await this.#changeConfig(`topics/${name}`, configs)
+      await this.#changeConfig(`topics/${name}`, change(this.#known(name).configs))
       await this.#loadTopic(name)
     })
   }
 
-  setBrokerConfigs(configs: Readonly<Record<string, string>>): Promise<void> {
+  changeBrokerConfigs(whose: keyof BrokerConfigs, change: ConfigChange): Promise<void> {
     return this.#queue.run(async () => {
-      await this.#changeConfig(`brokers/${this.#options.brokerId}`, configs)
+      const entity = this.#brokerEntity(whose)
+      const node = await this.#client.get(`/config/${entity}`)
+      await this.#changeConfig(entity, change(readConfigJson(node?.data)))
       await this.#loadBrokerConfigs()
     })
   }
@@ -413,9 +416,16 @@ export class ZookeeperMetadataStore implements MetadataStore {
   }
 
   async #loadBrokerConfigs(): Promise<void> {
-    const all = await this.#client.get(`${zkPath.brokerConfigs}/<default>`)
-    const own = await this.#client.get(`${zkPath.brokerConfigs}/${this.#options.brokerId}`)
-    this.#listener?.onBrokerConfigs({ ...readConfigJson(all?.data), ...readConfigJson(own?.data) })
+    const everyBroker = await this.#client.get(`/config/${this.#brokerEntity('everyBroker')}`)
+    const own = await this.#client.get(`/config/${this.#brokerEntity('own')}`)
+    this.#listener?.onBrokerConfigs({
+      everyBroker: readConfigJson(everyBroker?.data),
+      own: readConfigJson(own?.data),
+    })
+  }
+
+  #brokerEntity(whose: keyof BrokerConfigs): string {
+    return `brokers/${whose === 'own' ? this.#options.brokerId : '<default>'}`
   }
 
   async #loadUsers(): Promise<void> {

@@ -69,6 +69,7 @@ const answerStalledMs = 30_000
 export class KafkaBroker extends PartBase {
   readonly name: string = 'kafka'
   readonly #options: ResolvedKafkaOptions
+  readonly #givenSettings: ReadonlySet<string>
   #running: Running | undefined
   #addresses: Readonly<Record<string, string>> = {}
   #metrics: MetricsRegistry | undefined
@@ -85,6 +86,7 @@ export class KafkaBroker extends PartBase {
   constructor(options: KafkaOptions = {}, context: PartContext = {}) {
     super(context)
     this.#options = resolveKafkaOptions(options)
+    this.#givenSettings = new Set(Object.keys(options))
     this.#answers = new AnswerBudget({
       clock: this.clock,
       bytesMax: this.#options['queued.max.response.bytes'],
@@ -154,7 +156,13 @@ export class KafkaBroker extends PartBase {
     const metadata = await this.#openMetadata(running.folder.path)
     running.metadata = metadata
     const { clock, logger } = this
-    const state = new BrokerState({ options, clock, logger, metadata })
+    const state = new BrokerState({
+      options,
+      givenSettings: this.#givenSettings,
+      clock,
+      logger,
+      metadata,
+    })
     running.state = state
     const logs = await LogStore.open({
       folder: running.folder.path,
@@ -392,6 +400,8 @@ async function internalPartitions(
   try {
     await state.createTopic(name, options[`${prefix}.num.partitions`], {
       'cleanup.policy': 'compact',
+      // Whatever the broker's is.
+      'compression.type': name === offsetsTopic ? 'producer' : 'uncompressed',
       'segment.bytes': String(options[`${prefix}.segment.bytes`]),
     })
   } catch (error) {

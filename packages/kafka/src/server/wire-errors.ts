@@ -24,6 +24,7 @@ const codes: Readonly<Record<string, number>> = {
   KAFKA_TOPIC_INVALID: ErrorCode.invalidTopicException,
   KAFKA_PARTITIONS_INVALID: ErrorCode.invalidPartitions,
   KAFKA_REPLICATION_INVALID: ErrorCode.invalidReplicationFactor,
+  KAFKA_ASSIGNMENT_INVALID: ErrorCode.invalidReplicaAssignment,
   // Retriable in every client, and what a broker answers when its controller is away.
   KAFKA_METADATA_AWAY: ErrorCode.notController,
   RECORDS_TRUNCATED: ErrorCode.corruptMessage,

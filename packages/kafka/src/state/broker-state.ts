@@ -3,7 +3,12 @@ import { type Clock, describeError, type Logger } from '@khlong/core'
 import { KafkaError } from '../errors.ts'
 import type { GroupCoordinator } from '../groups/group-coordinator.ts'
 import type { LogStore } from '../log/log-store.ts'
-import type { MetadataListener, MetadataStore, TopicRecord } from '../metadata/metadata-store.ts'
+import type {
+  BrokerConfigs,
+  MetadataListener,
+  MetadataStore,
+  TopicRecord,
+} from '../metadata/metadata-store.ts'
 import type { ResolvedKafkaOptions } from '../options.ts'
 import { internalPrincipal } from '../security/principal.ts'
 import { ScramCredentials, type UserCredentials } from '../security/scram-credentials.ts'
@@ -19,6 +24,8 @@ const evictionMs = 120_000
 
 export interface BrokerServices {
   readonly options: ResolvedKafkaOptions
+  /** Names of the settings that are not defaults, but were given. */
+  readonly givenSettings: ReadonlySet<string>
   readonly clock: Clock
   readonly logger: Logger
   readonly metadata: MetadataStore
@@ -35,9 +42,12 @@ export class BrokerState implements MetadataListener {
   readonly clock: Clock
   readonly logger: Logger
   readonly credentials: ScramCredentials = new ScramCredentials()
-  readonly #staticOptions: ResolvedKafkaOptions
+  /** Names of the settings that were given at the start. */
+  readonly givenSettings: ReadonlySet<string>
+  /** The settings of the start. */
+  readonly staticOptions: ResolvedKafkaOptions
   #options: ResolvedKafkaOptions
-  #brokerConfigs: Readonly<Record<string, string>> = {}
+  #brokerConfigs: BrokerConfigs = { everyBroker: {}, own: {} }
   /** Names of topics that are being made. */
   readonly #coming = new Set<string>()
   #logs: LogStore | undefined
@@ -45,7 +55,8 @@ export class BrokerState implements MetadataListener {
   #transactions: TransactionCoordinator | undefined
 
   constructor(services: BrokerServices) {
-    this.#staticOptions = services.options
+    this.givenSettings = services.givenSettings
+    this.staticOptions = services.options
     this.#options = services.options
     this.metadata = services.metadata
     this.clock = services.clock
@@ -74,7 +85,8 @@ export class BrokerState implements MetadataListener {
   get options(): ResolvedKafkaOptions {
     return this.#options
   }
-  get brokerConfigs(): Readonly<Record<string, string>> {
+  /** The dynamic settings alone. */
+  get brokerConfigs(): BrokerConfigs {
     return this.#brokerConfigs
   }
   get brokerId(): number {
@@ -138,10 +150,12 @@ export class BrokerState implements MetadataListener {
     this.#groups?.forgetTopic(name)
   }
 
-  onBrokerConfigs(configs: Readonly<Record<string, string>>): void {
+  onBrokerConfigs(configs: BrokerConfigs): void {
     this.#brokerConfigs = configs
-    const values = Object.entries(configs).map(([key, value]) => [key, settingValue(value)])
-    this.#options = Object.freeze({ ...this.#staticOptions, ...Object.fromEntries(values) })
+    const values = Object.entries({ ...configs.everyBroker, ...configs.own }).map(
+      ([key, value]) => [key, settingValue(value)],
+    )
+    this.#options = Object.freeze({ ...this.staticOptions, ...Object.fromEntries(values) })
     for (const topic of this.topics.values()) {
       const logConfig = resolveLogConfig(this.#options, topic.overrides)
       for (const log of topic.partitions) if (log) log.config = logConfig
@@ -156,13 +170,8 @@ export class BrokerState implements MetadataListener {
     this.authorizer.replace(acls)
   }
 
-  /** Checks and makes a topic; resolves when it can be written. */
-  async createTopic(
-    name: string,
-    partitionCount: number,
-    configs: TopicOverrides,
-    options: { isCheckOnly?: boolean } = {},
-  ): Promise<string> {
+  /** @throws KafkaError `KAFKA_TOPIC_INVALID`, `KAFKA_TOPIC_EXISTS` */
+  checkNewTopicName(name: string): void {
     const problem = topicNameProblem(name)
     if (problem) throw new KafkaError('KAFKA_TOPIC_INVALID', problem)
     if (this.topics.has(name))
@@ -171,8 +180,18 @@ export class BrokerState implements MetadataListener {
     if (rival !== undefined)
       throw new KafkaError(
         'KAFKA_TOPIC_INVALID',
-        `Topic '${name}' collides with existing topics: ${rival}`,
+        `Topic '${name}' collides with existing topic: ${rival}`,
       )
+  }
+
+  /** Checks and makes a topic; resolves when it can be written. */
+  async createTopic(
+    name: string,
+    partitionCount: number,
+    configs: TopicOverrides,
+    options: { isCheckOnly?: boolean } = {},
+  ): Promise<string> {
+    this.checkNewTopicName(name)
     if (partitionCount < 1)
       throw new KafkaError(
         'KAFKA_PARTITIONS_INVALID',

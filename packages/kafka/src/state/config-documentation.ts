@@ -17,6 +17,10 @@ const documentation: Readonly<Record<string, string>> = {
   'index.interval.bytes': 'How many bytes of records lie between two entries of the offset index.',
   'leader.replication.throttled.replicas':
     'Replicas whose leaders are throttled; one broker has none.',
+  'local.retention.bytes':
+    'How large the local part of a partition in tiered storage may grow, in bytes.',
+  'local.retention.ms':
+    'How long records of a partition in tiered storage are kept locally, in milliseconds.',
   'max.compaction.lag.ms': 'How long a record may stay uncompacted at most, in milliseconds.',
   'max.message.bytes': 'The largest batch that is taken, in bytes, after compression.',
   'message.timestamp.after.max.ms':
@@ -29,6 +33,9 @@ const documentation: Readonly<Record<string, string>> = {
   'min.compaction.lag.ms': 'How long a record stays uncompacted at least, in milliseconds.',
   'min.insync.replicas': 'How many replicas must have a record when acks is all.',
   preallocate: 'Whether the file of a new segment gets its full size at once.',
+  'remote.log.copy.disable': 'Whether tiered storage takes no more records.',
+  'remote.log.delete.on.disable': 'Whether the records in tiered storage go when it is disabled.',
+  'remote.storage.enable': 'Whether the topic has tiered storage; there is none yet.',
   'retention.bytes': 'How large a partition may grow, in bytes; -1 is without limit.',
   'retention.ms': 'How long records are kept, in milliseconds; -1 is for ever.',
   'segment.bytes': 'The size of a segment, in bytes.',

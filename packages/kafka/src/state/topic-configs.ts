@@ -17,7 +17,7 @@ export const ConfigType = {
   password: 9,
 } as const
 
-interface TopicConfig {
+export interface TopicConfig {
   readonly type: (typeof ConfigType)[keyof typeof ConfigType]
   /** The broker setting that gives the default, where there is one. */
   readonly brokerKey?: string
@@ -37,10 +37,21 @@ const limits =
 const oneOf =
   (...values: readonly string[]) =>
   (value: string): string | undefined =>
-    values.includes(value) ? undefined : `must be one of ${values.join(', ')}`
+    values.includes(value) ? undefined : `String must be one of: ${values.join(', ')}`
 const only = (value: string) => (given: string) =>
   given === value ? undefined : `only ${value} is supported yet`
-const long = (value: number): string => (value >= Number.MAX_SAFE_INTEGER ? longMax : String(value))
+const noTieredStorage = (value: string): string | undefined =>
+  value === 'false' ? undefined : 'tiered storage is not supported yet'
+const replicas = (value: string): string | undefined =>
+  value === '' || value === '*' || /^\d+:\d+(,\s*\d+:\d+)*$/.test(value)
+    ? undefined
+    : "must be the literal '*' or a list of replicas in the following format: [partitionId]:[brokerId],[partitionId]:[brokerId],..."
+
+/** A setting's value as text, the way Kafka shows it. */
+export function settingText(value: unknown): string {
+  if (Array.isArray(value)) return value.join(',')
+  return typeof value === 'number' && value >= Number.MAX_SAFE_INTEGER ? longMax : String(value)
+}
 
 /** The settings of a topic that Kafka 4 has, with its defaults and checks. */
 const topicConfigs: Readonly<Record<string, TopicConfig>> = {
@@ -48,16 +59,22 @@ const topicConfigs: Readonly<Record<string, TopicConfig>> = {
     type: ConfigType.list,
     brokerKey: 'log.cleanup.policy',
     fallback: (o) => o['log.cleanup.policy'],
+    // None at all is allowed, and keeps everything.
     problem: (value) =>
-      value.split(',').every((part) => ['delete', 'compact'].includes(part.trim()))
-        ? undefined
-        : 'must be compact, delete or both',
+      value
+        .split(',')
+        .filter((part) => part.trim() !== '')
+        .map((part) => oneOf('compact', 'delete')(part.trim()))
+        .find((problem) => problem !== undefined),
   },
   'compression.gzip.level': {
     type: ConfigType.int,
     brokerKey: 'compression.gzip.level',
     fallback: (o) => String(o['compression.gzip.level']),
-    problem: (value) => (value === '-1' ? undefined : limits(1, 9)(value)),
+    problem: (value) =>
+      value === '-1' || limits(1, 9)(value) === undefined
+        ? undefined
+        : 'Value must be between 1 and 9 or equal to -1',
   },
   'compression.lz4.level': {
     type: ConfigType.int,
@@ -79,7 +96,7 @@ const topicConfigs: Readonly<Record<string, TopicConfig>> = {
   'delete.retention.ms': {
     type: ConfigType.long,
     brokerKey: 'log.cleaner.delete.retention.ms',
-    fallback: (o) => long(o['log.cleaner.delete.retention.ms']),
+    fallback: (o) => settingText(o['log.cleaner.delete.retention.ms']),
     problem: limits(0),
   },
   'file.delete.delay.ms': {
@@ -90,27 +107,37 @@ const topicConfigs: Readonly<Record<string, TopicConfig>> = {
   'flush.messages': {
     type: ConfigType.long,
     brokerKey: 'log.flush.interval.messages',
-    fallback: (o) => long(o['log.flush.interval.messages']),
+    fallback: (o) => settingText(o['log.flush.interval.messages']),
     problem: limits(1),
   },
   'flush.ms': {
     type: ConfigType.long,
     brokerKey: 'log.flush.interval.ms',
-    fallback: (o) => long(o['log.flush.interval.ms']),
+    fallback: (o) => settingText(o['log.flush.interval.ms'] ?? Number.MAX_SAFE_INTEGER),
     problem: limits(0),
   },
-  'follower.replication.throttled.replicas': { type: ConfigType.list, fallback: () => '' },
+  'follower.replication.throttled.replicas': {
+    type: ConfigType.list,
+    fallback: () => '',
+    problem: replicas,
+  },
   'index.interval.bytes': {
     type: ConfigType.int,
     brokerKey: 'log.index.interval.bytes',
     fallback: (o) => String(o['log.index.interval.bytes']),
     problem: limits(0),
   },
-  'leader.replication.throttled.replicas': { type: ConfigType.list, fallback: () => '' },
+  'leader.replication.throttled.replicas': {
+    type: ConfigType.list,
+    fallback: () => '',
+    problem: replicas,
+  },
+  'local.retention.bytes': { type: ConfigType.long, fallback: () => '-2', problem: limits(-2) },
+  'local.retention.ms': { type: ConfigType.long, fallback: () => '-2', problem: limits(-2) },
   'max.compaction.lag.ms': {
     type: ConfigType.long,
     brokerKey: 'log.cleaner.max.compaction.lag.ms',
-    fallback: (o) => long(o['log.cleaner.max.compaction.lag.ms']),
+    fallback: (o) => settingText(o['log.cleaner.max.compaction.lag.ms']),
     problem: limits(1),
   },
   'max.message.bytes': {
@@ -122,13 +149,13 @@ const topicConfigs: Readonly<Record<string, TopicConfig>> = {
   'message.timestamp.after.max.ms': {
     type: ConfigType.long,
     brokerKey: 'log.message.timestamp.after.max.ms',
-    fallback: (o) => long(o['log.message.timestamp.after.max.ms']),
+    fallback: (o) => settingText(o['log.message.timestamp.after.max.ms']),
     problem: limits(0),
   },
   'message.timestamp.before.max.ms': {
     type: ConfigType.long,
     brokerKey: 'log.message.timestamp.before.max.ms',
-    fallback: (o) => long(o['log.message.timestamp.before.max.ms']),
+    fallback: (o) => settingText(o['log.message.timestamp.before.max.ms']),
     problem: limits(0),
   },
   'message.timestamp.type': {
@@ -146,16 +173,23 @@ const topicConfigs: Readonly<Record<string, TopicConfig>> = {
   'min.compaction.lag.ms': {
     type: ConfigType.long,
     brokerKey: 'log.cleaner.min.compaction.lag.ms',
-    fallback: (o) => long(o['log.cleaner.min.compaction.lag.ms']),
+    fallback: (o) => settingText(o['log.cleaner.min.compaction.lag.ms']),
     problem: limits(0),
   },
   'min.insync.replicas': {
     type: ConfigType.int,
     brokerKey: 'min.insync.replicas',
-    fallback: () => '1',
+    fallback: (o) => String(o['min.insync.replicas']),
     problem: limits(1),
   },
   preallocate: { type: ConfigType.boolean, fallback: () => 'false', problem: only('false') },
+  'remote.log.copy.disable': { type: ConfigType.boolean, fallback: () => 'false' },
+  'remote.log.delete.on.disable': { type: ConfigType.boolean, fallback: () => 'false' },
+  'remote.storage.enable': {
+    type: ConfigType.boolean,
+    fallback: () => 'false',
+    problem: noTieredStorage,
+  },
   'retention.bytes': {
     type: ConfigType.long,
     brokerKey: 'log.retention.bytes',
@@ -219,21 +253,36 @@ export function topicConfig(name: string): TopicConfig | undefined {
 }
 
 /**
- * Checks a topic's own settings.
+ * Checks a topic's own settings, but for those that were so `before`: another broker's may stand among them.
  *
  * @throws KafkaError `KAFKA_CONFIG_INVALID` that names the setting.
  */
-export function checkTopicOverrides(overrides: TopicOverrides): void {
+export function checkTopicOverrides(overrides: TopicOverrides, before: TopicOverrides = {}): void {
   for (const [name, value] of Object.entries(overrides)) {
+    if (before[name] === value) continue
     const config = topicConfig(name)
     if (!config) throw invalid(`Unknown topic config name: ${name}`)
-    if (config.type === ConfigType.boolean && !/^(true|false)$/.test(value))
-      throw invalid(
-        `Invalid value ${value} for configuration ${name}: Expected value to be either true or false`,
-      )
-    const problem = numberProblem(config, value) ?? config.problem?.(value)
+    const problem = valueProblem(config, value)
     if (problem) throw invalid(`Invalid value ${value} for configuration ${name}: ${problem}`)
   }
+  const lag = (which: 'min' | 'max'): number =>
+    Number(overrides[`${which}.compaction.lag.ms`] ?? (which === 'min' ? 0 : Infinity))
+  if (lag('min') > lag('max'))
+    throw invalid(
+      `conflict topic config setting min.compaction.lag.ms (${lag('min')}) > max.compaction.lag.ms (${lag('max')})`,
+    )
+}
+
+/** Says what is wrong with a setting's value, or nothing. */
+export function valueProblem(config: TopicConfig, value: string): string | undefined {
+  // Kafka reads no blanks around a value, and a truth in any case.
+  const trimmed = value.trim()
+  if (config.type !== ConfigType.boolean)
+    return numberProblem(config, trimmed) ?? config.problem?.(trimmed)
+  const truth = trimmed.toLowerCase()
+  return truth === 'true' || truth === 'false'
+    ? config.problem?.(truth)
+    : 'Expected value to be either true or false'
 }
 
 /** What a topic's log obeys: its own settings over the broker's. */
@@ -241,7 +290,8 @@ export function resolveLogConfig(
   options: ResolvedKafkaOptions,
   overrides: TopicOverrides,
 ): LogConfig {
-  const text = (name: string): string => overrides[name] ?? topicConfigs[name]!.fallback(options)
+  const text = (name: string): string =>
+    (overrides[name] ?? topicConfigs[name]!.fallback(options)).trim()
   const number = (name: string): number => Math.min(Number(text(name)), Number.MAX_SAFE_INTEGER)
   const compression = text('compression.type') as CompressionSetting
   const policies = text('cleanup.policy')

@@ -123,7 +123,7 @@ test('settings of topics are checked as Kafka checks them, in its words', async 
     ['min.cleanable.dirty.ratio', '1.5', 'Value must be no more than 1'],
     ['min.insync.replicas', '0', 'Value must be at least 1'],
     ['compression.zstd.level', '23', 'Value must be no more than 22'],
-    ['compression.gzip.level', '0', 'Value must be at least 1'],
+    ['compression.gzip.level', '0', 'Value must be between 1 and 9 or equal to -1'],
     ['preallocate', 'yes', 'Expected value to be either true or false'],
   ] as const)
     assert.deepEqual(await createWith(wire, 'bad', key, value), [
@@ -231,4 +231,45 @@ test('DescribeConfigs documents the settings of a topic and of the broker on req
   assert.match((await describe(4, '1', true)).get('log.retention.bytes') ?? '', /bytes/)
   for (const [, documentation] of await describe(2, 'out', false)) assert.equal(documentation, null)
   wire.close()
+})
+
+test('replicas that are given by hand are refused with the code and the words of Kafka', async (t) => {
+  const wire = await Wire.open((await startBroker(t)).address)
+  t.after(() => wire.close())
+  await createTopic(wire, 'out', 1)
+  const create = async (name: string, ...replicas: readonly (readonly [number, number[]])[]) => {
+    const assignments = replicas.map(([partitionIndex, brokerIds]) => ({
+      partitionIndex,
+      brokerIds,
+    }))
+    const topic = { name, numPartitions: -1, replicationFactor: -1, assignments, configs: [] }
+    const reader = await wire.send(ApiKey.createTopics, 5, (writer) =>
+      encodeCreateTopicsRequest(writer, { topics: [topic], timeoutMs: 5_000 }, 5),
+    )
+    const [answer] = decodeCreateTopicsResponse(reader, 5).topics
+    return [answer!.errorCode, answer!.errorMessage]
+  }
+  const { invalidReplicaAssignment, topicAlreadyExists } = ErrorCode
+  const elsewhere =
+    'The manual partition assignment includes broker 7, but no such broker is registered.'
+  assert.deepEqual(await create('a', [0, [1]], [1, [7]]), [invalidReplicaAssignment, elsewhere])
+  assert.deepEqual(await create('a', [0, []]), [
+    invalidReplicaAssignment,
+    'The manual partition assignment includes an empty replica list.',
+  ])
+  assert.deepEqual(await create('a', [0, [1]], [2, [1]]), [
+    invalidReplicaAssignment,
+    'partitions should be a consecutive 0-based integer sequence',
+  ])
+  assert.deepEqual(await create('out', [0, [7]]), [
+    topicAlreadyExists,
+    "Topic 'out' already exists.",
+  ])
+  assert.deepEqual(await create('a', [1, [1]], [0, [1]]), [0, null])
+  const topics = [{ name: 'out', count: 2, assignments: [{ brokerIds: [7] }] }]
+  const reader = await wire.send(ApiKey.createPartitions, 3, (writer) =>
+    encodeCreatePartitionsRequest(writer, { topics, timeoutMs: 5_000, validateOnly: false }, 3),
+  )
+  const [answer] = decodeCreatePartitionsResponse(reader, 3).results
+  assert.deepEqual([answer!.errorCode, answer!.errorMessage], [invalidReplicaAssignment, elsewhere])
 })
