@@ -19,7 +19,7 @@ import { brokenPaths } from './docs/paths.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const documents = readMarkdownFiles(root)
-const program = makeProgram()
+const program = await makeProgram()
 
 test('every link and every path of the repository in a document leads somewhere', () => {
   assert.deepEqual(brokenPaths(root, documents), [])

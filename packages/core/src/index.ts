@@ -2,7 +2,14 @@ export { type Clock, systemClock, type TimerHandle } from './clock.ts'
 export { type Cut, type CutFile, CutFolder, type FormatVersions } from './cut.ts'
 export { type DataFolder, makeFolder, openDataFolder, readFolderOwner } from './data-folder.ts'
 export { CodedError, type CodedErrorOptions, describeError } from './errors.ts'
-export { formatListen, type ListenAddress, listenTcp, parseListen, TcpServer } from './listen.ts'
+export {
+  formatListen,
+  isLoopback,
+  type ListenAddress,
+  listenTcp,
+  parseListen,
+  TcpServer,
+} from './listen.ts'
 export { type LogFields, type Logger, silentLogger } from './logger.ts'
 export {
   Counter,
@@ -25,6 +32,7 @@ export { cloneable, fromPlainError, type PlainError, toPlainError } from './plai
 export { parseProperties } from './properties.ts'
 export type { Random } from './random.ts'
 export { systemRandom } from './random.ts'
+export { digestOf, isEqualSecret, newPassword, newToken } from './secrets.ts'
 export { checkSettings, nearestKey, SettingsError, type SettingsSource } from './settings.ts'
 export { type LogMessage, threadLogger } from './thread-logger.ts'
 export type { VitalItem, Vitals } from './vitals.ts'

@@ -28,6 +28,13 @@ export function formatListen(address: ListenAddress): string {
   return `${address.host.includes(':') ? `[${address.host}]` : address.host}:${address.port}`
 }
 
+/** Whether an address that was listened on or connected from is this machine's own. */
+export function isLoopback(address: string | undefined): boolean {
+  if (address === undefined) return false
+  const bare = address.replace(/^::ffff:/, '')
+  return bare === 'localhost' || bare === '::1' || (net.isIP(bare) === 4 && bare.startsWith('127.'))
+}
+
 /**
  * Listens and resolves with the address in use.
  *

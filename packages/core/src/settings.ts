@@ -28,7 +28,8 @@ export function checkSettings<Schema extends z.ZodType>(
   source: SettingsSource = { name: 'options' },
   prefix: readonly PropertyKey[] = [],
 ): Readonly<z.infer<Schema>> {
-  const result = schema.safeParse(settings)
+  // Settings are read once: making a parser for each schema, as Zod does for what it reads often, takes longer.
+  const result = schema.safeParse(settings, { jitless: true })
   if (result.success) return Object.freeze(result.data) as Readonly<z.infer<Schema>>
   const issue = result.error.issues[0]
   if (!issue) throw new SettingsError(`${source.name}: ${result.error.message}`)

@@ -8,11 +8,11 @@ import test, { type TestContext } from 'node:test'
 import {
   AccessStore,
   AuditLog,
-  newToken,
   openAccess,
   type PartAccess,
   readAudit,
 } from '../src/access/index.ts'
+import { newToken } from '../src/secrets.ts'
 import { eventually, FakeClock, temporaryFolder } from '../src/testing/index.ts'
 
 const scrypt = { cost: 16, blockSize: 1, parallelization: 1 }

@@ -18,7 +18,7 @@ import {
 import { LoginLimiter } from '../src/access/login-limiter.ts'
 import { isFromHere, mayChange } from '../src/access/origin-check.ts'
 import { hashPassword, verifyPassword } from '../src/access/password.ts'
-import { newPassword, newToken } from '../src/access/secrets.ts'
+import { newPassword, newToken } from '../src/secrets.ts'
 
 const cheap = { cost: 16, blockSize: 1, parallelization: 1 }
 const password = await hashPassword('long enough', cheap)

@@ -4,10 +4,10 @@ import {
   CodedError,
   type DataFolder,
   describeError,
+  newToken,
   openDataFolder,
   parseListen,
 } from '@khlong/core'
-import { newToken } from '@khlong/core/access'
 import type { BrokerDescription } from '@khlong/mqtt'
 import { PipelineCutter } from './backup/pipeline-cut.ts'
 import { CommandLog } from './commands/command-log.ts'

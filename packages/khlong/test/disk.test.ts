@@ -15,32 +15,41 @@ import { keepExpiry } from '../src/disk/document-expiry.ts'
 import { Platform } from '../src/platform.ts'
 import { startWithoutTtl } from './mongodb-without-ttl.ts'
 
-function settings(yaml: string): SettingsTree {
+async function settings(yaml: string): Promise<SettingsTree> {
   const tree = new SettingsTree()
-  tree.layYaml('khlong.yml', yaml)
+  await tree.layYaml('khlong.yml', yaml)
   return tree
 }
 
-test('a budget is a size or a share of the disk, and 80 % where nothing is written', () => {
-  const budget = (written: string) =>
-    readDiskSettings(settings(`disk: { budget: ${written} }`)).budget
-  assert.deepEqual(readDiskSettings(settings('{}')).budget, { share: 0.8 })
-  assert.deepEqual(budget('20GB'), { bytes: 20e9 })
-  assert.deepEqual(budget('1.5 GiB'), { bytes: 1.5 * 2 ** 30 })
-  assert.deepEqual(budget('1000'), { bytes: 1_000 })
-  assert.deepEqual(budget('35%'), { share: 0.35 })
+test('a budget is a size or a share of the disk, and 80 % where nothing is written', async () => {
+  const budget = async (written: string) =>
+    readDiskSettings(await settings(`disk: { budget: ${written} }`)).budget
+  assert.deepEqual(readDiskSettings(await settings('{}')).budget, { share: 0.8 })
+  assert.deepEqual(await budget('20GB'), { bytes: 20e9 })
+  assert.deepEqual(await budget('1.5 GiB'), { bytes: 1.5 * 2 ** 30 })
+  assert.deepEqual(await budget('1000'), { bytes: 1_000 })
+  assert.deepEqual(await budget('35%'), { share: 0.35 })
 })
 
-test('what is wrong in the section disk is said with line, key and the nearest key', () => {
+test('what is wrong in the section disk is said with line, key and the nearest key', async () => {
   const refused = (yaml: string, message: RegExp) =>
-    assert.throws(() => readDiskSettings(settings(yaml)), { code: 'SETTINGS_INVALID', message })
-  refused('disk:\n  budget: much', /khlong.yml:2: disk.budget: expected a size/)
-  refused('disk: { budget: 120% }', /disk.budget: expected a size/)
-  refused('disk: { budget: 0 }', /disk.budget: expected a size/)
-  refused('disk: { bugdet: 1GB }', /disk.bugdet: unknown key; did you mean budget\?/)
-  refused('disk: { expire: { frames: { field: a, after: 1d } } }', /expected DATABASE.COLLECTION/)
-  refused('disk: { expire: { a.b: { field: a, after: soon } } }', /expected a time such as 30d/)
-  refused('disk: { expire: { a.b: { after: 1d } } }', /expected a field/)
+    assert.rejects(async () => readDiskSettings(await settings(yaml)), {
+      code: 'SETTINGS_INVALID',
+      message,
+    })
+  await refused('disk:\n  budget: much', /khlong.yml:2: disk.budget: expected a size/)
+  await refused('disk: { budget: 120% }', /disk.budget: expected a size/)
+  await refused('disk: { budget: 0 }', /disk.budget: expected a size/)
+  await refused('disk: { bugdet: 1GB }', /disk.bugdet: unknown key; did you mean budget\?/)
+  await refused(
+    'disk: { expire: { frames: { field: a, after: 1d } } }',
+    /expected DATABASE.COLLECTION/,
+  )
+  await refused(
+    'disk: { expire: { a.b: { field: a, after: soon } } }',
+    /expected a time such as 30d/,
+  )
+  await refused('disk: { expire: { a.b: { after: 1d } } }', /expected a field/)
 })
 
 test('sources wait at the budget and at a full disk, and go on when there is some room again', () => {

@@ -21,7 +21,8 @@ async function khlong(args: string[], input = ''): Promise<{ out: string; err: s
 
 /** A command that says nothing needs no process of its own. */
 async function quietly(...args: string[]): Promise<void> {
-  await makeProgram().parseAsync(args, { from: 'user' })
+  const program = await makeProgram(args[0])
+  await program.parseAsync(args, { from: 'user' })
 }
 
 test('a password file is made and changed on the command line, as mosquitto_passwd does it', async (t) => {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import path from 'node:path'
 import test from 'node:test'
-import { AccessStore, newToken } from '@khlong/core/access'
+import { newToken } from '@khlong/core'
+import { AccessStore } from '@khlong/core/access'
 import { temporaryFolder } from '@khlong/core/testing'
 import { PrometheusServer } from '../src/index.ts'
 

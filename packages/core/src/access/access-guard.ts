@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Clock } from '../clock.ts'
 import { systemClock } from '../clock.ts'
+import { isEqualSecret } from '../secrets.ts'
 import type { AccessStore } from './access-store.ts'
 import type { ApiToken, User } from './accounts.ts'
 import type { AuditLog } from './audit-log.ts'
@@ -9,7 +10,6 @@ import { AccessError } from './errors.ts'
 import { LoginLimiter } from './login-limiter.ts'
 import { mayChange } from './origin-check.ts'
 import { covers, type Role, roleForMethod } from './role.ts'
-import { isEqualSecret } from './secrets.ts'
 
 /** Who makes a request. */
 export interface Identity {

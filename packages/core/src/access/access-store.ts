@@ -4,6 +4,7 @@ import type { Clock, TimerHandle } from '../clock.ts'
 import { systemClock } from '../clock.ts'
 import type { Logger } from '../logger.ts'
 import { silentLogger } from '../logger.ts'
+import { digestOf, newToken } from '../secrets.ts'
 import {
   type Accounts,
   type ApiToken,
@@ -24,7 +25,6 @@ import {
 import { AccessError } from './errors.ts'
 import { hashPassword, type ScryptCost, verifyPassword } from './password.ts'
 import type { Role } from './role.ts'
-import { digestOf, newToken } from './secrets.ts'
 import { withLock, writeWhole } from './whole-file.ts'
 
 export interface AccessStoreOptions {

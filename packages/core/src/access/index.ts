@@ -15,7 +15,7 @@ export {
 export { type AuditEntry, AuditLog, type AuditLogOptions, readAudit } from './audit-log.ts'
 export { AccessError, type AccessErrorCode } from './errors.ts'
 export { LoginLimiter } from './login-limiter.ts'
-export { isFromHere, isLoopback, mayChange } from './origin-check.ts'
+export { isFromHere, mayChange } from './origin-check.ts'
 export {
   type AccessSettings,
   accessSettings,
@@ -27,5 +27,4 @@ export {
 } from './part-access.ts'
 export type { ScryptCost } from './password.ts'
 export { covers, isRole, type Role, roles } from './role.ts'
-export { digestOf, isEqualSecret, newPassword, newToken } from './secrets.ts'
 export { withLock, writeWhole } from './whole-file.ts'

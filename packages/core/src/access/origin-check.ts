@@ -1,5 +1,6 @@
 import { isIP } from 'node:net'
 import { hostname } from 'node:os'
+import { isLoopback } from '../listen.ts'
 
 /**
  * Whether a request that changes something may come from where it says it comes from.
@@ -35,13 +36,6 @@ function isOwnName(name: string): boolean {
     bare === own ||
     bare === `${own}.local`
   )
-}
-
-/** Whether an address that was listened on or connected from is this machine's own. */
-export function isLoopback(address: string | undefined): boolean {
-  if (address === undefined) return false
-  const bare = address.replace(/^::ffff:/, '')
-  return bare === 'localhost' || bare === '::1' || (isIP(bare) === 4 && bare.startsWith('127.'))
 }
 
 /**

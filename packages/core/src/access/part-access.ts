@@ -1,12 +1,11 @@
 import type { IncomingMessage } from 'node:http'
 import { z } from 'zod'
-import { formatListen, type ListenAddress } from '../listen.ts'
+import { formatListen, isLoopback, type ListenAddress } from '../listen.ts'
 import type { PartContext } from '../part.ts'
 import { AccessGuard, type AccessGuardOptions } from './access-guard.ts'
 import { AccessStore } from './access-store.ts'
 import { AuditLog } from './audit-log.ts'
 import { AccessError } from './errors.ts'
-import { isLoopback } from './origin-check.ts'
 import type { ScryptCost } from './password.ts'
 
 /** The settings that every part with an HTTP server has; a part puts them into its own schema. */

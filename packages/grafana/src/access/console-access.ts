@@ -3,7 +3,9 @@ import { networkInterfaces } from 'node:os'
 import path from 'node:path'
 import {
   formatListen,
+  isEqualSecret,
   type ListenAddress,
+  newPassword,
   type PartContext,
   parseListen,
   systemClock,
@@ -13,9 +15,7 @@ import {
   type AccessGuard,
   type AccessStore,
   type AuditLog,
-  isEqualSecret,
   isFromHere,
-  newPassword,
   openAccess,
   type PartAccess,
   type Refusal,

@@ -1,5 +1,5 @@
-import type { Random } from '@khlong/core'
-import { digestOf, type User } from '@khlong/core/access'
+import { digestOf, type Random } from '@khlong/core'
+import type { User } from '@khlong/core/access'
 
 /*
  * Who is logged in at which browser. The browser holds 256 random bits; here lies their digest, so

@@ -1,13 +1,13 @@
 import { hostname } from 'node:os'
 import {
   checkSettings,
+  isLoopback,
   type ListenAddress,
   nearestKey,
   parseListen,
   SettingsError,
   type SettingsSource,
 } from '@khlong/core'
-import { isLoopback } from '@khlong/core/access'
 import { parseJaas } from '@khlong/kafka-protocol/security'
 import { z } from 'zod'
 import type { ResolvedKafkaOptions } from '../options.ts'

@@ -1,4 +1,4 @@
-import { isEqualSecret } from '@khlong/core/access'
+import { isEqualSecret } from '@khlong/core'
 import { AuthenticationError } from './authentication-error.ts'
 
 /**

@@ -1,20 +1,13 @@
-import { createInterface } from 'node:readline'
-import {
-  Admin,
-  Consumer,
-  type ConsumerRecord,
-  type KafkaClientOptions,
-  Producer,
-} from '@khlong/kafka-client'
+import type { Admin, ConsumerRecord, KafkaClientOptions } from '@khlong/kafka-client'
 import type { Command } from 'commander'
 import { KhlongError } from '../errors.ts'
 import { firstLine } from '../terminal/format.ts'
-import { commandConfigOption } from './client-properties.ts'
+import { commandConfigOption, readClientProperties } from './client-properties.ts'
 import { countArgument } from './count-argument.ts'
 
 interface ServerFlags {
   bootstrapServer: string
-  commandConfig?: Record<string, string>
+  commandConfig?: string
   commandProperty: string[]
 }
 
@@ -35,7 +28,7 @@ function withServer(command: Command): Command {
     )
 }
 
-/** `khlong kafka topics|groups|produce|consume`, on any Kafka. */
+/** `khlong kafka topics|groups|produce|consume`, on any Kafka. The client is loaded by who uses it: a broker that starts does not wait for it. */
 export function addKafkaCommands(command: Command): void {
   withServer(command.command('topics'))
     .description('topics with partitions and records')
@@ -72,15 +65,16 @@ export function addKafkaCommands(command: Command): void {
 }
 
 async function withAdmin(flags: ServerFlags, use: (admin: Admin) => Promise<void>): Promise<void> {
-  await using admin = new Admin(clientOptions(flags))
+  const { Admin } = await import('@khlong/kafka-client')
+  await using admin = new Admin(await clientOptions(flags))
   await use(admin)
 }
 
-function clientOptions({
+async function clientOptions({
   bootstrapServer,
   commandConfig,
   commandProperty,
-}: ServerFlags): KafkaClientOptions {
+}: ServerFlags): Promise<KafkaClientOptions> {
   const given = commandProperty.map((property) => {
     const equals = property.indexOf('=')
     if (equals < 1) throw new KhlongError('KHLONG_USAGE', `--command-property: expected key=value`)
@@ -89,7 +83,7 @@ function clientOptions({
   return {
     'client.id': 'khlong',
     'default.api.timeout.ms': 10_000,
-    ...commandConfig,
+    ...(await readClientProperties(commandConfig)),
     ...Object.fromEntries(given),
     'bootstrap.servers': bootstrapServer,
   }
@@ -132,7 +126,8 @@ async function produce(
   topic: string,
   flags: ServerFlags & { key?: string; value?: string },
 ): Promise<void> {
-  await using producer = new Producer(clientOptions(flags))
+  const { Producer } = await import('@khlong/kafka-client')
+  await using producer = new Producer(await clientOptions(flags))
   const record = (value: string) => ({ topic, key: flags.key ?? null, value })
   if (flags.value !== undefined) {
     const { partition, offset } = await producer.send(record(flags.value))
@@ -140,6 +135,7 @@ async function produce(
     return
   }
   let failure: unknown
+  const { createInterface } = await import('node:readline')
   for await (const line of createInterface({ input: process.stdin })) {
     if (failure) throw failure
     await producer.ready()
@@ -155,12 +151,14 @@ async function consume(
   topic: string,
   flags: ServerFlags & { fromBeginning?: boolean; count?: number; verbose?: boolean },
 ): Promise<void> {
+  const { Admin, Consumer } = await import('@khlong/kafka-client')
+  const options = await clientOptions(flags)
   const partitions = await (async () => {
-    await using admin = new Admin(clientOptions(flags))
+    await using admin = new Admin(options)
     const [description] = await admin.describeTopics([topic])
     return description?.partitions ?? []
   })()
-  await using consumer = new Consumer(clientOptions(flags))
+  await using consumer = new Consumer(options)
   const offset = flags.fromBeginning ? 'earliest' : 'latest'
   consumer.assign(partitions.map(({ partition }) => ({ topic, partition, offset })))
   let left = flags.count ?? Number.POSITIVE_INFINITY

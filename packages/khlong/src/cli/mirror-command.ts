@@ -1,7 +1,7 @@
 import { type Command, Option } from 'commander'
 import { KhlongError } from '../errors.ts'
 import type { MirroredPart, MirrorTargets } from '../mirror/mirror.ts'
-import { commandConfigOption } from './client-properties.ts'
+import { commandConfigOption, readClientProperties } from './client-properties.ts'
 import { countArgument } from './count-argument.ts'
 
 interface MirrorFlags {
@@ -11,7 +11,7 @@ interface MirrorFlags {
   set: string[]
   verify?: boolean
   replicationFactor?: number
-  commandConfig?: Record<string, string>
+  commandConfig?: string
 }
 
 /** `mirror`: moves the data of embedded parts to real systems. */
@@ -57,7 +57,7 @@ export function addMirrorCommand(program: Command): void {
         set: flags.set,
         to: targetsOf(flags.to, mirroredParts),
         replicationFactor: flags.replicationFactor,
-        kafkaClient: flags.commandConfig,
+        kafkaClient: await readClientProperties(flags.commandConfig),
         progress: new Progress(process.stdout),
         logger: makeLogger((line) => process.stderr.write(line), 'warn'),
         signal: stop.signal,

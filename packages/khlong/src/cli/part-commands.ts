@@ -1,7 +1,7 @@
 import { setFlagsFromString } from 'node:v8'
 import { parseListen } from '@khlong/core'
 import type { Command } from 'commander'
-import { type PartName, partNames } from '../config/part-names.ts'
+import type { PartName } from '../config/part-names.ts'
 import { makePart } from '../parts/load.ts'
 import { makeLogger } from './plain-logger.ts'
 import { standaloneSettings } from './standalone-settings.ts'
@@ -37,36 +37,29 @@ interface PartFlags {
   set: string[]
 }
 
-/** A command for each part: `khlong mqtt --listen 1883 --data DIR`. Gives them by name. */
-export function addPartCommands(program: Command): Record<PartName, Command> {
-  const commands = {} as Record<PartName, Command>
-  for (const name of partNames) {
-    const command = program.command(name).description(descriptions[name])
-    if (name === 'sensors')
-      command
-        .requiredOption('--url <url>', 'the broker: mqtt://HOST:PORT')
-        .option('--fleet <file>', 'which sensors there are; default the classic three')
-    else command.option('--data <dir>', 'keep the data there', `./data/${name}`)
-    // The sensors, the applications and what forwards are clients only.
-    if (name !== 'sensors' && name !== 'streams' && name !== 'forward')
-      command.option('--listen <port>', 'PORT or HOST:PORT; default the real system’s port')
-    if (name === 'connect' || name === 'streams')
-      command.option('--bootstrap-server <host:port>', 'the Kafka; default 127.0.0.1:9092')
-    if (name === 'connect')
-      command.argument(
-        '[files...]',
-        "a worker's properties file, and behind it files of connectors",
-      )
-    commands[name] = command
-      .option(
-        '--set <key=value>',
-        'a setting by the real system’s name (repeatable)',
-        (value: string, previous: string[]) => [...previous, value],
-        [] as string[],
-      )
-      .action(() => runPart(name, command.opts<PartFlags>(), command.args))
-  }
-  return commands
+/** The command of a part: `khlong mqtt --listen 1883 --data DIR`. */
+export function addPartCommand(program: Command, name: PartName): Command {
+  const command = program.command(name).description(descriptions[name])
+  if (name === 'sensors')
+    command
+      .requiredOption('--url <url>', 'the broker: mqtt://HOST:PORT')
+      .option('--fleet <file>', 'which sensors there are; default the classic three')
+  else command.option('--data <dir>', 'keep the data there', `./data/${name}`)
+  // The sensors, the applications and what forwards are clients only.
+  if (name !== 'sensors' && name !== 'streams' && name !== 'forward')
+    command.option('--listen <port>', 'PORT or HOST:PORT; default the real system’s port')
+  if (name === 'connect' || name === 'streams')
+    command.option('--bootstrap-server <host:port>', 'the Kafka; default 127.0.0.1:9092')
+  if (name === 'connect')
+    command.argument('[files...]', "a worker's properties file, and behind it files of connectors")
+  return command
+    .option(
+      '--set <key=value>',
+      'a setting by the real system’s name (repeatable)',
+      (value: string, previous: string[]) => [...previous, value],
+      [] as string[],
+    )
+    .action(() => runPart(name, command.opts<PartFlags>(), command.args))
 }
 
 /** Whether it reads its files again when it is told to. */
@@ -82,7 +75,7 @@ async function runPart(
   if (flags.listen !== undefined) parseListen(flags.listen)
   const logger = makeLogger((line) => process.stderr.write(line))
   const worker = file === undefined ? undefined : readWorkerFiles([file, ...others])
-  const settings = { ...worker?.settings, ...standaloneSettings(name, flags) }
+  const settings = { ...worker?.settings, ...(await standaloneSettings(name, flags)) }
   const failed = Promise.withResolvers<never>()
   const part = await makePart(name, settings, worker?.source ?? { name: 'command line' }, {
     logger,

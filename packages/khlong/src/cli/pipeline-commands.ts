@@ -8,7 +8,7 @@ import { readPipeline } from '../config/pipeline.ts'
 import { KhlongError } from '../errors.ts'
 import { checkPartSettings } from '../parts/part-settings.ts'
 import { findReferencePipeline } from '../reference-pipeline.ts'
-import { commandConfigOption } from './client-properties.ts'
+import { commandConfigOption, readClientProperties } from './client-properties.ts'
 
 interface PipelineFlags {
   data?: string
@@ -104,10 +104,17 @@ export function addPipelineCommands(program: Command): void {
     .addOption(commandConfigOption())
     .addOption(setOption())
     .action(
-      async (folder: string, flags: PipelineFlags & { commandConfig?: Record<string, string> }) => {
+      async (
+        folder: string,
+        { commandConfig, ...flags }: PipelineFlags & { commandConfig?: string },
+      ) => {
         const { diagnose } = await import('../doctor/doctor.ts')
         const { reportLines } = await import('../doctor/report.ts')
-        const diagnosis = await diagnose({ folder, ...flags })
+        const diagnosis = await diagnose({
+          folder,
+          ...flags,
+          commandConfig: await readClientProperties(commandConfig),
+        })
         const colour = process.stdout.isTTY === true
         process.stdout.write(`${reportLines(diagnosis, colour).join('\n')}\n`)
         if (diagnosis.findings.some(({ level }) => level === 'wrong')) process.exitCode = 1

@@ -1,44 +1,20 @@
 import { CodedError, describeError } from '@khlong/core'
 import { Command, CommanderError } from 'commander'
 import { version } from '../version.ts'
-import { addBackupCommands } from './backup-commands.ts'
-import { addCertCommands } from './cert-commands.ts'
-import { addConnectCommands } from './connect-commands.ts'
-import { addDeviceCommands } from './device-commands.ts'
-import { addKafkaCommands } from './kafka-commands.ts'
-import { addMirrorCommand } from './mirror-command.ts'
-import { addMongoCommands } from './mongo-commands.ts'
-import { addMqttCommands } from './mqtt-commands.ts'
-import { addMqttPasswdCommand } from './mqtt-passwd-command.ts'
-import { addPartCommands } from './part-commands.ts'
-import { addPipelineCommands } from './pipeline-commands.ts'
-import { addPrometheusCommands } from './prometheus-commands.ts'
-import { addTokenCommands } from './token-commands.ts'
-import { addUserCommands } from './user-commands.ts'
-import { addZooKeeperCommands } from './zookeeper-commands.ts'
+import { families } from './families.ts'
 
-/** Every subcommand with its flags and arguments; documents are checked against it too. */
-export function makeProgram(): Command {
+/**
+ * The subcommands with their flags and arguments: every one, as documents are checked against it, or only the
+ * family of `word` where that is one of theirs.
+ */
+export async function makeProgram(word?: string): Promise<Command> {
   const program = new Command('khlong')
     .description('The IoT event-streaming stack, in one process')
     .version(version)
     .exitOverride()
     .showHelpAfterError('(khlong --help says more)')
-  addPipelineCommands(program)
-  addBackupCommands(program)
-  addMirrorCommand(program)
-  const parts = addPartCommands(program)
-  addMqttCommands(parts.mqtt)
-  addMqttPasswdCommand(parts.mqtt)
-  addCertCommands(program)
-  addKafkaCommands(parts.kafka)
-  addConnectCommands(parts.connect)
-  addZooKeeperCommands(program)
-  addPrometheusCommands(program)
-  addMongoCommands(program)
-  addDeviceCommands(program)
-  addUserCommands(program)
-  addTokenCommands(program)
+  const family = families.find(({ names }) => word !== undefined && names.includes(word))
+  for (const { add } of family ? [family] : families) await add(program)
   return program
 }
 
@@ -48,7 +24,8 @@ export function makeProgram(): Command {
  */
 export async function runCommandLine(args: readonly string[]): Promise<number> {
   try {
-    await makeProgram().parseAsync(args, { from: 'user' })
+    const program = await makeProgram(args[0])
+    await program.parseAsync(args, { from: 'user' })
     return Number(process.exitCode ?? 0)
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2

@@ -12,13 +12,13 @@ import { findRunningPipeline, runningKafka } from '../doctor/running-pipeline.ts
 import { KhlongError } from '../errors.ts'
 import { accessFolder } from '../lan/first-use.ts'
 import { momentText, systemUser } from './access-folder.ts'
-import { commandConfigOption } from './client-properties.ts'
+import { commandConfigOption, readClientProperties } from './client-properties.ts'
 import { countArgument } from './count-argument.ts'
 
 interface Flags {
   pipeline: string
   data?: string
-  commandConfig?: Record<string, string>
+  commandConfig?: string
   json?: boolean
 }
 
@@ -110,7 +110,7 @@ async function withCommands(flags: Flags, use: (opened: Opened) => Promise<void>
   })
   const audit = new AuditLog({ folder: accessFolder(pipeline), part: 'cli' })
   await using log = new CommandLog({
-    ...(await whereKafkaIs(pipeline, flags.commandConfig)),
+    ...(await whereKafkaIs(pipeline, await readClientProperties(flags.commandConfig))),
     hosts: Object.fromEntries(Object.entries(pipeline.hosts).filter(([, place]) => !isPart(place))),
   })
   try {

@@ -2,7 +2,7 @@ import type { PartName } from '../config/part-names.ts'
 import { SettingsTree } from '../config/settings-tree.ts'
 
 /** The settings of a part that runs alone, from the command line's flags. */
-export function standaloneSettings(
+export async function standaloneSettings(
   name: PartName,
   flags: {
     listen?: string
@@ -12,9 +12,9 @@ export function standaloneSettings(
     data?: string
     set: readonly string[]
   },
-): Record<string, unknown> {
+): Promise<Record<string, unknown>> {
   const tree = new SettingsTree()
-  for (const assignment of flags.set) tree.assign(`${name}.${assignment}`)
+  for (const assignment of flags.set) await tree.assign(`${name}.${assignment}`)
   const written = (tree.value([name]) ?? {}) as Record<string, unknown>
   const { set: _, bootstrapServer, ...given } = flags
   return {

@@ -1,4 +1,4 @@
-import { newPassword } from '@khlong/core/access'
+import { newPassword } from '@khlong/core'
 import type { Command } from 'commander'
 import { KhlongError } from '../errors.ts'
 import { readSecret } from '../terminal/read-secret.ts'

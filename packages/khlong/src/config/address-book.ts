@@ -1,6 +1,5 @@
 import net from 'node:net'
-import { formatListen, type ListenAddress, parseListen } from '@khlong/core'
-import { newPassword, newToken } from '@khlong/core/access'
+import { formatListen, type ListenAddress, newPassword, newToken, parseListen } from '@khlong/core'
 import { internalUsername } from '../devices/device.ts'
 import { KhlongError } from '../errors.ts'
 import { checkLan, defaultHost } from '../lan/lan-settings.ts'

@@ -1,6 +1,5 @@
 import path from 'node:path'
-import { nearestKey, SettingsError } from '@khlong/core'
-import { newPassword } from '@khlong/core/access'
+import { nearestKey, newPassword, SettingsError } from '@khlong/core'
 import {
   type ClientSecurityOptions,
   clientFileKeys,

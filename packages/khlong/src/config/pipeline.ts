@@ -55,7 +55,7 @@ export async function readPipeline(options: ReadPipelineOptions): Promise<Pipeli
   const settings = new SettingsTree()
   await layFile(settings, folder, 'khlong.yml', false)
   if (options.demo) await layFile(settings, folder, 'khlong.demo.yml', true)
-  for (const assignment of options.set ?? []) settings.assign(assignment)
+  for (const assignment of options.set ?? []) await settings.assign(assignment)
   checkTopLevel(settings)
   const lan = options.lan ?? settings.value(['lan']) ?? false
   if (typeof lan !== 'boolean')
@@ -89,7 +89,7 @@ async function layFile(
     if (error.code === 'ENOENT' && !required) return undefined
     throw new KhlongError('KHLONG_PIPELINE_MISSING', `cannot read ${file}`, { cause: error })
   })
-  if (text !== undefined) settings.layYaml(path.relative(process.cwd(), file) || name, text)
+  if (text !== undefined) await settings.layYaml(path.relative(process.cwd(), file) || name, text)
 }
 
 function checkTopLevel(settings: SettingsTree): void {

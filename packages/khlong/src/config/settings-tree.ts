@@ -1,11 +1,11 @@
 import { SettingsError, type SettingsSource } from '@khlong/core'
-import { type Document, isMap, isScalar, LineCounter, parse, parseDocument } from 'yaml'
 import { KhlongError } from '../errors.ts'
+import { plainValue } from './plain-value.ts'
 
 type Path = readonly PropertyKey[]
 
 /** One written source that later ones are laid over. */
-interface Layer {
+export interface SettingsLayer {
   readonly name: string
   readonly values: Record<string, unknown>
   line(path: Path): number | undefined
@@ -17,32 +17,16 @@ interface Layer {
  * maps such as `streams.settings`, which are merged too.
  */
 export class SettingsTree {
-  readonly #layers: Layer[] = []
+  readonly #layers: SettingsLayer[] = []
 
   /** @throws SettingsError where the text is not YAML, or not a map at the top. */
-  layYaml(name: string, text: string): void {
-    const lineCounter = new LineCounter()
-    const document = parseDocument(text, { lineCounter, prettyErrors: false })
-    const problem = document.errors[0]
-    if (problem) {
-      const { line } = lineCounter.linePos(problem.pos[0])
-      throw new SettingsError(`${name}:${line}: ${problem.message}`, { file: name, line })
-    }
-    const values: unknown = document.toJS() ?? {}
-    if (typeof values !== 'object' || Array.isArray(values))
-      throw new SettingsError(`${name}:1: expected sections such as mqtt: { listen: 1883 }`, {
-        file: name,
-        line: 1,
-      })
-    this.#layers.push({
-      name,
-      values: values as Record<string, unknown>,
-      line: (path) => lineOf(document, lineCounter, path),
-    })
+  async layYaml(name: string, text: string): Promise<void> {
+    const { yamlLayer } = await import('./yaml-layer.ts')
+    this.#layers.push(yamlLayer(name, text))
   }
 
   /** Lays one `section.key=value` over all; the value is read as YAML. */
-  assign(assignment: string): void {
+  async assign(assignment: string): Promise<void> {
     const match = /^([^.=]+)(?:\.([^=]+))?=(.*)$/s.exec(assignment)
     if (!match)
       throw new KhlongError(
@@ -50,7 +34,7 @@ export class SettingsTree {
         `--set expects SECTION.KEY=VALUE such as kafka.listen=19092, found ${assignment}`,
       )
     const [, section, key, text] = match as unknown as [string, string, string | undefined, string]
-    const value: unknown = parse(text)
+    const value: unknown = plainValue(text) ?? (await import('yaml')).parse(text)
     // `settings` of a part is a map of the user's own keys, which may have dots themselves.
     const nested = key === undefined ? undefined : /^(settings)\.(.+)$/.exec(key)
     const inner = nested ? { [nested[1]!]: { [nested[2]!]: value } } : { [key ?? '']: value }
@@ -83,7 +67,7 @@ export class SettingsTree {
 
   /** The last source that has anything at the path, for messages. */
   source(prefix: Path): SettingsSource {
-    const find = (path: Path): Layer | undefined =>
+    const find = (path: Path): SettingsLayer | undefined =>
       this.#layers.findLast((layer) => at(layer.values, path) !== undefined)
     const layer = find(prefix) ?? this.#layers[0]
     if (!layer) return { name: 'khlong.yml' }
@@ -134,20 +118,4 @@ function merge(under: unknown, over: unknown): unknown {
   const merged: Record<string, unknown> = { ...under }
   for (const key in over) merged[key] = merge(merged[key], over[key])
   return merged
-}
-
-function lineOf(document: Document, lineCounter: LineCounter, path: Path): number | undefined {
-  let node: unknown = document.contents
-  let line: number | undefined
-  for (const step of path) {
-    if (!isMap(node)) return line
-    const pair = node.items.find(
-      (item) => isScalar(item.key) && String(item.key.value) === String(step),
-    )
-    if (!pair) return line
-    const start = isScalar(pair.key) ? pair.key.range?.[0] : undefined
-    if (start !== undefined) line = lineCounter.linePos(start).line
-    node = pair.value
-  }
-  return line
 }

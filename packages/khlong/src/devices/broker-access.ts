@@ -1,5 +1,4 @@
-import { parseListen } from '@khlong/core'
-import { isLoopback } from '@khlong/core/access'
+import { isLoopback, parseListen } from '@khlong/core'
 import { deviceFiles } from './device-registry.ts'
 
 /** Settings of the broker by which a user decides over its clients without the registry. */

@@ -1,6 +1,7 @@
 import { mkdir, readFile, stat } from 'node:fs/promises'
 import path from 'node:path'
-import { newPassword, withLock, writeWhole } from '@khlong/core/access'
+import { newPassword } from '@khlong/core'
+import { withLock, writeWhole } from '@khlong/core/access'
 import {
   addDevice,
   allowCommand,

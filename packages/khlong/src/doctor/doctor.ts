@@ -38,7 +38,7 @@ const platformPorts = [9600, 9601, 9602, 9603, 9604]
 
 export interface DiagnoseOptions extends ReadPipelineOptions {
   /** Properties of a client, where the embedded Kafka only lets in who logs in. */
-  readonly commandConfig?: Readonly<Record<string, string>>
+  readonly commandConfig?: Readonly<Record<string, string>> | undefined
 }
 
 /** Looks at a pipeline, whether it runs or not; changes nothing. */

@@ -1,6 +1,5 @@
 import { parentPort } from 'node:worker_threads'
-import { threadLogger, toPlainError } from '@khlong/core'
-import { LocalThread } from './local-thread.ts'
+import { loadZodLanguagesLate } from '@khlong/core/zod-languages'
 import { collectAtRest } from './rest.ts'
 import type { ThreadMessage, ThreadRequest } from './thread-messages.ts'
 
@@ -8,6 +7,10 @@ import type { ThreadMessage, ThreadRequest } from './thread-messages.ts'
 
 const port = parentPort
 if (!port) throw new Error('worker-entry is started by worker-thread only')
+
+loadZodLanguagesLate()
+const { threadLogger, toPlainError } = await import('@khlong/core')
+const { LocalThread } = await import('./local-thread.ts')
 
 const send = (message: ThreadMessage): void => port.postMessage(message)
 const logger = threadLogger(send)

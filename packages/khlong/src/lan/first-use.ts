@@ -1,6 +1,6 @@
 import path from 'node:path'
-import type { Logger } from '@khlong/core'
-import { AccessStore, AuditLog, newPassword } from '@khlong/core/access'
+import { type Logger, newPassword } from '@khlong/core'
+import { AccessStore, AuditLog } from '@khlong/core/access'
 import { type Pipeline, partSettings } from '../config/pipeline.ts'
 import { ownAccessKey } from '../devices/broker-access.ts'
 import { DeviceRegistry } from '../devices/device-registry.ts'

@@ -1,7 +1,6 @@
 import { isIPv4 } from 'node:net'
 import { networkInterfaces } from 'node:os'
-import type { ListenAddress } from '@khlong/core'
-import { isLoopback } from '@khlong/core/access'
+import { isLoopback, type ListenAddress } from '@khlong/core'
 
 /** Interfaces that machines on the network do not come in by: containers, bridges, tunnels. */
 const notTheNetwork = /^(?:docker|br-|veth|virbr|cni|flannel|tun|tap|wg|utun|vEthernet)/i

@@ -1,5 +1,4 @@
-import { parseListen } from '@khlong/core'
-import { isLoopback } from '@khlong/core/access'
+import { isLoopback, parseListen } from '@khlong/core'
 import type { AddressBook } from '../config/address-book.ts'
 import type { PartName } from '../config/part-names.ts'
 import type { FirstUse } from './first-use.ts'

@@ -1,7 +1,6 @@
 import { once } from 'node:events'
 import type http from 'node:http'
-import { describeError } from '@khlong/core'
-import { isEqualSecret } from '@khlong/core/access'
+import { describeError, isEqualSecret } from '@khlong/core'
 import type { PipelineCutter } from '../backup/pipeline-cut.ts'
 import { KhlongError } from '../errors.ts'
 

@@ -1,6 +1,5 @@
 import type http from 'node:http'
-import { describeError } from '@khlong/core'
-import { isEqualSecret } from '@khlong/core/access'
+import { describeError, isEqualSecret } from '@khlong/core'
 import type { CommandGiven } from '../commands/command.ts'
 import type { CommandLog } from '../commands/command-log.ts'
 import { KhlongError, type KhlongErrorCode } from '../errors.ts'

@@ -1,6 +1,5 @@
 import type http from 'node:http'
-import { describeError } from '@khlong/core'
-import { isEqualSecret } from '@khlong/core/access'
+import { describeError, isEqualSecret } from '@khlong/core'
 import type { BrokerPlace } from '../devices/broker-place.ts'
 import type { DeviceGiven } from '../devices/device.ts'
 import { parseDeviceCsv } from '../devices/device-csv.ts'

@@ -1,5 +1,5 @@
 import type http from 'node:http'
-import { isEqualSecret } from '@khlong/core/access'
+import { isEqualSecret } from '@khlong/core'
 import type { AddressBook } from '../config/address-book.ts'
 import type { KafkaAccess } from '../config/kafka-access.ts'
 

@@ -60,7 +60,7 @@ test('every command line in deploy/ is one that khlong knows', async () => {
     containers[0].readinessProbe.exec.command.slice(2),
   ]
   for (const words of commands) {
-    const program = makeProgram()
+    const program = await makeProgram()
     let ran = false
     for (const command of program.commands)
       command.action(() => {

@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
-import type { Random } from '../random.ts'
-import { systemRandom } from '../random.ts'
+import type { Random } from './random.ts'
+import { systemRandom } from './random.ts'
 
 const tokenPrefix = 'khlong_'
 // Without letters and digits that look alike: people read it from one screen and type it into another.
