@@ -55,7 +55,12 @@ export class Consumer implements AsyncDisposable {
   constructor(options: ConsumerOptions, context: ConsumerContext = {}) {
     this.options = resolveConsumerOptions(options)
     this.#ownsClient = context.client === undefined
-    this.client = context.client ?? new KafkaClient(clientOptionsOf(this.options), context)
+    this.client =
+      context.client ??
+      new KafkaClient(clientOptionsOf(this.options), {
+        ...context,
+        createsTopics: this.options['allow.auto.create.topics'],
+      })
     this.#fetcher = new Fetcher(fetcherOptionsOf(this.options), { client: this.client })
     this.#assignors =
       context.assignors ??

@@ -40,6 +40,7 @@ export class KafkaClient implements AsyncDisposable {
   /** By address: attempts that failed in a row, and when the next may begin. */
   readonly #failures = new Map<string, { count: number; untilMs: number }>()
   readonly #coordinators = new Map<string, Promise<number>>()
+  readonly #createsTopics: boolean
   #wanted = new Set<string>()
   #refreshing: Promise<void> | undefined
   #nextRefresh: Promise<void> | undefined
@@ -50,6 +51,7 @@ export class KafkaClient implements AsyncDisposable {
   constructor(options: KafkaClientOptions, context: KafkaClientContext = {}) {
     this.options = resolveClientOptions(options)
     this.logger = contextLogger(context)
+    this.#createsTopics = context.createsTopics ?? true
     this.metadata = new MetadataCache(this.options.hosts)
     this.#bootstrap = this.options['bootstrap.servers'].map((text) =>
       replaceHost(parseAddress(text), this.options.hosts),
@@ -277,7 +279,7 @@ export class KafkaClient implements AsyncDisposable {
   async #fetchMetadata(names: readonly string[] | null): Promise<void> {
     const response = await this.requestAny(metadataApi, {
       topics: names === null ? null : names.map((name) => ({ name })),
-      allowAutoTopicCreation: true,
+      allowAutoTopicCreation: this.#createsTopics,
     })
     this.metadata.update(response, performance.now(), names === null)
   }

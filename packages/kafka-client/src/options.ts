@@ -69,6 +69,8 @@ export interface ResolvedGroupOptions extends ResolvedClientOptions, ResolvedMem
 export interface ResolvedConsumerOptions extends ResolvedFetcherOptions, ResolvedMembershipOptions {
   readonly 'group.id'?: string | undefined
   readonly 'partition.assignment.strategy': readonly string[]
+  /** False leaves a topic that is missing, or was deleted, to others to make. */
+  readonly 'allow.auto.create.topics': boolean
   readonly 'enable.auto.commit': boolean
   readonly 'auto.commit.interval.ms': number
 }
@@ -96,6 +98,11 @@ export type ConsumerOptions = Settings<ResolvedConsumerOptions>
 /** What a client is given beside its options. */
 export interface KafkaClientContext {
   readonly logger?: Logger
+  /**
+   * Whether asking for a topic makes it where there is none and the broker makes topics on first use.
+   * Default true; a producer has to have it so.
+   */
+  readonly createsTopics?: boolean
 }
 export const contextLogger = (context: KafkaClientContext): Logger => context.logger ?? silentLogger
 

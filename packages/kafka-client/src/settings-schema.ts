@@ -109,6 +109,7 @@ export const consumerSchema: z.ZodType<ResolvedConsumerOptions> = z.strictObject
     .union([z.string(), z.array(z.string())])
     .transform((value) => (typeof value === 'string' ? value.split(',') : value))
     .default(['range', 'cooperative-sticky']),
+  'allow.auto.create.topics': flag.default(true),
   'enable.auto.commit': flag.default(false),
   'auto.commit.interval.ms': milliseconds.default(5_000),
 })

@@ -1,3 +1,4 @@
+import { ErrorCode } from '@khlong/kafka-protocol'
 import { describeGroups } from './admin-groups.ts'
 import type { Assignor, SubscribedMember } from './assignors.ts'
 import {
@@ -285,6 +286,12 @@ export class SubscriptionMember {
 
   // ---- Topics
 
+  #isUnknown(topic: string): boolean {
+    return (
+      this.#options.client.metadata.errorOf(topic) === (ErrorCode.unknownTopicOrPartition as number)
+    )
+  }
+
   async #findTopics(): Promise<void> {
     const wanted = this.#wanted
     const { client } = this.#options
@@ -331,7 +338,11 @@ export class SubscriptionMember {
     }
     const assigned = this.#assignedCounts
     const maxAgeMs = this.#options.client.options['metadata.max.age.ms']
-    const hasMissing = assigned !== undefined && this.#topics.some((topic) => !assigned.has(topic))
+    // Who reads a topic that was deleted has learnt of it, and asked for its metadata anew.
+    const hasMissing =
+      assigned !== undefined &&
+      (this.#topics.some((topic) => !assigned.has(topic)) ||
+        [...assigned.keys()].some((topic) => this.#isUnknown(topic)))
     if (!hasMissing && performance.now() - this.#lastLookMs < maxAgeMs) return
     this.#lastLookMs = performance.now()
     if (this.#wanted instanceof RegExp) {
