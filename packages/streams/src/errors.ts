@@ -12,6 +12,8 @@ export type StreamsErrorCode =
   | 'STREAMS_PROCESSING_FAILED'
   /** A record could not be sent, and the handler said to fail. */
   | 'STREAMS_PRODUCTION_FAILED'
+  /** An exception handler threw, or gave no answer. */
+  | 'STREAMS_HANDLER_FAILED'
   /** A record without a usable timestamp met an extractor that refuses it. */
   | 'STREAMS_TIMESTAMP_INVALID'
   /** A source topic does not exist. */

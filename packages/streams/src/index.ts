@@ -53,6 +53,7 @@ export {
   type StreamJoined,
   Suppressed,
   type Suppression,
+  type WithStores,
 } from './dsl/options.ts'
 export { Printed, type PrintOptions } from './dsl/printed.ts'
 export { StreamsBuilder, type StreamsBuilderOptions } from './dsl/streams-builder.ts'
@@ -60,20 +61,45 @@ export { SessionWindowedKStream, TimeWindowedKStream } from './dsl/windowed-kstr
 export { StreamsError, type StreamsErrorCode } from './errors.ts'
 export type { StreamsMetric } from './metrics/streams-metric.ts'
 export type {
+  ForwardedRecord,
   Processor,
   ProcessorContext,
+  RecordMetadata,
   StreamRecord,
   ValuesProcessor,
   ValuesProcessorContext,
 } from './processors/processor-api.ts'
 export type { RecordContext, RecordHeader, RecordHeaders } from './record.ts'
-export type { ErrorContext, ExceptionHandler } from './runtime/error-handlers.ts'
+export type {
+  DeadLetter,
+  ErrorContext,
+  ErrorResponse,
+  ErrorStage,
+  ExceptionHandler,
+  HandlerAnswer,
+} from './runtime/error-handlers.ts'
 export { serdes } from './serdes/index.ts'
 export type { JsonCheck, StandardSchema } from './serdes/json.ts'
 export type { Serde } from './serdes/serde.ts'
-export { keyValueStore, type ReadOnlyKeyValueStore } from './state/key-value-store.ts'
-export { type ReadOnlySessionStore, sessionStore } from './state/session-store.ts'
-export { type ReadOnlyWindowStore, windowStore } from './state/window-store.ts'
+export {
+  type KeyValueStore,
+  type KeyValueStoreOptions,
+  keyValueStore,
+  type ReadOnlyKeyValueStore,
+} from './state/key-value-store.ts'
+export {
+  type ReadOnlySessionStore,
+  type SessionStore,
+  type SessionStoreOptions,
+  sessionStore,
+} from './state/session-store.ts'
+export type { StoreSpec } from './state/state-store.ts'
+export {
+  type ReadOnlyWindowStore,
+  type WindowStore,
+  type WindowStoreOptions,
+  windowStore,
+} from './state/window-store.ts'
 export {
   type TestInput,
   type TestInputTopic,
@@ -83,7 +109,16 @@ export {
 } from './testing/topology-test-driver.ts'
 export type { QueryableStoreType } from './threads/store-query.ts'
 export type { StreamThreadState, TaskMetadata, ThreadMetadata } from './threads/thread-handle.ts'
-export { Topology } from './topology/topology.ts'
+export type { Cancellable, PunctuationType } from './topology/processor-node.ts'
+export {
+  type OffsetReset,
+  type SinkSpec,
+  type SourceSpec,
+  type StreamPartitioner,
+  type TimestampExtractor,
+  type TopicNameExtractor,
+  Topology,
+} from './topology/topology.ts'
 export {
   EmitStrategy,
   hours,

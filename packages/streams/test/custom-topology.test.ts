@@ -35,7 +35,7 @@ class Changes implements Processor<string, string, string, string> {
 const changes = (): Topology =>
   new Topology()
     .addSource({ name: 'in', topics: ['readings'], ...text })
-    .addStore(keyValueStore({ name: 'seen', ...text }))
+    .addStateStore(keyValueStore({ name: 'seen', ...text }))
     .addProcessor('changes', () => new Changes(), ['in'], ['seen'])
     .addSink({ name: 'out', parents: ['changes'], topic: 'changes', ...text })
     .addSink({ name: 'unused', parents: ['changes'], topic: 'unused', ...text })
@@ -144,7 +144,7 @@ describe('a processor with a store of sessions', () => {
   it('keeps them there, and they can be asked', () => {
     const topology = new Topology()
       .addSource({ name: 'in', topics: ['seen'], ...text })
-      .addStore(sessionStore({ name: 'presence', retentionMs: 1_000, ...text }))
+      .addStateStore(sessionStore({ name: 'presence', retentionMs: 1_000, ...text }))
       .addProcessor('presence', () => new Presence(), ['in'], ['presence'])
     const driver = new TopologyTestDriver(topology)
     const input = driver.createInputTopic('seen', serdes.string, serdes.string)

@@ -206,8 +206,11 @@ export class KafkaStreams implements AsyncDisposable {
    * @throws CodedError `DATA_FOLDER_IN_USE` where another process has the folder
    */
   start(): Promise<void> {
-    if (this.#state !== 'created' && !this.#starting)
-      throw topologyError('an application starts once; make a new one')
+    const isOver = this.#state === 'pending-shutdown' || this.#state === 'not-running'
+    if (isOver || (this.#state !== 'created' && !this.#starting))
+      throw topologyError(
+        `an application starts once, and this one is ${this.#state}; make a new one`,
+      )
     this.#starting ??= this.#start().catch(async (error: unknown) => {
       if (!this.#isEnding) this.#setState('pending-error')
       await this.#threads?.stop()

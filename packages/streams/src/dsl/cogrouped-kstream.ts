@@ -195,7 +195,7 @@ function build<K, A>(
     graph.topology.addNode(node, workOf(builtStoreName, aggregation, flags), [parents[index]!])
     return node
   })
-  graph.topology.addStore(storeOf(builtStoreName), ...nodes)
+  graph.topology.addStateStore(storeOf(builtStoreName), ...nodes)
   const node = graph.suffixed(name, '-cogroup-merge', 'COGROUPKSTREAM-MERGE-')
   graph.topology.addNode(node, passProcessor, nodes)
   const enableOldValues = (): boolean => {

@@ -74,7 +74,7 @@ export class GroupBuilder<K, V> {
     const parent = this.repartitioned(storeName)
     graph.topology
       .addNode(node, plan.workOf(storeName, flags), [parent])
-      .addStore(plan.storeOf(storeName), node)
+      .addStateStore(plan.storeOf(storeName), node)
     return {
       node,
       view: () => plan.viewOf(storeName),

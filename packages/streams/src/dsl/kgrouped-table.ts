@@ -89,7 +89,10 @@ export class KGroupedTable<K, V> {
     const flags: TableFlags = { sendOldValues: false }
     graph.topology
       .addNode(node, groupedTableProcessor(storeName, aggregation, remove, flags), [parent])
-      .addStore(tableStore(graph, { name: storeName, keySerde, valueSerde }, materialized), node)
+      .addStateStore(
+        tableStore(graph, { name: storeName, keySerde, valueSerde }, materialized),
+        node,
+      )
     return this.#parts.newTable<A>({
       graph,
       node,

@@ -15,6 +15,7 @@ import {
 } from '../processors/stateless.ts'
 import { tableSourceProcessor } from '../processors/table.ts'
 import type { Serde } from '../serdes/serde.ts'
+import type { StoreSpec } from '../state/state-store.ts'
 import type { ProcessorSupplier } from '../topology/processor-node.ts'
 import type { StreamPartitioner, TopicNameExtractor } from '../topology/topology.ts'
 import type { JoinWindows } from '../windows.ts'
@@ -30,6 +31,7 @@ import type {
   Produced,
   Repartitioned,
   StreamJoined,
+  WithStores,
 } from './options.ts'
 import { type Printed, printAction } from './printed.ts'
 import { addStreamJoin, type JoinedStream } from './stream-join.ts'
@@ -433,7 +435,7 @@ export class KStream<K, V> {
    */
   process<KR = K, VR = V>(
     supplier: () => Processor<K, V, KR, VR>,
-    options: Named & { readonly stores?: readonly string[] } = {},
+    options: WithStores = {},
   ): KStream<KR, VR> {
     const node = this.#graph.name(options.name, 'KSTREAM-PROCESSOR-')
     this.#graph.topology.addNode(node, adaptProcessor(supplier), [this.#node])
@@ -449,7 +451,7 @@ export class KStream<K, V> {
    */
   processValues<VR = V>(
     supplier: () => ValuesProcessor<K, V, VR>,
-    options: Named & { readonly stores?: readonly string[] } = {},
+    options: WithStores = {},
   ): KStream<K, VR> {
     const node = this.#graph.name(options.name, 'KSTREAM-PROCESSVALUES-')
     this.#graph.topology.addNode(node, adaptValuesProcessor(supplier), [this.#node])
@@ -557,8 +559,14 @@ export class KStream<K, V> {
     return streams
   }
 
-  #connect(node: string, stores: readonly string[] = []): void {
-    for (const store of stores) this.#graph.topology.connect(node, store)
+  #connect(node: string, stores: readonly (string | StoreSpec)[] = []): void {
+    const { topology } = this.#graph
+    for (const store of stores) {
+      // As with Java's `ConnectedStoreProvider`, several processors may bring one store.
+      if (typeof store !== 'string' && topology.stores.get(store.name) !== store)
+        topology.addStateStore(store)
+      topology.connectProcessorAndStateStores(node, typeof store === 'string' ? store : store.name)
+    }
   }
 
   #add(prefix: string, named: Named, work: ProcessorSupplier): string {

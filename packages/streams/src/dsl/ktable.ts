@@ -238,7 +238,7 @@ export class KTable<K, V> {
       maxBytes: suppressed.maxBytes ?? Number.POSITIVE_INFINITY,
       whenFull: suppressed.whenFull,
     })
-    graph.topology.addNode(node, work, [this.#parts.node]).addStore(
+    graph.topology.addNode(node, work, [this.#parts.node]).addStateStore(
       suppressBuffer({
         name: storeName,
         isMeasured: suppressed.maxBytes !== undefined,
@@ -291,7 +291,7 @@ export class KTable<K, V> {
       .addNode(rightName, tableJoinProcessor(plan, false), [rightNode], join.left.storeNames)
       .addNode(node, tableMergeProcessor(state), [leftName, rightName])
     if (storeName !== undefined)
-      graph.topology.addStore(
+      graph.topology.addStateStore(
         tableStore(graph, { name: storeName, keySerde, valueSerde }, materialized),
         node,
       )
@@ -343,7 +343,7 @@ export class KTable<K, V> {
     }
     graph.topology.addNode(node, tableValuesProcessor(compute, state, isFilter), [this.#parts.node])
     if (storeName !== undefined)
-      graph.topology.addStore(
+      graph.topology.addStateStore(
         tableStore(graph, { name: storeName, keySerde, valueSerde }, materialized),
         node,
       )
@@ -377,7 +377,7 @@ export function tableSource<K, V>(
   const state: TableState = { storeName: undefined, sendOldValues: false }
   const materialize = (): void => {
     state.storeName = storeName
-    graph.topology.addStore(
+    graph.topology.addStateStore(
       tableStore(graph, { name: storeName, keySerde, valueSerde }, materialized),
       node,
     )

@@ -1,10 +1,17 @@
 import type { RecordContext } from '../record.ts'
 import type { Serde } from '../serdes/serde.ts'
+import type { StoreSpec } from '../state/state-store.ts'
 import type { OffsetReset, StreamPartitioner } from '../topology/topology.ts'
 
 /** Names an operator; without it the name is made by Java's rules (`KSTREAM-FILTER-0000000001`). */
 export interface Named {
   readonly name?: string | undefined
+}
+
+/** What a processor of yours is connected to. */
+export interface WithStores extends Named {
+  /** Names of stores that the builder has, or stores that come along and are added to it. */
+  readonly stores?: readonly (string | StoreSpec)[] | undefined
 }
 
 /** How a topic is read. */

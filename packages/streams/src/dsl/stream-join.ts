@@ -95,12 +95,12 @@ export function addStreamJoin<K, V, VO>(join: StreamJoin<K, V, VO>): string {
   const shared = { keySerde, logging: joined.logging, persistent: graph.persistentByDefault }
   graph.topology
     .addNode(windowedLeft, joinWindowProcessor(leftStore), [leftParent])
-    .addStore(
+    .addStateStore(
       joinWindowStore({ ...shared, name: leftStore, retentionMs, valueSerde: leftSerde }),
       windowedLeft,
     )
     .addNode(windowedRight, joinWindowProcessor(rightStore), [rightParent])
-    .addStore(
+    .addStateStore(
       joinWindowStore({ ...shared, name: rightStore, retentionMs, valueSerde: rightSerde }),
       windowedRight,
     )
@@ -127,7 +127,7 @@ export function addStreamJoin<K, V, VO>(join: StreamJoin<K, V, VO>): string {
     .addNode(merge, passProcessor, [leftNode, rightNode])
   if (isLeftOuter) graph.usesNullKeys(merge)
   if (outerStoreName !== undefined)
-    graph.topology.addStore(
+    graph.topology.addStateStore(
       outerJoinStore({
         ...shared,
         name: outerStoreName,

@@ -111,7 +111,7 @@ export class StreamsBuilder {
    * builder.addStateStore(keyValueStore({ name: 'seen', keySerde: serdes.string, valueSerde: serdes.long }))
    */
   addStateStore(store: StoreSpec): this {
-    this.#graph.topology.addStore(store)
+    this.#graph.topology.addStateStore(store)
     return this
   }
 

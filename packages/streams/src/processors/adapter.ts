@@ -1,9 +1,16 @@
+import { topologyError } from '../errors.ts'
 import { type CarriedHeaders, headersOf, type RecordHeaders } from '../record.ts'
 import type { KeyValueStore } from '../state/key-value-store.ts'
 import type { SessionStore } from '../state/session-store.ts'
 import type { WindowStore } from '../state/window-store.ts'
 import type { NodeContext, ProcessorSupplier } from '../topology/processor-node.ts'
-import type { Processor, ProcessorContext, StreamRecord, ValuesProcessor } from './processor-api.ts'
+import type {
+  Processor,
+  ProcessorContext,
+  StreamRecord,
+  ValuesProcessor,
+  ValuesProcessorContext,
+} from './processor-api.ts'
 
 // User's processors as nodes of a topology.
 
@@ -11,18 +18,15 @@ export const adaptProcessor =
   <KIn, VIn, KOut, VOut>(supplier: () => Processor<KIn, VIn, KOut, VOut>): ProcessorSupplier =>
   (context) => {
     const processor = supplier()
-    processor.init?.({
-      ...commonContext(context),
-      forward: (record, child) =>
-        context.forwardWithHeaders(
-          record.key,
-          record.value,
-          record.timestampMs,
-          record.headers ?? context.record.carriedHeaders,
-          child,
-        ),
-      schedule: (intervalMs, type, callback) => context.schedule(intervalMs, type, callback),
-    })
+    const forward: ProcessorContext<KOut, VOut>['forward'] = (record, child) =>
+      context.forwardWithHeaders(
+        record.key,
+        record.value,
+        record.timestampMs,
+        record.headers ?? context.record.carriedHeaders,
+        child,
+      )
+    processor.init?.(processorContext(context, forward))
     return {
       process: (key, value, timestampMs) =>
         processor.process(recordOf<KIn, VIn>(context, key, value, timestampMs)),
@@ -35,40 +39,50 @@ export const adaptValuesProcessor =
   (context) => {
     const processor = supplier()
     let current: StreamRecord<K, VIn> | undefined
-    processor.init?.({
-      ...commonContext(context),
-      forward(value, changes = {}) {
-        if (!current) throw new Error('forward outside of process')
-        context.forwardWithHeaders(
-          current.key,
-          value,
-          changes.timestampMs ?? current.timestampMs,
-          changes.headers ?? context.record.carriedHeaders,
+    const forward: ValuesProcessorContext<K, VOut>['forward'] = (value, changes = {}) => {
+      if (!current)
+        throw topologyError(
+          `${context.nodeName}: a processor of values forwards within process only, where there is a key; use process instead of processValues`,
         )
-      },
-    })
+      context.forwardWithHeaders(
+        current.key,
+        value,
+        changes.timestampMs ?? current.timestampMs,
+        changes.headers ?? context.record.carriedHeaders,
+      )
+    }
+    processor.init?.(processorContext(context, forward))
     return {
       process(key, value, timestampMs) {
         current = recordOf<K, VIn>(context, key, value, timestampMs)
-        processor.process(current)
-        current = undefined
+        try {
+          processor.process(current)
+        } finally {
+          current = undefined
+        }
       },
       close: () => processor.close?.(),
     }
   }
 
-function commonContext(
+function processorContext<Forward>(
   context: NodeContext,
-): Omit<ProcessorContext<unknown, unknown>, 'forward' | 'schedule'> {
+  forward: Forward,
+): Omit<ProcessorContext<unknown, unknown>, 'forward'> & { readonly forward: Forward } {
   return {
+    forward,
     applicationId: context.applicationId,
     taskId: context.taskId,
-    recordMetadata: context.record,
+    get recordMetadata() {
+      return context.record.topic === '' ? undefined : context.record
+    },
     keyValueStore: <SK, SV>(name: string) => context.store(name) as KeyValueStore<SK, SV>,
     windowStore: <SK, SV>(name: string) => context.store(name) as WindowStore<SK, SV>,
     sessionStore: <SK, SV>(name: string) => context.store(name) as SessionStore<SK, SV>,
     streamTimeMs: () => context.streamTimeMs(),
     nowMs: () => context.nowMs(),
+    schedule: (intervalMs, type, callback) => context.schedule(intervalMs, type, callback),
+    commit: () => context.commit(),
   }
 }
 

@@ -12,17 +12,23 @@ export interface StreamRecord<K, V> {
   readonly headers: RecordHeaders
 }
 
-/** A record that a processor gives; without headers of its own it has those of the one under work. */
+/**
+ * A record that a processor gives; without headers of its own it has those of the one under work (none
+ * within a punctuator).
+ */
 export interface ForwardedRecord<K, V> extends Omit<StreamRecord<K, V>, 'headers'> {
   readonly headers?: RecordHeaders
 }
+
+/** Where a record came from. */
+export type RecordMetadata = Readonly<Pick<RecordContext, 'topic' | 'partition' | 'offset'>>
 
 /** What a processor can reach. */
 export interface ProcessorContext<K, V> {
   readonly applicationId: string
   readonly taskId: string
-  /** The record that came from a topic and led here; copy what outlives the call. */
-  readonly recordMetadata: Readonly<Pick<RecordContext, 'topic' | 'partition' | 'offset'>>
+  /** The record that came from a topic and led here; none within a punctuator. Copy what outlives the call. */
+  readonly recordMetadata: RecordMetadata | undefined
   /** Sends a record on: to every node that follows, or to the one named. */
   forward(record: ForwardedRecord<K, V>, child?: string): void
   /** A key-value store that the processor is connected to. */
@@ -40,6 +46,8 @@ export interface ProcessorContext<K, V> {
     type: PunctuationType,
     callback: (timestampMs: number) => void,
   ): Cancellable
+  /** Asks for a commit as soon as may be, ahead of `commit.interval.ms`. */
+  commit(): void
 }
 
 /** Work that the operators do not cover. One per task; synchronous. */
@@ -50,9 +58,8 @@ export interface Processor<KIn, VIn, KOut, VOut> {
 }
 
 /** What a processor that leaves keys as they are can reach. */
-export interface ValuesProcessorContext<K, V>
-  extends Omit<ProcessorContext<K, V>, 'forward' | 'schedule'> {
-  /** Sends on a value in place of the one under work. */
+export interface ValuesProcessorContext<K, V> extends Omit<ProcessorContext<K, V>, 'forward'> {
+  /** Sends on a value in place of the one under work; a punctuator has none, and cannot forward. */
   forward(value: V, changes?: { timestampMs?: number; headers?: RecordHeaders }): void
 }
 

@@ -5,7 +5,7 @@ import type { GlobalTable, Topology } from '../topology/topology.ts'
 import { type RecordCollector, StreamTask, type TaskSettings } from './task.ts'
 
 /** Nothing is written from a global table: its topic is its changelog. */
-const writesNothing: RecordCollector = { send: () => {}, partitionCount: () => 1 }
+const writesNothing: RecordCollector = { send: () => undefined, partitionCount: () => 1 }
 
 /** The stores of a topology's global tables, and what fills them. */
 export class GlobalStores {

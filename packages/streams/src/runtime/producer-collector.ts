@@ -29,6 +29,9 @@ export class ProducerCollector implements RecordCollector, Receipt {
   readonly #changelogOffsets = new Map<string, Map<number, number>>()
   #failure: Error | undefined
   #isFull = false
+  #isSending = false
+  /** Why the producer took nothing of the record that is being sent. */
+  #refused: Error | undefined
   #isOpen = false
 
   /** @param client knows the topics that are written to */
@@ -69,14 +72,18 @@ export class ProducerCollector implements RecordCollector, Receipt {
     value: Buffer | null,
     timestampMs: number | undefined,
     headers: CarriedHeaders,
-  ): void {
+  ): Error | undefined {
     this.#begin()
+    this.#refused = undefined
+    this.#isSending = true
     const hasRoom = this.#producer.enqueueFor(
       { topic, partition, key, value, timestamp: timestampMs, headers },
       this,
       0,
     )
+    this.#isSending = false
     if (!hasRoom) this.#isFull = true
+    return this.#refused
   }
 
   /** How a record ended. */
@@ -146,6 +153,10 @@ export class ProducerCollector implements RecordCollector, Receipt {
         this.#failure ??= migration
         return
       }
+    }
+    if (!isLasting && this.#isSending) {
+      this.#refused = error
+      return
     }
     if (!isLasting && this.#onSendError(topic, error) === 'continue') return
     this.#failure ??= new StreamsError(

@@ -41,8 +41,7 @@ export function sinkProcessor(spec: SinkSpec, node: TaskNode, ports: SinkPorts):
       const partition = spec.partitioner
         ? spec.partitioner(topic, key, value, collector.partitionCount(topic))
         : windowedPartition(key, keySerde, topic, collector)
-      counts.recordsOut++
-      collector.send(
+      const refused = collector.send(
         topic,
         partition,
         keyBytes,
@@ -50,6 +49,8 @@ export function sinkProcessor(spec: SinkSpec, node: TaskNode, ports: SinkPorts):
         timestampMs,
         node.record.carriedHeaders,
       )
+      if (refused) onError(refused)
+      else counts.recordsOut++
     },
   }
 }

@@ -373,8 +373,11 @@ export class StreamThread {
   async #commitIfDue(): Promise<void> {
     const nowMs = this.#options.clock.nowMs()
     let changes = 0
-    for (const { task } of this.#tasks.values()) changes += task.changeCount
-    const isDue = nowMs - this.#lastCommitMs >= this.#options.settings['commit.interval.ms']
+    let isDue = nowMs - this.#lastCommitMs >= this.#options.settings['commit.interval.ms']
+    for (const { task } of this.#tasks.values()) {
+      changes += task.changeCount
+      isDue ||= task.isCommitRequested
+    }
     if (!isDue && changes < changesMax) return
     const isRebalancing = nowMs - (this.#rebalanceSinceMs ?? -rebalanceWaitMs) < rebalanceWaitMs
     if (isRebalancing && this.#options.collector.isTransactional) return
@@ -384,6 +387,7 @@ export class StreamThread {
 
   async #commit(tasks: readonly RunningTask[]): Promise<void> {
     const startMs = performance.now()
+    for (const { task } of tasks) task.isCommitRequested = false
     await this.#committer.commit(tasks)
     this.#metrics.committed(startMs)
   }

@@ -39,6 +39,9 @@ export class TaskNode implements NodeContext {
   get taskId(): string {
     return this.#task.id
   }
+  commit(): void {
+    this.#task.isCommitRequested = true
+  }
   get emitIntervalMs(): number {
     return this.#task.emitIntervalMs
   }

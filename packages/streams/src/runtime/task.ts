@@ -1,7 +1,13 @@
 import type { Clock, Logger } from '@khlong/core'
 import { StreamsError, topologyError } from '../errors.ts'
 import { TaskMetrics } from '../metrics/task-metrics.ts'
-import { type CarriedHeaders, keptHeaders, type RawRecord, TaskRecord } from '../record.ts'
+import {
+  type CarriedHeaders,
+  keptHeaders,
+  noHeaders,
+  type RawRecord,
+  TaskRecord,
+} from '../record.ts'
 import { keySerdeOr, valueSerdeOr } from '../serdes/defaults.ts'
 import { copyingSerdes, type Serde } from '../serdes/serde.ts'
 import type { RecordCache } from '../state/record-cache.ts'
@@ -9,7 +15,13 @@ import type { StateStore, StoreBacking, StoreSpec } from '../state/state-store.t
 import type { Cancellable, DropReason, PunctuationType } from '../topology/processor-node.ts'
 import type { NodeSpec, SourceSpec, SubTopology, TimestampExtractor } from '../topology/topology.ts'
 import { DeferredResults } from './deferred-results.ts'
-import { deadLetterHeaders, type ErrorHandlers, type ErrorStage } from './error-handlers.ts'
+import {
+  askHandler,
+  type DeadLetter,
+  deadLetterHeaders,
+  type ErrorHandlers,
+  type ErrorStage,
+} from './error-handlers.ts'
 import { PunctuationQueue } from './punctuation.ts'
 import { sinkProcessor } from './sink.ts'
 import { formatTaskId } from './task-id.ts'
@@ -17,6 +29,7 @@ import { TaskNode } from './task-node.ts'
 
 /** Takes the records that tasks give out. Bytes belong to it from then on; it does not block. */
 export interface RecordCollector {
+  /** Gives the error of a record that cannot be sent at all, such as one that is too large. */
   send(
     topic: string,
     partition: number | undefined,
@@ -24,7 +37,7 @@ export interface RecordCollector {
     value: Buffer | null,
     timestampMs: number | undefined,
     headers: CarriedHeaders,
-  ): void
+  ): Error | undefined
   partitionCount(topic: string): number
 }
 
@@ -112,6 +125,8 @@ export class StreamTask {
   /** Times that processors keep under names of their own; they go into the commit. */
   readonly processorTimes: Map<string, number> = new Map<string, number>()
   streamTimeMs = -1
+  /** Whether a processor has asked for a commit ahead of the interval. */
+  isCommitRequested = false
   readonly metrics: TaskMetrics = new TaskMetrics()
   readonly #settings: TaskSettings
   readonly #collector: RecordCollector
@@ -140,7 +155,7 @@ export class StreamTask {
         backing: spec.persistent ? options.openBacking(spec) : undefined,
         changelog: {
           log: (key, value, timestampMs, headers) =>
-            this.#collector.send(topic, this.partition, key, value, timestampMs, headers),
+            void this.#collector.send(topic, this.partition, key, value, timestampMs, headers),
         },
         cache: options.settings.cache,
         record: this.context,
@@ -314,9 +329,12 @@ export class StreamTask {
     callback: (timestampMs: number) => void,
   ): Cancellable {
     if (!(intervalMs >= 1)) throw topologyError(`a punctuation's interval is 1 ms or more`)
+    const { context } = this
     const call = (timestampMs: number): void => {
-      this.context.rawKey = null
-      this.context.rawValue = null
+      // As in Java, a punctuator works on no record: there are no headers, and no place.
+      context.set('', -1, -1, timestampMs, noHeaders)
+      context.rawKey = null
+      context.rawValue = null
       try {
         callback(timestampMs)
       } catch (error) {
@@ -347,12 +365,15 @@ export class StreamTask {
   #onError(stage: ErrorStage, nodeName: string, thrown: unknown): void {
     const { errors, logger, counts } = this.#settings
     const { topic, partition, offset, timestampMs, rawKey, rawValue } = this.context
-    const error = new StreamsError(
-      errorCodes[stage],
-      `${stage} failed at ${nodeName}, task ${this.id}, record ${topic}/${partition}@${offset}`,
-      { cause: thrown, fields: { stage, nodeName, taskId: this.id, topic, partition, offset } },
-    )
-    const answer = errors[stage]({
+    const where =
+      topic === ''
+        ? `a punctuator of ${nodeName}, task ${this.id}`
+        : `${nodeName}, task ${this.id}, record ${topic}/${partition}@${offset}`
+    const error = new StreamsError(errorCodes[stage], `${stage} failed at ${where}`, {
+      cause: thrown,
+      fields: { stage, nodeName, taskId: this.id, topic, partition, offset },
+    })
+    const { response, deadLetters } = askHandler(errors[stage], {
       stage,
       error,
       taskId: this.id,
@@ -361,23 +382,32 @@ export class StreamTask {
     })
     counts.dropped.error++
     this.metrics.dropped.record(1, performance.now())
-    if (errors.deadLetterTopic !== undefined) {
-      counts.deadLetters++
-      this.#collector.send(
-        errors.deadLetterTopic,
-        undefined,
-        rawKey,
-        rawValue,
-        timestampMs < 0 ? undefined : timestampMs,
-        deadLetterHeaders(error, this.context),
-      )
-    }
+    if (deadLetters) for (const letter of deadLetters) this.#sendDeadLetter(letter)
+    else if (errors.deadLetterTopic !== undefined)
+      this.#sendDeadLetter({
+        topic: errors.deadLetterTopic,
+        key: rawKey,
+        value: rawValue,
+        headers: deadLetterHeaders(error, this.context),
+        timestampMs: timestampMs < 0 ? undefined : timestampMs,
+      })
     const fields = { application: this.applicationId, err: error }
-    if (answer === 'fail') {
+    if (response === 'fail') {
       logger.error(fields, 'record failed')
       throw error
     }
     logger.warn(fields, 'record left out')
+  }
+
+  #sendDeadLetter({ topic, key, value, timestampMs, headers = noHeaders }: DeadLetter): void {
+    this.#settings.counts.deadLetters++
+    const error = this.#collector.send(topic, undefined, key, value, timestampMs, headers)
+    if (error)
+      throw new StreamsError(
+        'STREAMS_PRODUCTION_FAILED',
+        `a dead letter for topic ${topic} could not be sent`,
+        { cause: error, fields: { topic } },
+      )
   }
 
   #timestamp(source: TaskSource, value: unknown): number {
@@ -430,6 +460,8 @@ const errorCodes = {
 /** Errors that a handler has judged already, or that no handler may pass over. */
 const fatalCodes: ReadonlySet<string> = new Set([
   ...Object.values(errorCodes),
+  'STREAMS_PRODUCTION_FAILED',
+  'STREAMS_HANDLER_FAILED',
   'STREAMS_TOPOLOGY_INVALID',
   'STREAMS_BUFFER_FULL',
 ])

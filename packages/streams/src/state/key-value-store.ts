@@ -1,3 +1,4 @@
+import type { TaskRecord } from '../record.ts'
 import type { Serde } from '../serdes/serde.ts'
 import { type CacheEntry, EntryCache, type FlushListener, type Held } from './entry-cache.ts'
 import {
@@ -79,6 +80,7 @@ export class KeyValueStore<K, V> implements StateStore, ReadOnlyKeyValueStore<K,
   readonly #valueSerde: Serde<V>
   readonly #backing: StoreBacking | undefined
   readonly #changelog: ChangelogWriter | undefined
+  readonly #record: TaskRecord
   readonly #entries = new Map<KeyIdentity, KeyEntry<K, V>>()
   readonly #cache: EntryCache<KeyEntry<K, V>>
 
@@ -86,6 +88,7 @@ export class KeyValueStore<K, V> implements StateStore, ReadOnlyKeyValueStore<K,
     this.name = options.name
     this.#keySerde = environment.keySerde(options.keySerde)
     this.#valueSerde = environment.valueSerde(options.valueSerde)
+    this.#record = environment.record
     this.#backing = environment.backing
     this.#changelog = options.logging === false ? undefined : environment.changelog
     const owner = {
@@ -136,8 +139,8 @@ export class KeyValueStore<K, V> implements StateStore, ReadOnlyKeyValueStore<K,
     return found === undefined || found.value === null ? undefined : (found as FoundEntry<K, V>)
   }
 
-  /** Sets a key's value, or deletes it with null. */
-  put(key: K, value: V | null, timestampMs: number): void {
+  /** Sets a key's value, or deletes it with null. The time is that of the record under work, unless given. */
+  put(key: K, value: V | null, timestampMs: number = this.#record.timestampMs): void {
     const id = keyIdentity(key, this.#keySerde)
     let entry = this.#entries.get(id)
     if (!entry) {
@@ -145,6 +148,20 @@ export class KeyValueStore<K, V> implements StateStore, ReadOnlyKeyValueStore<K,
       this.#entries.set(id, entry)
     }
     this.#cache.change(entry, value, timestampMs)
+  }
+
+  /** Sets a key's value where it has none; gives the one that it has. */
+  putIfAbsent(key: K, value: V, timestampMs?: number): V | undefined {
+    const before = this.get(key)
+    if (before === undefined) this.put(key, value, timestampMs)
+    return before
+  }
+
+  /** Deletes a key, and gives the value that it had. */
+  delete(key: K, timestampMs?: number): V | undefined {
+    const before = this.get(key)
+    this.put(key, null, timestampMs)
+    return before
   }
 
   /** Hands changes to a listener at each flush; false where the store holds nothing back. */

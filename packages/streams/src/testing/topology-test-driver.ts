@@ -115,8 +115,10 @@ export class TopologyTestDriver {
     }
     this.#internal = internalTopicNamer(topology, settings.applicationId)
     const collector: RecordCollector = {
-      send: (topic, _partition, key, value, timestampMs, headers) =>
-        this.#capture(topic, { key, value, timestampMs, headers: headersOf(headers) }),
+      send: (topic, _partition, key, value, timestampMs, headers) => {
+        this.#capture(topic, { key, value, timestampMs, headers: headersOf(headers) })
+        return undefined
+      },
       partitionCount: () => 1,
     }
     this.#globals = new GlobalStores(topology.globalTables(), settings)

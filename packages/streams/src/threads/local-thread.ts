@@ -169,7 +169,8 @@ export class LocalStreamThread implements StreamThreadHandle {
     this.#startedMs = this.#options.clock.nowMs()
     this.#setState('starting')
     const clientSettings = { ...connection, 'client.id': `${identity.name}-consumer` }
-    const client = new KafkaClient(clientSettings, { logger })
+    // As in Java, a topic that was deleted is not made anew by who reads it.
+    const client = new KafkaClient(clientSettings, { logger, createsTopics: false })
     this.#client = client
     const admin = new Admin(clientSettings, { logger, client })
     this.#admin = admin

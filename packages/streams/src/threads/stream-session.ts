@@ -3,11 +3,14 @@ import {
   type Admin,
   Consumer,
   type KafkaClient,
+  KafkaClientError,
   type KafkaClientOptions,
   type LeaveOptions,
   Producer,
 } from '@khlong/kafka-client'
 import type { ResolvedStreamsSettings } from '../config.ts'
+import { StreamsError } from '../errors.ts'
+import { askHandler } from '../runtime/error-handlers.ts'
 import { groupAssignor } from '../runtime/group-assignor.ts'
 import { prepareTopics } from '../runtime/internal-topics.ts'
 import { ProducerCollector } from '../runtime/producer-collector.ts'
@@ -55,6 +58,8 @@ export class StreamSession {
   hasCommitted = false
   /** Whether the group has taken this member. */
   hasJoined = false
+  /** Whether an error has ended it. */
+  #isEnding = false
   readonly #options: StreamSessionOptions
   readonly #producer: Producer
   readonly #collector: ProducerCollector
@@ -188,7 +193,9 @@ export class StreamSession {
     try {
       await thread.run()
     } catch (error) {
-      if (!this.#options.signal.aborted) failure = error
+      if (!this.#options.signal.aborted) failure = causeOf(error)
+      // As in Java, a thread that ends by an error gives its tasks back without a rebalance of the application.
+      this.#isEnding = true
       // What a record did that failed is not committed; it is read again after the next start.
       thread.closeAll()
     }
@@ -214,7 +221,10 @@ export class StreamSession {
 
   #subscribe(): void {
     const { thread } = this
-    const { logger, settings, identity, onState } = this.#options
+    const { logger, settings, identity } = this.#options
+    const onState = (state: StreamThreadState): void => {
+      if (!this.#isEnding) this.#options.onState(state)
+    }
     this.#consumer.subscribe(this.#topics, {
       onPartitionsAssigned: async () => {
         this.hasJoined = true
@@ -278,15 +288,20 @@ export class StreamSession {
       'record was not sent',
     )
     taskSettings.counts.dropped.error++
-    return taskSettings.errors.production({
+    const { response } = askHandler(taskSettings.errors.production, {
       stage: 'production',
       error,
       taskId: '',
       nodeName: topic,
       record: unknownRecord,
     })
+    return response
   }
 }
+
+/** What the group's assignor or a listener of ours threw comes back within an error of the client. */
+const causeOf = (error: unknown): unknown =>
+  error instanceof KafkaClientError && error.cause instanceof StreamsError ? error.cause : error
 
 const closeTimeoutMs = 2_000
 

@@ -49,6 +49,8 @@ export interface NodeContext {
    */
   defer(work: Promise<unknown>, resume: (result: unknown) => void): void
   drop(reason: DropReason): void
+  /** Asks for a commit as soon as may be. */
+  commit(): void
   /** Times that processors keep under names of their own; they go into the commit. */
   readonly processorTimes: Map<string, number>
 }

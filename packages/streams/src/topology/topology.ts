@@ -147,7 +147,7 @@ export class Topology {
   ): this {
     return this.addSource({ ...source, isGlobal: true })
       .addNode(processor.name, processor.supplier, [source.name])
-      .addStore(store, processor.name)
+      .addStateStore(store, processor.name)
       .#addGlobalStore(store.name)
   }
 
@@ -157,18 +157,22 @@ export class Topology {
   }
 
   /** Adds a store and connects it to processors; a store of that name must not be there yet. */
-  addStore(store: StoreSpec, ...processors: readonly string[]): this {
+  addStateStore(store: StoreSpec, ...processors: readonly string[]): this {
     if (this.stores.has(store.name)) throw topologyError(`a store ${store.name} exists already`)
     this.stores.set(store.name, store)
-    for (const processor of processors) this.connect(processor, store.name)
+    for (const processor of processors) this.connectProcessorAndStateStores(processor, store.name)
     return this
   }
 
-  connect(processor: string, store: string): this {
+  /** Opens stores to a processor; all that share one are of one sub-topology. */
+  connectProcessorAndStateStores(processor: string, ...stores: readonly string[]): this {
     const node = this.nodes.get(processor)
     if (node?.kind !== 'processor') throw topologyError(`there is no processor ${processor}`)
-    this.#requireStore(store, processor)
-    node.stores.add(store)
+    for (const store of stores) {
+      this.#requireStore(store, processor)
+      // Stores of global tables are open to every node, and make no sub-topology of those that read them.
+      if (!this.#globalStores.has(store)) node.stores.add(store)
+    }
     return this
   }
 

@@ -1,0 +1,145 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import path from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { eventually } from '@khlong/core/testing'
+import { KafkaBroker } from '@khlong/kafka'
+import { Admin, type ConsumerRecord, Fetcher, Producer } from '@khlong/kafka-client'
+import {
+  KafkaStreams,
+  StreamsBuilder,
+  type StreamsError,
+  type StreamsSettings,
+  serdes,
+} from '../src/index.ts'
+
+// What goes wrong on a broker, and what an application says and does then.
+
+const text = { keySerde: serdes.string, valueSerde: serdes.string }
+
+describe('an application on a broker, in trouble', () => {
+  let broker: KafkaBroker
+  let servers: string
+  let admin: Admin
+  let producer: Producer
+  let data: string
+
+  before(async () => {
+    data = await mkdtemp(path.join(tmpdir(), 'khlong-'))
+    broker = new KafkaBroker({ listen: 0, data, 'group.initial.rebalance.delay.ms': 0 })
+    await broker.start()
+    servers = Object.values(broker.addresses)[0]!
+    admin = new Admin({ 'bootstrap.servers': servers })
+    producer = new Producer({ 'bootstrap.servers': servers })
+  })
+  after(async () => {
+    await producer.close()
+    await admin.close()
+    await broker.stop()
+    await rm(data, { recursive: true, force: true })
+  })
+
+  const settings = (id: string): StreamsSettings => ({
+    'application.id': id,
+    'bootstrap.servers': servers,
+    'commit.interval.ms': 50,
+    'heartbeat.interval.ms': 100,
+  })
+
+  async function read(topic: string, count: number): Promise<ConsumerRecord[]> {
+    await using fetcher = new Fetcher({ 'bootstrap.servers': servers })
+    fetcher.assign([{ topic, partition: 0, offset: 0 }])
+    const records: ConsumerRecord[] = []
+    while (records.length < count)
+      for (const polled of await fetcher.poll(100)) records.push(...polled.records)
+    return records
+  }
+
+  it('goes from running to pending-error to error, as Java’s', async () => {
+    await admin.createTopics([{ name: 'states-in', partitions: 1 }])
+    const builder = new StreamsBuilder()
+    builder.stream('states-in', text).foreach(() => {
+      throw new Error('a bug')
+    })
+    const ended = Promise.withResolvers<unknown>()
+    await using streams = new KafkaStreams(builder.build(), settings('states'), {
+      onError: ended.resolve,
+    })
+    const states: string[] = []
+    streams.setStateListener((state) => states.push(state))
+    await streams.start()
+    await eventually(() => assert.equal(streams.state, 'running'), 15_000)
+    await producer.send({ topic: 'states-in', key: 'k', value: 'v' })
+    const error = (await ended.promise) as StreamsError
+    assert.equal(error.code, 'STREAMS_PROCESSING_FAILED')
+    assert.deepEqual(states, ['rebalancing', 'running', 'pending-error', 'error'])
+  })
+
+  it('does not start again when it has stopped', async () => {
+    await admin.createTopics([{ name: 'again-in', partitions: 1 }])
+    const builder = new StreamsBuilder()
+    builder.stream('again-in', text).foreach(() => {})
+    const streams = new KafkaStreams(builder.build(), settings('again'))
+    const start = streams.start()
+    await Promise.all([start, streams.start()])
+    await streams.stop()
+    await assert.rejects(async () => streams.start(), {
+      code: 'STREAMS_TOPOLOGY_INVALID',
+      message: /starts once/,
+    })
+  })
+
+  it('ends when a source topic is deleted, which nobody makes anew', async () => {
+    await admin.createTopics([{ name: 'gone-in', partitions: 1 }])
+    const builder = new StreamsBuilder()
+    builder.stream('gone-in', text).foreach(() => {})
+    const ended = Promise.withResolvers<unknown>()
+    await using streams = new KafkaStreams(builder.build(), settings('gone'), {
+      onError: ended.resolve,
+    })
+    await streams.start()
+    await eventually(() => assert.equal(streams.state, 'running'), 15_000)
+    await admin.deleteTopics(['gone-in'])
+    const error = (await ended.promise) as StreamsError
+    assert.equal(error.code, 'STREAMS_SOURCE_TOPIC_MISSING')
+    assert.match(error.message, /gone-in/)
+    assert.ok(!(await admin.listTopics()).includes('gone-in'))
+  })
+
+  for (const guarantee of ['at_least_once', 'exactly_once_v2'] as const)
+    it(`tells a handler of the record that was too large to be sent on (${guarantee})`, async () => {
+      const name = `large-${guarantee}`
+      await admin.createTopics([
+        { name: `${name}-in`, partitions: 1 },
+        { name: `${name}-out`, partitions: 1 },
+        { name: `${name}-dead`, partitions: 1 },
+      ])
+      const builder = new StreamsBuilder()
+      builder
+        .stream(`${name}-in`, text)
+        .mapValues((value) => (value === 'large' ? 'x'.repeat(2_000_000) : value))
+        .to(`${name}-out`, text)
+      const places: unknown[] = []
+      await using streams = new KafkaStreams(builder.build(), {
+        ...settings(name),
+        'processing.guarantee': guarantee,
+        'errors.dead.letter.queue.topic.name': `${name}-dead`,
+        'production.exception.handler': ({ taskId, nodeName, record: { topic, offset } }) => {
+          places.push([taskId, nodeName, topic, offset])
+          return 'continue'
+        },
+      })
+      await streams.start()
+      for (const value of ['small', 'large', 'last'])
+        await producer.send({ topic: `${name}-in`, key: 'k', value })
+      const [letter] = await read(`${name}-dead`, 1)
+      assert.equal(String(letter?.value), 'large')
+      const headers = new Map(letter?.headers.map(([key, value]) => [key, String(value)]))
+      assert.equal(headers.get('__streams.errors.offset'), '1')
+      assert.match(String(headers.get('__streams.errors.message')), /max\.request\.size/)
+      assert.deepEqual(places, [['0_0', 'KSTREAM-SINK-0000000002', `${name}-in`, 1]])
+      const sent = (await read(`${name}-out`, 2)).map(({ value }) => String(value))
+      assert.deepEqual(sent, ['small', 'last'])
+    })
+})
