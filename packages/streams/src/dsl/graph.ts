@@ -1,5 +1,6 @@
 import { keyedOnlyProcessor } from '../processors/stateless.ts'
 import type { Serde } from '../serdes/serde.ts'
+import type { StoreSpec } from '../state/state-store.ts'
 import { type StreamPartitioner, Topology } from '../topology/topology.ts'
 import type { KStream } from './kstream.ts'
 
@@ -36,6 +37,19 @@ export class Graph {
   }
   newStoreName(prefix: string): string {
     return this.newName(`${prefix}STATE-STORE-`)
+  }
+
+  /**
+   * Opens stores to a node: those of the names, and those that come along. As with Java's
+   * `ConnectedStoreProvider`, several processors may bring one store.
+   */
+  connectStores(node: string, stores: readonly (string | StoreSpec)[] = []): void {
+    for (const store of stores) {
+      const name = typeof store === 'string' ? store : store.name
+      if (typeof store !== 'string' && this.topology.stores.get(name) !== store)
+        this.topology.addStateStore(store)
+      this.topology.connectProcessorAndStateStores(node, name)
+    }
   }
 
   /** Says that a node, a left or outer join, gives results for records without key (KIP-962). */

@@ -15,7 +15,6 @@ import {
 } from '../processors/stateless.ts'
 import { tableSourceProcessor } from '../processors/table.ts'
 import type { Serde } from '../serdes/serde.ts'
-import type { StoreSpec } from '../state/state-store.ts'
 import type { ProcessorSupplier } from '../topology/processor-node.ts'
 import type { StreamPartitioner, TopicNameExtractor } from '../topology/topology.ts'
 import type { JoinWindows } from '../windows.ts'
@@ -439,7 +438,7 @@ export class KStream<K, V> {
   ): KStream<KR, VR> {
     const node = this.#graph.name(options.name, 'KSTREAM-PROCESSOR-')
     this.#graph.topology.addNode(node, adaptProcessor(supplier), [this.#node])
-    this.#connect(node, options.stores)
+    this.#graph.connectStores(node, options.stores)
     return this.#rekeyedStream(node)
   }
 
@@ -455,7 +454,7 @@ export class KStream<K, V> {
   ): KStream<K, VR> {
     const node = this.#graph.name(options.name, 'KSTREAM-PROCESSVALUES-')
     this.#graph.topology.addNode(node, adaptValuesProcessor(supplier), [this.#node])
-    this.#connect(node, options.stores)
+    this.#graph.connectStores(node, options.stores)
     return this.#withValues(node)
   }
 
@@ -557,16 +556,6 @@ export class KStream<K, V> {
     )
     if (rest) streams.push(child(`${node}${rest.name ?? 0}`, () => true))
     return streams
-  }
-
-  #connect(node: string, stores: readonly (string | StoreSpec)[] = []): void {
-    const { topology } = this.#graph
-    for (const store of stores) {
-      // As with Java's `ConnectedStoreProvider`, several processors may bring one store.
-      if (typeof store !== 'string' && topology.stores.get(store.name) !== store)
-        topology.addStateStore(store)
-      topology.connectProcessorAndStateStores(node, typeof store === 'string' ? store : store.name)
-    }
   }
 
   #add(prefix: string, named: Named, work: ProcessorSupplier): string {
