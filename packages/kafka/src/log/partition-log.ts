@@ -393,8 +393,7 @@ export class PartitionLog {
   async checkpoint(): Promise<void> {
     if (this.#failure !== undefined || this.#isClosed) return
     const upTo = this.writtenOffset
-    this.#active.saveIndexes()
-    await this.flush()
+    await Promise.all([this.#active.saveIndexes(), this.flush()])
     this.recoveryPoint = Math.max(this.recoveryPoint, upTo)
   }
 

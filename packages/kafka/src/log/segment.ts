@@ -13,7 +13,6 @@ import path from 'node:path'
 import type { BatchHeader } from '@khlong/kafka-protocol/records'
 import { scanBatches } from './batch-scan.ts'
 import type { FilePool } from './file-pool.ts'
-import { flushFileAside } from './folder-flush.ts'
 import { SparseIndex } from './sparse-index.ts'
 import { TransactionIndex } from './transaction-index.ts'
 
@@ -133,10 +132,10 @@ export class Segment {
     })
   }
 
-  saveIndexes(): void {
-    this.offsetIndex.save()
-    this.timeIndex.save()
+  /** Writes the indexes as they are now, and makes them durable off this thread: what is there is trusted later. */
+  async saveIndexes(): Promise<void> {
     this.transactionIndex.save()
+    await Promise.all([this.offsetIndex.save(), this.timeIndex.save()])
   }
 
   /** The segment is no longer active: its last time is indexed, its indexes are written and let go. */
@@ -150,8 +149,7 @@ export class Segment {
   /** As {@link seal} for the end of the process, with the flushes off this thread. */
   async sealAside(): Promise<void> {
     this.#indexTime()
-    this.saveIndexes()
-    await Promise.all([flushFileAside(this.offsetIndex.path), flushFileAside(this.timeIndex.path)])
+    await this.saveIndexes()
   }
 
   /** A position at or before the batch that holds `offset`. */

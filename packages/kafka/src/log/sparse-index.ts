@@ -1,5 +1,7 @@
 import {
+  close,
   closeSync,
+  fdatasync,
   fdatasyncSync,
   openSync,
   readFileSync,
@@ -115,18 +117,26 @@ export class SparseIndex {
     })
   }
 
-  /** Writes what is only in memory. */
-  save(): void {
-    if (this.#memory === undefined || this.#savedCount === this.#count) return
+  /** Writes what is only in memory, and makes it durable off this thread. */
+  async save(): Promise<void> {
+    const fd = this.#write()
+    if (fd !== undefined) await flushAndClose(fd)
+  }
+
+  /** The open file, where there was something to write: what becomes of its name meanwhile does not matter then. */
+  #write(): number | undefined {
+    if (this.#memory === undefined || this.#savedCount === this.#count) return undefined
     const fd = openSync(this.path, this.#savedCount === 0 ? 'w' : 'r+')
     try {
       let at = this.#savedCount * this.#entryBytes
       const end = this.#count * this.#entryBytes
       while (at < end) at += writeSync(fd, this.#memory, at, end - at, at)
-    } finally {
+    } catch (error) {
       closeSync(fd)
+      throw error
     }
     this.#savedCount = this.#count
+    return fd
   }
 
   /** Makes the file of a new segment: other programs expect it from the start. */
@@ -139,8 +149,7 @@ export class SparseIndex {
 
   /** Writes everything and lets go of the memory: the segment is no longer active. */
   seal(): void {
-    this.save()
-    const fd = openSync(this.path, 'a')
+    const fd = this.#write() ?? openSync(this.path, 'a')
     try {
       // It is trusted from now on; what a loss of power made of it could move the log's start.
       fdatasyncSync(fd)
@@ -169,6 +178,18 @@ export class SparseIndex {
     const key = this.#keyBytes === 4 ? bytes.readInt32BE(at) : Number(bytes.readBigInt64BE(at))
     return { key, value: bytes.readInt32BE(at + this.#keyBytes) }
   }
+}
+
+function flushAndClose(fd: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    fdatasync(fd, (flushError) => {
+      close(fd, (closeError) => {
+        const error = flushError ?? closeError
+        if (error) reject(error)
+        else resolve()
+      })
+    })
+  })
 }
 
 function sizeOf(path: string): number | undefined {
