@@ -36,9 +36,6 @@ export interface KafkaBenchmarkResult {
   readonly opening?: Opening
 }
 
-/** Kafka that flushes each batch is so slow that it gets fewer records. */
-const flushedShare = 3
-
 /** The brokers side by side; all run all the time, one is loaded at a time. */
 interface Bench {
   readonly options: KafkaBenchmarkOptions
@@ -143,8 +140,7 @@ async function measureProduce(bench: Bench): Promise<void> {
     const topic = `perf-${sizeBytes}-${partitions}`
     const flush = isFlushed && broker === kafka
     await makeTopic(broker, topic, partitions, flush ? { 'flush.messages': '1' } : {})
-    const share = (sizeBytes > 180 ? 3 : 1) * (isFlushed ? flushedShare : 1)
-    const records = Math.floor(options.records / share)
+    const records = Math.floor(options.records / (sizeBytes > 180 ? 3 : 1))
     const result = await measured(broker, () =>
       producerPerf(broker.address, { topic, records, sizeBytes, acks }),
     )
@@ -320,13 +316,12 @@ async function measureLatency(bench: Bench): Promise<void> {
     await makeTopic(ours, topic, 1)
     await makeTopic(kafka, topic, 1, configs)
     const runs = { ours: [] as Measured[][], theirs: [] as Measured[][] }
-    const records = Math.floor(options.latencyRecords / (ours === flushing ? flushedShare : 1))
     for (let round = 0; round < options.rounds; round++)
       for (const [broker, kept] of [
         [ours, runs.ours],
         [kafka, runs.theirs],
       ] as const) {
-        const found = await endToEndLatency(broker.address, topic, acks, records)
+        const found = await endToEndLatency(broker.address, topic, acks, options.latencyRecords)
         kept.push([{ value: found.p50 }, { value: found.p99 }])
       }
     for (const [at, [percentile, atMost]] of [

@@ -37,7 +37,8 @@ const benchmarks: Record<string, { runs: number; run(): Promise<object> }> = {
         ? await tryKafka()
         : await measureKafka({
             rounds: 3,
-            records: 150_000,
+            // Fewer would measure how the client’s JVM warms up.
+            records: 600_000,
             nodeRecords: 200_000,
             latencyRecords: 3_000,
             partitions: 1_000,
