@@ -1,4 +1,12 @@
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeSync,
+} from 'node:fs'
 import path from 'node:path'
 import { KafkaError } from '../errors.ts'
 
@@ -25,9 +33,26 @@ export function readCheckpoint(file: string): string[][] {
   return entries
 }
 
-/** Replaces a checkpoint file in one step. */
-export function writeCheckpoint(file: string, entries: readonly (readonly unknown[])[]): void {
-  writeFileDurably(file, checkpointText(entries))
+/** A checkpoint file that this process alone writes, as a whole and in one step. */
+export class CheckpointFile {
+  readonly #file: string
+  /** What is durable in it; undefined where a run before this one may not have come to its flush. */
+  #durable: string | undefined
+
+  constructor(file: string) {
+    this.#file = file
+    // An absent file says what one without entries says.
+    if (!existsSync(file)) this.#durable = checkpointText([])
+  }
+
+  /** The entries are durable when it returns; nothing is written where they are already. */
+  write(entries: readonly (readonly unknown[])[]): void {
+    const text = checkpointText(entries)
+    if (text === this.#durable) return
+    this.#durable = undefined
+    writeFileDurably(this.#file, text)
+    this.#durable = text
+  }
 }
 
 /** The content of a checkpoint file. */

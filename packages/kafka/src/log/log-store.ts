@@ -5,11 +5,11 @@ import { type Clock, type CutFolder, describeError, type Logger } from '@khlong/
 import type { BufferPool } from '@khlong/core/bytes'
 import { KafkaError } from '../errors.ts'
 import {
+  CheckpointFile,
   checkpointText,
   flushFolder,
   readOffsets,
   readPartitionMetadata,
-  writeCheckpoint,
 } from './checkpoint-file.ts'
 import { CommitJournal } from './commit-journal.ts'
 import { Committer, type FlushMode } from './committer.ts'
@@ -53,12 +53,16 @@ export class LogStore {
   readonly #journal: CommitJournal
   readonly #appends = { count: 0 }
   readonly #folderFlush: FolderFlush
+  readonly #recoveryPoints: CheckpointFile
+  readonly #logStarts: CheckpointFile
 
   private constructor(options: LogStoreOptions) {
     this.#options = options
     this.#files = new FilePool(options.openFilesMax)
     this.#tails = new TailCache(options.tailBytesMax, options.memory)
     this.#folderFlush = new FolderFlush(options.folder)
+    this.#recoveryPoints = new CheckpointFile(path.join(options.folder, recoveryPointFile))
+    this.#logStarts = new CheckpointFile(path.join(options.folder, logStartFile))
     const { recoveryPoints, logStarts } = this.#readCheckpoints()
     for (const name of readdirSync(options.folder)) {
       if (name.endsWith('-delete')) {
@@ -146,16 +150,11 @@ export class LogStore {
 
   /** Writes the recovery points and log starts of all partitions. */
   saveCheckpoints(): void {
-    const { folder } = this.#options
     const logs = [...this.logs.values()]
     const lines = (offsetOf: (log: PartitionLog) => number): (string | number)[][] =>
       logs.map((log) => [log.identity.topic, log.identity.partition, offsetOf(log)])
-    writeCheckpoint(
-      path.join(folder, recoveryPointFile),
-      lines((log) => log.recoveryPoint),
-    )
-    writeCheckpoint(
-      path.join(folder, logStartFile),
+    this.#recoveryPoints.write(lines((log) => log.recoveryPoint))
+    this.#logStarts.write(
       lines((log) => log.logStartOffset).filter(([, , offset]) => Number(offset) > 0),
     )
   }

@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict'
-import { cpSync, readdirSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs'
 import path from 'node:path'
 import { test } from 'node:test'
 import { SeededRandom, temporaryFolder } from '@khlong/core/testing'
@@ -113,6 +121,28 @@ test('what only the journal kept is in the log after a loss of power', async (t)
   for (const log of again.logs.values()) assert.deepEqual(await offsetsFrom(log, 0), range(0, 120))
   await again.close()
   await store.close()
+})
+
+test('a checkpoint is written where it says something new, and once by each run', async (t) => {
+  const folder = await temporaryFolder(t)
+  const file = path.join(folder, 'recovery-point-offset-checkpoint')
+  const store = await open(folder)
+  assert.ok(!existsSync(file), 'without partitions there is nothing to say')
+  const log = await store.create({ topic: 't', partition: 0, topicId })
+  await append(store, log, batch(['one']))
+  await store.checkpoint()
+  const { ino } = statSync(file)
+  await store.checkpoint()
+  assert.equal(statSync(file).ino, ino)
+  await append(store, log, batch(['two']))
+  await store.checkpoint()
+  assert.equal(readFileSync(file, 'utf8'), '0\n1\nt 0 2\n')
+  await store.close()
+  // A run that was killed may have left what no loss of power would have kept.
+  const before = statSync(file).ino
+  const again = await open(folder)
+  assert.notEqual(statSync(file).ino, before)
+  await again.close()
 })
 
 test('a torn tail is cut off at every byte, and nothing else', async (t) => {
