@@ -189,7 +189,7 @@ describe('a store of windows for final results', () => {
     >
     store.put('a', 'one', 0, 5)
     store.put('a', 'two', 100, 105)
-    const values = (): string[] => [...store.fetchAll(0, 200)].map(({ value }) => value)
+    const values = (): string[] => [...store.fetchAll(0, 200)].map(([, value]) => value)
     assert.deepEqual(values(), ['one', 'two'])
     assert.equal(store.fetch('a', 0), undefined)
     store.drop(90)

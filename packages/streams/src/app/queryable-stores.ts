@@ -1,42 +1,80 @@
 import type { ResolvedStreamsSettings } from '../config.ts'
 import { StreamsError } from '../errors.ts'
+import type { Serde } from '../serdes/serde.ts'
 import { bareEnvironment } from '../state/bare-environment.ts'
+import { keyRange } from '../state/key-range.ts'
 import { KeyValueStore } from '../state/key-value-store.ts'
 import { SessionStore } from '../state/session-store.ts'
 import type { StateStore, StoreSerdes } from '../state/state-store.ts'
 import { WindowStore } from '../state/window-store.ts'
 import { asBuffer } from '../threads/store-queries.ts'
-import type { QueryableStoreType, RawEntry, StoreQuery, StoreScan } from '../threads/store-query.ts'
+import type {
+  QueryableStoreType,
+  RawEntry,
+  RawKeyRange,
+  StoreQuery,
+  StoreScan,
+} from '../threads/store-query.ts'
 import type { StreamThreadHandle } from '../threads/thread-handle.ts'
 import type { Topology } from '../topology/topology.ts'
 import { Windowed } from '../windows.ts'
 
+/** Entries of all tasks here: task by task, each in the order that is said. */
+type Pairs<K, V> = AsyncIterable<readonly [key: K, value: V]>
+
 /** A key-value store of all tasks here. Iterators go task by task, in the order of keys' bytes in each. */
 export interface QueryableKeyValueStore<K, V> {
   get(key: K): Promise<V | undefined>
-  all(): AsyncIterable<readonly [key: K, value: V]>
-  /** Entries from the first key to the second, both included. */
-  range(from: K, to: K): AsyncIterable<readonly [key: K, value: V]>
+  /** The value with the time of the record that made it: Java's timestamped store. */
+  find(key: K): Promise<{ readonly value: V; readonly timestampMs: number } | undefined>
+  all(): Pairs<K, V>
+  reverseAll(): Pairs<K, V>
+  /** Entries from the first key to the second, both included; null leaves an end open. */
+  range(from: K | null, to: K | null): Pairs<K, V>
+  reverseRange(from: K | null, to: K | null): Pairs<K, V>
+  /** Entries whose keys' bytes begin with those of the prefix. */
+  prefixScan<P>(prefix: P, prefixSerde: Serde<P>): Pairs<K, V>
   countEntries(): Promise<number>
 }
 
-/** A window store of all tasks here. Iterators go task by task. */
+/** A window store of all tasks here. Iterators go task by task; times are of windows' starts, both included. */
 export interface QueryableWindowStore<K, V> {
   fetch(key: K, windowStartMs: number): Promise<V | undefined>
-  /** The windows of a key that start within the two times, both included, earliest first. */
-  fetchRange(
-    key: K,
+  /** The windows of a key, earliest first. */
+  fetchRange(key: K, fromMs: number, toMs: number): Pairs<number, V>
+  backwardFetchRange(key: K, fromMs: number, toMs: number): Pairs<number, V>
+  all(): Pairs<Windowed<K>, V>
+  backwardAll(): Pairs<Windowed<K>, V>
+  /** The windows of all keys, earliest first, then by the keys' bytes. */
+  fetchAll(fromMs: number, toMs: number): Pairs<Windowed<K>, V>
+  backwardFetchAll(fromMs: number, toMs: number): Pairs<Windowed<K>, V>
+  /** As `fetchAll`, of the keys from the first to the second, both included; null leaves an end open. */
+  fetchKeyRange(
+    keyFrom: K | null,
+    keyTo: K | null,
     fromMs: number,
     toMs: number,
-  ): AsyncIterable<readonly [startMs: number, value: V]>
-  all(): AsyncIterable<readonly [key: Windowed<K>, value: V]>
+  ): Pairs<Windowed<K>, V>
+  backwardFetchKeyRange(
+    keyFrom: K | null,
+    keyTo: K | null,
+    fromMs: number,
+    toMs: number,
+  ): Pairs<Windowed<K>, V>
 }
 
 /** A session store of all tasks here. */
 export interface QueryableSessionStore<K, V> {
   fetchSession(key: K, startMs: number, endMs: number): Promise<V | undefined>
   /** The sessions of a key, by their ends, then by their starts. */
-  fetch(key: K): AsyncIterable<readonly [key: Windowed<K>, value: V]>
+  fetch(key: K): Pairs<Windowed<K>, V>
+  backwardFetch(key: K): Pairs<Windowed<K>, V>
+  /** The sessions of a key that end at the first time or later and start at the second or earlier. */
+  findSessions(key: K, earliestEndMs: number, latestStartMs: number): Pairs<Windowed<K>, V>
+  backwardFindSessions(key: K, earliestEndMs: number, latestStartMs: number): Pairs<Windowed<K>, V>
+  /** The sessions of the keys from the first to the second, both included; null leaves an end open. */
+  fetchKeyRange(keyFrom: K | null, keyTo: K | null): Pairs<Windowed<K>, V>
+  backwardFetchKeyRange(keyFrom: K | null, keyTo: K | null): Pairs<Windowed<K>, V>
 }
 
 /** What a store of each kind can be asked. */
@@ -61,32 +99,65 @@ export function storeFacade<K, V, Type extends QueryableStoreType>(
 ): QueryableStores<K, V>[Type] {
   const reader = new StoreReader<K, V>(options)
   const { name: store } = options
+  const entries = (keys: RawKeyRange, isReverse = false): Pairs<K, V> =>
+    reader.scan({ over: 'keys', keys, isReverse }, ({ key, value }) => [key, value])
+  const windowsOf = (key: K, fromMs: number, toMs: number, isReverse = false): Pairs<number, V> =>
+    reader.scan(
+      { over: 'windows', key: reader.keyBytes(key), fromMs, toMs, isReverse },
+      ({ startMs, value }) => [startMs, value],
+    )
+  const windows = (
+    fromMs: number,
+    toMs: number,
+    isReverse = false,
+    keys: RawKeyRange = {},
+  ): Pairs<Windowed<K>, V> =>
+    reader.scan({ over: 'windows', keys, fromMs, toMs, isReverse }, windowedEntry)
+  const sessionsOf = (
+    key: K,
+    isReverse = false,
+    times: { readonly earliestEndMs?: number; readonly latestStartMs?: number } = {},
+  ): Pairs<Windowed<K>, V> =>
+    reader.scan({ over: 'sessions', key: reader.keyBytes(key), isReverse, ...times }, windowedEntry)
+  const sessions = (keys: RawKeyRange, isReverse = false): Pairs<Windowed<K>, V> =>
+    reader.scan({ over: 'sessions', keys, isReverse }, windowedEntry)
+  const latestMs = Number.MAX_SAFE_INTEGER
   const facades: QueryableStores<K, V> = {
     'key-value': {
       get: (key) => reader.value({ kind: 'get', store, key: reader.keyBytes(key) }),
-      all: () => reader.scan({ over: 'all' }, ({ key, value }) => [key, value]),
-      range: (from, to) =>
-        reader.scan(
-          { over: 'range', from: reader.keyBytes(from), to: reader.keyBytes(to) },
-          ({ key, value }) => [key, value],
-        ),
+      find: (key) => reader.find({ kind: 'get', store, key: reader.keyBytes(key) }),
+      all: () => entries({}),
+      reverseAll: () => entries({}, true),
+      range: (from, to) => entries(reader.keyRange(from, to)),
+      reverseRange: (from, to) => entries(reader.keyRange(from, to), true),
+      prefixScan: (prefix, serde) => entries({ prefix: serde.serialize(prefix) }),
       countEntries: () => reader.count(),
     },
     window: {
       fetch: (key, startMs) =>
         reader.value({ kind: 'get-window', store, key: reader.keyBytes(key), startMs }),
-      fetchRange: (key, fromMs, toMs) =>
-        reader.scan(
-          { over: 'windows-of', key: reader.keyBytes(key), fromMs, toMs },
-          ({ startMs, value }) => [startMs, value],
-        ),
-      all: () => reader.scan({ over: 'windows' }, windowedEntry),
+      fetchRange: (key, fromMs, toMs) => windowsOf(key, fromMs, toMs),
+      backwardFetchRange: (key, fromMs, toMs) => windowsOf(key, fromMs, toMs, true),
+      all: () => windows(0, latestMs),
+      backwardAll: () => windows(0, latestMs, true),
+      fetchAll: (fromMs, toMs) => windows(fromMs, toMs),
+      backwardFetchAll: (fromMs, toMs) => windows(fromMs, toMs, true),
+      fetchKeyRange: (from, to, fromMs, toMs) =>
+        windows(fromMs, toMs, false, reader.keyRange(from, to)),
+      backwardFetchKeyRange: (from, to, fromMs, toMs) =>
+        windows(fromMs, toMs, true, reader.keyRange(from, to)),
     },
     session: {
       fetchSession: (key, startMs, endMs) =>
         reader.value({ kind: 'get-session', store, key: reader.keyBytes(key), startMs, endMs }),
-      fetch: (key) =>
-        reader.scan({ over: 'sessions-of', key: reader.keyBytes(key) }, windowedEntry),
+      fetch: (key) => sessionsOf(key),
+      backwardFetch: (key) => sessionsOf(key, true),
+      findSessions: (key, earliestEndMs, latestStartMs) =>
+        sessionsOf(key, false, { earliestEndMs, latestStartMs }),
+      backwardFindSessions: (key, earliestEndMs, latestStartMs) =>
+        sessionsOf(key, true, { earliestEndMs, latestStartMs }),
+      fetchKeyRange: (from, to) => sessions(reader.keyRange(from, to)),
+      backwardFetchKeyRange: (from, to) => sessions(reader.keyRange(from, to), true),
     },
   }
   return facades[options.type]
@@ -134,12 +205,25 @@ class StoreReader<K, V> {
     return this.#serdes.key.serialize(key)
   }
 
-  /** Of all tasks, at most one has the key. */
+  keyRange(from: K | null, to: K | null): RawKeyRange {
+    return keyRange(this.#serdes.key, from, to)
+  }
+
   async value(query: StoreQuery): Promise<V | undefined> {
+    return (await this.find(query))?.value
+  }
+
+  /** Of all tasks, at most one has the key. */
+  async find(
+    query: StoreQuery,
+  ): Promise<{ readonly value: V; readonly timestampMs: number } | undefined> {
     const answers = await Promise.all(this.#asked().map((thread) => thread.query(query)))
     for (const answer of answers)
       if (answer.kind === 'value' && answer.value !== undefined)
-        return this.#serdes.value.deserialize(asBuffer(answer.value))
+        return {
+          value: this.#serdes.value.deserialize(asBuffer(answer.value)),
+          timestampMs: answer.timestampMs ?? -1,
+        }
     return undefined
   }
 

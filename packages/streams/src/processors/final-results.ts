@@ -52,7 +52,7 @@ export class FinalResults {
     toMs: number,
     closeTimeMs: number,
   ): void {
-    for (const { windowed, value, timestampMs } of store.fetchAll(fromMs, toMs))
+    for (const { windowed, value, timestampMs } of store.windowsWithin({ fromMs, toMs }))
       this.#context.forward(windowed, new Change(value, null), timestampMs)
     store.drop(toMs)
     this.closed(closeTimeMs)

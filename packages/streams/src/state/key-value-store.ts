@@ -1,6 +1,7 @@
 import type { TaskRecord } from '../record.ts'
 import type { Serde } from '../serdes/serde.ts'
 import { type CacheEntry, EntryCache, type FlushListener, type Held } from './entry-cache.ts'
+import { isWithin, type KeyRange, keyRange } from './key-range.ts'
 import {
   type CacheReads,
   type ChangelogWriter,
@@ -16,10 +17,16 @@ import {
 /** What may be asked of a key-value store from outside its task. */
 export interface ReadOnlyKeyValueStore<K, V> {
   get(key: K): V | undefined
+  /** The value with the time of the record that made it: Java's timestamped store. */
+  find(key: K): FoundEntry<K, V> | undefined
   /** Entries by the order of their keys' bytes. */
   all(): Iterable<readonly [key: K, value: V]>
-  /** Entries from the first key to the second, both included, by the order of their bytes. */
-  range(from: K, to: K): Iterable<readonly [key: K, value: V]>
+  reverseAll(): Iterable<readonly [key: K, value: V]>
+  /** Entries from the first key to the second, both included, by the order of their bytes; null leaves an end open. */
+  range(from: K | null, to: K | null): Iterable<readonly [key: K, value: V]>
+  reverseRange(from: K | null, to: K | null): Iterable<readonly [key: K, value: V]>
+  /** Entries whose keys' bytes begin with those of the prefix. */
+  prefixScan<P>(prefix: P, prefixSerde: Serde<P>): Iterable<readonly [key: K, value: V]>
   readonly entryCount: number
 }
 
@@ -170,13 +177,30 @@ export class KeyValueStore<K, V> implements StateStore, ReadOnlyKeyValueStore<K,
   }
 
   *all(): Generator<readonly [key: K, value: V]> {
-    yield* this.#ordered()
+    yield* this.within({})
   }
 
-  *range(from: K, to: K): Generator<readonly [key: K, value: V]> {
-    const first = this.#keySerde.serialize(from)
-    const last = this.#keySerde.serialize(to)
-    yield* this.#ordered(first, last)
+  *reverseAll(): Generator<readonly [key: K, value: V]> {
+    yield* this.within({}, true)
+  }
+
+  *range(from: K | null, to: K | null): Generator<readonly [key: K, value: V]> {
+    yield* this.within(keyRange(this.#keySerde, from, to))
+  }
+
+  *reverseRange(from: K | null, to: K | null): Generator<readonly [key: K, value: V]> {
+    yield* this.within(keyRange(this.#keySerde, from, to), true)
+  }
+
+  *prefixScan<P>(prefix: P, prefixSerde: Serde<P>): Generator<readonly [key: K, value: V]> {
+    yield* this.within({ prefix: prefixSerde.serialize(prefix) })
+  }
+
+  /** Entries by the order of their keys' bytes, or against it. */
+  *within(range: KeyRange, isReverse = false): Generator<readonly [key: K, value: V]> {
+    const found = this.#ordered(range)
+    if (isReverse) found.reverse()
+    for (const [, key, value] of found) if (value != null) yield [key, value]
   }
 
   flush(): void {
@@ -237,25 +261,21 @@ export class KeyValueStore<K, V> implements StateStore, ReadOnlyKeyValueStore<K,
     return this.#keySerde.serialize(key).byteLength + valueBytes
   }
 
-  *#ordered(first?: Buffer, last?: Buffer): Generator<readonly [key: K, value: V]> {
+  #ordered(range: KeyRange): (readonly [bytes: Buffer, key: K, value: V | null | undefined])[] {
     const found = new Map<string, readonly [bytes: Buffer, key: K, value: V | null | undefined]>()
     for (const entry of this.#entries.values()) {
       const bytes = this.#keySerde.serialize(entry.key)
-      if (isWithin(bytes, first, last))
+      if (isWithin(bytes, range))
         found.set(bytes.toString('latin1'), [bytes, entry.key, entry.value])
     }
     if (this.#backing) {
-      for (const { key, value } of this.#backing.entries(first)) {
-        if (last && Buffer.compare(key, last) > 0) break
+      for (const { key, value } of this.#backing.entries(range.prefix ?? range.from)) {
+        if (!isWithin(key, range)) break
         const id = key.toString('latin1')
         if (!found.has(id))
           found.set(id, [key, this.#keySerde.deserialize(key), this.#valueSerde.deserialize(value)])
       }
     }
-    const ordered = [...found.values()].sort((a, b) => Buffer.compare(a[0], b[0]))
-    for (const [, key, value] of ordered) if (value != null) yield [key, value]
+    return [...found.values()].sort((a, b) => Buffer.compare(a[0], b[0]))
   }
 }
-
-const isWithin = (bytes: Buffer, first: Buffer | undefined, last: Buffer | undefined): boolean =>
-  (!first || Buffer.compare(bytes, first) >= 0) && (!last || Buffer.compare(bytes, last) <= 0)

@@ -2,6 +2,7 @@ import type { Serde } from '../serdes/serde.ts'
 import { sessionStoreKey, splitSessionStoreKey } from '../serdes/windowed.ts'
 import { Windowed } from '../windows.ts'
 import { type CacheEntry, EntryCache, type FlushListener, type Held } from './entry-cache.ts'
+import { isWithin, type KeyRange, keyRange } from './key-range.ts'
 import {
   type ChangelogWriter,
   type KeyIdentity,
@@ -18,6 +19,32 @@ export interface ReadOnlySessionStore<K, V> {
   fetchSession(key: K, startMs: number, endMs: number): V | undefined
   /** The sessions of a key, by their ends, then by their starts. */
   fetch(key: K): Iterable<readonly [key: Windowed<K>, value: V]>
+  backwardFetch(key: K): Iterable<readonly [key: Windowed<K>, value: V]>
+  /** The sessions of a key that end at the first time or later and start at the second or earlier. */
+  findSessions(
+    key: K,
+    earliestEndMs: number,
+    latestStartMs: number,
+  ): Iterable<readonly [key: Windowed<K>, value: V]>
+  backwardFindSessions(
+    key: K,
+    earliestEndMs: number,
+    latestStartMs: number,
+  ): Iterable<readonly [key: Windowed<K>, value: V]>
+  /** The sessions of the keys from the first to the second, both included, by the order of their bytes; null leaves an end open. */
+  fetchKeyRange(keyFrom: K | null, keyTo: K | null): Iterable<readonly [key: Windowed<K>, value: V]>
+  backwardFetchKeyRange(
+    keyFrom: K | null,
+    keyTo: K | null,
+  ): Iterable<readonly [key: Windowed<K>, value: V]>
+}
+
+/** Which sessions are wanted: of a key, or of several. */
+export interface SessionRange {
+  readonly keys?: KeyRange | undefined
+  readonly earliestEndMs?: number | undefined
+  readonly latestStartMs?: number | undefined
+  readonly isReverse?: boolean | undefined
 }
 
 export interface SessionStoreOptions<K, V> {
@@ -132,8 +159,69 @@ export class SessionStore<K, V> implements StateStore, ReadOnlySessionStore<K, V
   }
 
   *fetch(key: K): Generator<readonly [key: Windowed<K>, value: V]> {
-    for (const session of this.find(key, 0, Number.MAX_SAFE_INTEGER))
+    yield* this.sessionsOf(key, {})
+  }
+
+  *backwardFetch(key: K): Generator<readonly [key: Windowed<K>, value: V]> {
+    yield* this.sessionsOf(key, { isReverse: true })
+  }
+
+  *findSessions(
+    key: K,
+    earliestEndMs: number,
+    latestStartMs: number,
+  ): Generator<readonly [key: Windowed<K>, value: V]> {
+    yield* this.sessionsOf(key, { earliestEndMs, latestStartMs })
+  }
+
+  *backwardFindSessions(
+    key: K,
+    earliestEndMs: number,
+    latestStartMs: number,
+  ): Generator<readonly [key: Windowed<K>, value: V]> {
+    yield* this.sessionsOf(key, { earliestEndMs, latestStartMs, isReverse: true })
+  }
+
+  *fetchKeyRange(from: K | null, to: K | null): Generator<readonly [key: Windowed<K>, value: V]> {
+    yield* this.sessionsWithin({ keys: keyRange(this.#keySerde, from, to) })
+  }
+
+  *backwardFetchKeyRange(
+    from: K | null,
+    to: K | null,
+  ): Generator<readonly [key: Windowed<K>, value: V]> {
+    yield* this.sessionsWithin({ keys: keyRange(this.#keySerde, from, to), isReverse: true })
+  }
+
+  /** The sessions of one key. */
+  *sessionsOf(
+    key: K,
+    {
+      earliestEndMs = 0,
+      latestStartMs = Number.MAX_SAFE_INTEGER,
+      isReverse = false,
+    }: Omit<SessionRange, 'keys'>,
+  ): Generator<readonly [key: Windowed<K>, value: V]> {
+    const found = this.find(key, earliestEndMs, latestStartMs)
+    for (const session of isReverse ? found.reverse() : found)
       yield [windowedOf(session), session.value]
+  }
+
+  /** The sessions of several keys, by the order of the keys' bytes. */
+  *sessionsWithin({
+    keys = {},
+    ...range
+  }: SessionRange): Generator<readonly [key: Windowed<K>, value: V]> {
+    this.#mirror.load()
+    const wanted: { key: K; bytes: Buffer }[] = []
+    for (const [first] of this.#sessions.values()) {
+      if (!first) continue
+      const bytes = this.#keySerde.serialize(first.key)
+      if (isWithin(bytes, keys)) wanted.push({ key: first.key, bytes })
+    }
+    wanted.sort((a, b) => Buffer.compare(a.bytes, b.bytes))
+    if (range.isReverse) wanted.reverse()
+    for (const { key } of wanted) yield* this.sessionsOf(key, range)
   }
 
   /** Sessions of a key that end at the first time or later and start at the second or earlier. */

@@ -3,6 +3,7 @@ import type { Serde } from '../serdes/serde.ts'
 import { readInt64, splitWindowStoreKey, windowStoreKey, writeInt64 } from '../serdes/windowed.ts'
 import { type Window, Windowed } from '../windows.ts'
 import { type CacheEntry, EntryCache, type FlushListener, type Held } from './entry-cache.ts'
+import { isWithin, type KeyRange, keyRange } from './key-range.ts'
 import {
   type CacheReads,
   type ChangelogWriter,
@@ -20,8 +21,39 @@ export interface ReadOnlyWindowStore<K, V> {
   fetch(key: K, windowStartMs: number): V | undefined
   /** The windows of a key that start within the two times, both included, earliest first. */
   fetchRange(key: K, fromMs: number, toMs: number): Iterable<readonly [start: number, value: V]>
+  /** As {@link fetchRange}, latest first. */
+  backwardFetchRange(
+    key: K,
+    fromMs: number,
+    toMs: number,
+  ): Iterable<readonly [start: number, value: V]>
   /** All windows, earliest first, then by the order of their keys' bytes. */
   all(): Iterable<readonly [key: Windowed<K>, value: V]>
+  backwardAll(): Iterable<readonly [key: Windowed<K>, value: V]>
+  /** The windows of all keys that start within the two times, both included, in the order of `all`. */
+  fetchAll(fromMs: number, toMs: number): Iterable<readonly [key: Windowed<K>, value: V]>
+  backwardFetchAll(fromMs: number, toMs: number): Iterable<readonly [key: Windowed<K>, value: V]>
+  /** As `fetchAll`, of the keys from the first to the second, both included; null leaves an end open. */
+  fetchKeyRange(
+    keyFrom: K | null,
+    keyTo: K | null,
+    fromMs: number,
+    toMs: number,
+  ): Iterable<readonly [key: Windowed<K>, value: V]>
+  backwardFetchKeyRange(
+    keyFrom: K | null,
+    keyTo: K | null,
+    fromMs: number,
+    toMs: number,
+  ): Iterable<readonly [key: Windowed<K>, value: V]>
+}
+
+/** Which windows are wanted: those that start within the two times, both included, earliest first unless reversed. */
+export interface WindowRange {
+  readonly fromMs: number
+  readonly toMs: number
+  readonly keys?: KeyRange | undefined
+  readonly isReverse?: boolean | undefined
 }
 
 export interface WindowStoreOptions<K, V> {
@@ -198,8 +230,24 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
   }
 
   *fetchRange(key: K, fromMs: number, toMs: number): Generator<readonly [start: number, value: V]> {
-    const keyBytes = this.#keySerde.serialize(key)
-    for (const start of this.#starts(fromMs, toMs, keyBytes)) {
+    yield* this.windowsOf(key, { fromMs, toMs })
+  }
+
+  *backwardFetchRange(
+    key: K,
+    fromMs: number,
+    toMs: number,
+  ): Generator<readonly [start: number, value: V]> {
+    yield* this.windowsOf(key, { fromMs, toMs, isReverse: true })
+  }
+
+  /** The windows of one key. */
+  *windowsOf(
+    key: K,
+    { fromMs, toMs, isReverse = false }: Omit<WindowRange, 'keys'>,
+  ): Generator<readonly [start: number, value: V]> {
+    const starts = this.#starts(fromMs, toMs, this.#keySerde.serialize(key))
+    for (const start of isReverse ? starts.reverse() : starts) {
       const value = this.fetch(key, start)
       if (value !== undefined) yield [start, value]
     }
@@ -225,29 +273,65 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
   }
 
   *all(): Generator<readonly [key: Windowed<K>, value: V]> {
-    for (const { windowed, value } of this.fetchAll(0, Number.MAX_SAFE_INTEGER))
-      yield [windowed, value]
+    yield* this.fetchAll(0, Number.MAX_SAFE_INTEGER)
   }
 
-  /** The windows of all keys that start within the two times, both included, in the order of `all`. */
-  *fetchAll(
+  *backwardAll(): Generator<readonly [key: Windowed<K>, value: V]> {
+    yield* this.backwardFetchAll(0, Number.MAX_SAFE_INTEGER)
+  }
+
+  *fetchAll(fromMs: number, toMs: number): Generator<readonly [key: Windowed<K>, value: V]> {
+    yield* this.#pairs({ fromMs, toMs })
+  }
+
+  *backwardFetchAll(
     fromMs: number,
     toMs: number,
-  ): Generator<{
+  ): Generator<readonly [key: Windowed<K>, value: V]> {
+    yield* this.#pairs({ fromMs, toMs, isReverse: true })
+  }
+
+  *fetchKeyRange(
+    keyFrom: K | null,
+    keyTo: K | null,
+    fromMs: number,
+    toMs: number,
+  ): Generator<readonly [key: Windowed<K>, value: V]> {
+    yield* this.#pairs({ fromMs, toMs, keys: keyRange(this.#keySerde, keyFrom, keyTo) })
+  }
+
+  *backwardFetchKeyRange(
+    keyFrom: K | null,
+    keyTo: K | null,
+    fromMs: number,
+    toMs: number,
+  ): Generator<readonly [key: Windowed<K>, value: V]> {
+    const keys = keyRange(this.#keySerde, keyFrom, keyTo)
+    yield* this.#pairs({ fromMs, toMs, keys, isReverse: true })
+  }
+
+  *#pairs(range: WindowRange): Generator<readonly [key: Windowed<K>, value: V]> {
+    for (const { windowed, value } of this.windowsWithin(range)) yield [windowed, value]
+  }
+
+  /** The windows of several keys, by their starts, then by the order of the keys' bytes. */
+  *windowsWithin({ fromMs, toMs, keys = {}, isReverse = false }: WindowRange): Generator<{
     readonly windowed: Windowed<K>
     readonly value: V
     readonly timestampMs: number
   }> {
-    for (const start of this.#starts(fromMs, toMs)) {
+    const starts = this.#starts(fromMs, toMs)
+    for (const start of isReverse ? starts.reverse() : starts) {
       const found = new Map<string, FoundWindow<K, V>>()
       for (const entry of this.#segments.get(start)?.values() ?? []) {
         const { key, value, timestampMs } = entry
         const bytes = this.#keySerde.serialize(key)
-        found.set(bytes.toString('latin1'), { bytes, key, value, timestampMs })
+        if (isWithin(bytes, keys))
+          found.set(bytes.toString('latin1'), { bytes, key, value, timestampMs })
       }
       for (const stored of this.#backing?.entries(startKey(start), startKey(start + 1)) ?? []) {
         const bytes = stored.key.subarray(8)
-        if (!found.has(bytes.toString('latin1')))
+        if (isWithin(bytes, keys) && !found.has(bytes.toString('latin1')))
           found.set(bytes.toString('latin1'), {
             bytes,
             key: this.#keySerde.deserialize(bytes),
@@ -257,6 +341,7 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
       }
       const window: Window = { startMs: start, endMs: start + this.#windowSizeMs }
       const ordered = [...found.values()].sort((a, b) => Buffer.compare(a.bytes, b.bytes))
+      if (isReverse) ordered.reverse()
       for (const { key, value, timestampMs } of ordered)
         if (value != null) yield { windowed: new Windowed(key, window), value, timestampMs }
     }

@@ -1,11 +1,12 @@
 import type { Clock } from '@khlong/core'
 import { StreamsError } from '../errors.ts'
+import type { KeyRange } from '../state/key-range.ts'
 import { KeyValueStore } from '../state/key-value-store.ts'
 import { SessionStore } from '../state/session-store.ts'
 import type { StateStore, StoreSerdes } from '../state/state-store.ts'
 import { WindowStore } from '../state/window-store.ts'
 import type { Windowed } from '../windows.ts'
-import type { RawEntry, StoreAnswer, StoreQuery, StoreScan } from './store-query.ts'
+import type { RawEntry, RawKeyRange, StoreAnswer, StoreQuery, StoreScan } from './store-query.ts'
 
 /** Entries, and bytes, that one page of an iterator holds at most; an entry more may go beyond the bytes. */
 const pageEntriesMax = 500
@@ -41,9 +42,7 @@ export class StoreQueries {
   answer(query: StoreQuery): StoreAnswer {
     switch (query.kind) {
       case 'get':
-        return this.#value(query.store, query.key, (store, key) =>
-          store instanceof KeyValueStore ? store.get(key) : undefined,
-        )
+        return this.#entry(query.store, query.key)
       case 'get-window':
         return this.#value(query.store, query.key, (store, key) =>
           store instanceof WindowStore ? store.fetch(key, query.startMs) : undefined,
@@ -72,6 +71,21 @@ export class StoreQueries {
 
   #stores(name: string): QueryableStore[] {
     return this.#storesOf(name).filter(isQueryable)
+  }
+
+  #entry(name: string, key: Uint8Array): StoreAnswer {
+    for (const store of this.#stores(name)) {
+      if (!(store instanceof KeyValueStore)) continue
+      const { serdes } = store
+      const found = store.find(serdes.key.deserialize(asBuffer(key)))
+      if (found)
+        return {
+          kind: 'value',
+          value: serdes.value.serialize(found.value),
+          timestampMs: found.timestampMs,
+        }
+    }
+    return { kind: 'value', value: undefined }
   }
 
   #value(
@@ -153,29 +167,34 @@ export class StoreQueries {
 function* entriesOf(store: QueryableStore, scan: StoreScan): Generator<RawEntry> {
   const { serdes } = store
   if (store instanceof KeyValueStore) {
-    const entries =
-      scan.over === 'range'
-        ? store.range(
-            serdes.key.deserialize(asBuffer(scan.from)),
-            serdes.key.deserialize(asBuffer(scan.to)),
-          )
-        : store.all()
-    for (const [key, value] of entries)
+    if (scan.over !== 'keys') return
+    for (const [key, value] of store.within(rangeOf(scan.keys), scan.isReverse))
       yield { key: serdes.key.serialize(key), value: serdes.value.serialize(value) }
   } else if (store instanceof WindowStore) {
-    if (scan.over !== 'windows-of')
-      for (const entry of store.all()) yield windowedEntry(serdes, entry)
-    else
-      for (const [startMs, value] of store.fetchRange(
+    if (scan.over !== 'windows') return
+    if (scan.key)
+      for (const [startMs, value] of store.windowsOf(
         serdes.key.deserialize(asBuffer(scan.key)),
-        scan.fromMs,
-        scan.toMs,
+        scan,
       ))
         yield { key: scan.key, value: serdes.value.serialize(value), startMs }
-  } else if (scan.over === 'sessions-of')
-    for (const entry of store.fetch(serdes.key.deserialize(asBuffer(scan.key))))
-      yield windowedEntry(serdes, entry)
+    else
+      for (const { windowed, value } of store.windowsWithin({ ...scan, keys: rangeOf(scan.keys) }))
+        yield windowedEntry(serdes, [windowed, value])
+  } else if (scan.over === 'sessions') {
+    const { key, keys, ...range } = scan
+    const entries = key
+      ? store.sessionsOf(serdes.key.deserialize(asBuffer(key)), range)
+      : store.sessionsWithin({ ...range, keys: rangeOf(keys) })
+    for (const entry of entries) yield windowedEntry(serdes, entry)
+  }
 }
+
+const rangeOf = ({ from, to, prefix }: RawKeyRange = {}): KeyRange => ({
+  from: from && asBuffer(from),
+  to: to && asBuffer(to),
+  prefix: prefix && asBuffer(prefix),
+})
 
 function windowedEntry(
   serdes: StoreSerdes<unknown, unknown>,

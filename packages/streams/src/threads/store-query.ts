@@ -23,17 +23,33 @@ export type StoreQuery =
   | { readonly kind: 'close'; readonly iterator: number }
 
 /** What an iterator goes through, task by task. */
-export type StoreScan =
-  | { readonly over: 'all' }
-  | { readonly over: 'range'; readonly from: Uint8Array; readonly to: Uint8Array }
-  | { readonly over: 'windows' }
+export type StoreScan = {
+  readonly isReverse?: boolean | undefined
+} & (
+  | { readonly over: 'keys'; readonly keys: RawKeyRange }
   | {
-      readonly over: 'windows-of'
-      readonly key: Uint8Array
+      readonly over: 'windows'
+      /** One key, or several. */
+      readonly key?: Uint8Array | undefined
+      readonly keys?: RawKeyRange | undefined
       readonly fromMs: number
       readonly toMs: number
     }
-  | { readonly over: 'sessions-of'; readonly key: Uint8Array }
+  | {
+      readonly over: 'sessions'
+      readonly key?: Uint8Array | undefined
+      readonly keys?: RawKeyRange | undefined
+      readonly earliestEndMs?: number | undefined
+      readonly latestStartMs?: number | undefined
+    }
+)
+
+/** Keys by their bytes; both bounds are included. */
+export interface RawKeyRange {
+  readonly from?: Uint8Array | undefined
+  readonly to?: Uint8Array | undefined
+  readonly prefix?: Uint8Array | undefined
+}
 
 /** An entry as it crosses threads. */
 export interface RawEntry {
@@ -45,7 +61,12 @@ export interface RawEntry {
 }
 
 export type StoreAnswer =
-  | { readonly kind: 'value'; readonly value: Uint8Array | undefined }
+  | {
+      readonly kind: 'value'
+      readonly value: Uint8Array | undefined
+      /** Of key-value stores: the time of the record that made the value. */
+      readonly timestampMs?: number | undefined
+    }
   | { readonly kind: 'count'; readonly count: number }
   | {
       readonly kind: 'page'
