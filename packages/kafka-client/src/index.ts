@@ -62,7 +62,7 @@ export type {
   KafkaClientOptions,
   ProducerOptions,
 } from './options.ts'
-export { resolveConsumerOptions, resolveProducerOptions } from './options.ts'
+export { clientOptionsOf, resolveConsumerOptions, resolveProducerOptions } from './options.ts'
 export type { PartitionReader } from './partition-reader.ts'
 export { keyPartition, murmur2 } from './partitioner.ts'
 export type { PartitionBatches, PartitionRecords } from './polled.ts'

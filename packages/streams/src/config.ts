@@ -1,6 +1,7 @@
 import { type Clock, checkSettings, type Logger, type SettingsSource } from '@khlong/core'
 import { type ClientSecurityOptions, clientSecurityShape } from '@khlong/kafka-client'
 import { z } from 'zod'
+import { type PrefixedSettings, splitSettings } from './client-settings.ts'
 import {
   type ErrorHandlers,
   type ExceptionHandler,
@@ -68,6 +69,11 @@ const streamsShape = {
   'client.id': z.string().optional(),
   ...clientSecurityShape,
   'auto.offset.reset': z.enum(['earliest', 'latest', 'none']).default('earliest'),
+  'metadata.max.age.ms': ms.optional(),
+  'request.timeout.ms': ms.optional(),
+  'retry.backoff.ms': ms.optional(),
+  'max.poll.interval.ms': ms.optional(),
+  'max.request.size': count.min(0).optional(),
   'max.poll.records': count.min(1).default(1000),
   'fetch.max.bytes': count.min(1).default(4_194_304),
   'session.timeout.ms': ms.default(45_000),
@@ -109,19 +115,36 @@ const streamsShape = {
   'window.close.idle.ms': ms.default(0),
   'async.records.max': count.min(1).default(100),
   'create.source.topics': count.min(0).default(0),
+  'state.dir': z
+    .never({
+      error: 'the folder of the stores is not a setting here: give it as `data` beside them',
+    })
+    .optional(),
   ...notSupported(
     'acceptable.recovery.lag',
     'application.server',
+    'buffered.records.per.partition',
     'default.client.supplier',
+    'dsl.store.format',
     'dsl.store.suppliers.class',
     'ensure.explicit.internal.resource.naming',
     'group.protocol',
+    'log.summary.interval.ms',
     'max.warmup.replicas',
+    'metric.reporters',
     'num.standby.replicas',
+    'poll.ms',
     'probing.rebalance.interval.ms',
+    'processing.exception.handler.global.enabled',
+    'processor.wrapper.class',
     'rack.aware.assignment.strategy',
+    'rack.aware.assignment.tags',
+    'repartition.purge.interval.ms',
     'rocksdb.config.setter',
+    'state.cleanup.delay.ms',
+    'state.cleanup.dir.max.age.ms',
     'task.assignor.class',
+    'task.timeout.ms',
     'upgrade.from',
   ),
 } as const
@@ -170,11 +193,17 @@ function withoutDefaults(shape: Readonly<Record<string, z.ZodType>>): Record<str
 }
 
 /** An application's settings with defaults filled in: Java's keys, and two of ours. */
-export interface ResolvedStreamsSettings extends ClientSecurityOptions {
+export interface ResolvedStreamsSettings extends ClientSecurityOptions, PrefixedSettings {
   readonly 'application.id': string
   readonly 'bootstrap.servers': string
   readonly 'client.id'?: string | undefined
   readonly 'auto.offset.reset': OffsetReset
+  /** How old what is known of topics may be: after this it is seen that one has grown. */
+  readonly 'metadata.max.age.ms'?: number | undefined
+  readonly 'request.timeout.ms'?: number | undefined
+  readonly 'retry.backoff.ms'?: number | undefined
+  readonly 'max.poll.interval.ms'?: number | undefined
+  readonly 'max.request.size'?: number | undefined
   readonly 'max.poll.records': number
   readonly 'fetch.max.bytes': number
   readonly 'session.timeout.ms': number
@@ -272,7 +301,8 @@ export function resolveStreamsAppsOptions(
   settings: unknown,
   source?: SettingsSource,
 ): ResolvedStreamsAppsOptions {
-  return checkSettings(appsSchema, settings, source)
+  const { own, prefixed } = splitSettings(settings, source)
+  return Object.freeze({ ...checkSettings(appsSchema, own, source), ...prefixed })
 }
 
 /**
@@ -284,9 +314,10 @@ export function resolveStreamsSettings(
   settings: unknown,
   source?: SettingsSource,
 ): ResolvedStreamsSettings {
+  const { own, prefixed } = splitSettings(settings, source)
   const { 'cache.max.bytes.buffering': formerBytes, ...checked } = checkSettings(
     streamsSchema,
-    settings,
+    own,
     source,
   )
   const isOnce = checked['processing.guarantee'] === 'exactly_once_v2'
@@ -294,6 +325,7 @@ export function resolveStreamsSettings(
   const cacheBytes = checked['statestore.cache.max.bytes'] ?? formerBytes ?? 10_485_760
   return Object.freeze({
     ...checked,
+    ...prefixed,
     'commit.interval.ms': commitMs,
     'statestore.cache.max.bytes': cacheBytes,
   })

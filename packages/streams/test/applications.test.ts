@@ -6,6 +6,12 @@ import { pathToFileURL } from 'node:url'
 import { type Clock, systemClock } from '@khlong/core'
 import { temporaryFolder } from '@khlong/core/testing'
 import {
+  consumerClientSettings,
+  consumerSettings,
+  producerSettings,
+  topicSettings,
+} from '../src/client-settings.ts'
+import {
   defineStreams,
   resolveStreamsSettings,
   StreamsApps,
@@ -105,6 +111,33 @@ describe('settings', () => {
     const java = 'org.apache.kafka.streams.errors.LogAndContinueExceptionHandler'
     const resolved = resolveStreamsSettings({ ...id, 'deserialization.exception.handler': java })
     assert.equal(resolved['commit.interval.ms'], 30_000)
+    refuse({ 'state.dir': '/tmp/kafka-streams' }, /state\.dir: .*give it as `data`/)
+    refuse({ 'task.timeout.ms': 1 }, /task\.timeout\.ms: not supported yet/)
+  })
+
+  it('of the clients and topics below have Java’s prefixes', () => {
+    const refuse = (settings: object, message: RegExp): void => {
+      assert.throws(() => resolveStreamsSettings({ ...id, ...settings }), { message })
+    }
+    refuse(
+      { 'consumer.max.pol.records': 5 },
+      /consumer\.max\.pol\.records: unknown setting; did you mean max\.poll\.records/,
+    )
+    refuse({ 'producer.linger.ms': 'soon' }, /options: producer\.linger\.ms: /)
+    refuse({ 'producer.acks': '1' }, /producer\.acks: is set by the library/)
+    refuse({ 'main.consumer.group.id': 'x' }, /main\.consumer\.group\.id: is set by the library/)
+    const settings = resolveStreamsSettings({
+      ...id,
+      'consumer.max.poll.records': 5,
+      'main.consumer.max.poll.records': 6,
+      'consumer.metadata.max.age.ms': 7,
+      'producer.max.request.size': '8',
+      'topic.min.insync.replicas': 2,
+    })
+    assert.equal(consumerSettings(settings)['max.poll.records'], 6)
+    assert.deepEqual(consumerClientSettings(settings), { 'metadata.max.age.ms': 7 })
+    assert.deepEqual(producerSettings(settings), { 'max.request.size': '8' })
+    assert.deepEqual(topicSettings(settings), { 'min.insync.replicas': '2' })
   })
 })
 

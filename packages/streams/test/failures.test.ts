@@ -118,13 +118,14 @@ describe('an application on a broker, in trouble', () => {
       const builder = new StreamsBuilder()
       builder
         .stream(`${name}-in`, text)
-        .mapValues((value) => (value === 'large' ? 'x'.repeat(2_000_000) : value))
+        .mapValues((value) => (value === 'large' ? 'x'.repeat(600_000) : value))
         .to(`${name}-out`, text)
       const places: unknown[] = []
       await using streams = new KafkaStreams(builder.build(), {
         ...settings(name),
         'processing.guarantee': guarantee,
         'errors.dead.letter.queue.topic.name': `${name}-dead`,
+        'producer.max.request.size': 500_000,
         'production.exception.handler': ({ taskId, nodeName, record: { topic, offset } }) => {
           places.push([taskId, nodeName, topic, offset])
           return 'continue'

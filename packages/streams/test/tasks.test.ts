@@ -49,6 +49,10 @@ describe('the tasks of a topology', () => {
       'message.timestamp.type': 'CreateTime',
     })
     assert.equal(plan.repartitionTopics[0]?.config['retention.ms'], '-1')
+    const own = { 'min.insync.replicas': '2' }
+    const other = planTasks(topology, 'iot-processor', () => 6, 86_400_000, own)
+    for (const { config } of [...other.repartitionTopics, ...other.changelogTopics])
+      assert.equal(config['min.insync.replicas'], '2')
   })
 
   it('know which tasks feed them', () => {

@@ -15,6 +15,7 @@ import { prepareTopics } from '../runtime/internal-topics.ts'
 import type { RestoreProgress } from '../runtime/restore.ts'
 import { newTaskCounts, type TaskCounts } from '../runtime/task.ts'
 import { StateFolder } from '../state/state-folder.ts'
+import { pick } from '../threads/pick.ts'
 import { removeFormerMembers } from '../threads/static-members.ts'
 import type { QueryableStoreType } from '../threads/store-query.ts'
 import { StreamThreads } from '../threads/stream-threads.ts'
@@ -370,6 +371,7 @@ export class KafkaStreams implements AsyncDisposable {
     const connection: KafkaClientOptions = {
       'bootstrap.servers': settings['bootstrap.servers'],
       ...clientSecurityOf(settings),
+      ...pick(settings, 'metadata.max.age.ms', 'request.timeout.ms', 'retry.backoff.ms'),
       ...(this.#context.hosts ? { hosts: this.#context.hosts } : {}),
     }
     const clientSettings = { ...connection, 'client.id': `${clientId}-admin` }

@@ -1,5 +1,6 @@
 import type { Admin, TopicDescription } from '@khlong/kafka-client'
 import { KafkaClientError } from '@khlong/kafka-client'
+import { topicSettings } from '../client-settings.ts'
 import type { ResolvedStreamsSettings } from '../config.ts'
 import { StreamsError } from '../errors.ts'
 import type { Topology } from '../topology/topology.ts'
@@ -52,6 +53,7 @@ export async function prepareTopics(
     applicationId,
     (topic) => topics.get(topic)?.partitions.length ?? 0,
     settings['windowstore.changelog.additional.retention.ms'],
+    topicSettings(settings),
   )
   const internal = [...plan.repartitionTopics, ...plan.changelogTopics]
   for (const { name, partitions: expected } of internal) {

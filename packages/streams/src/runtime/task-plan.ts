@@ -55,12 +55,14 @@ export function sourceTopics(
  * own gets that of the widest sub-topology that writes to it.
  *
  * @param partitionsOf the partition count of each external source topic
+ * @param topicConfig settings of internal topics, over the defaults and under those of a store
  */
 export function planTasks(
   topology: Topology,
   applicationId: string,
   partitionsOf: (topic: string) => number,
   additionalRetentionMs: number,
+  topicConfig: Readonly<Record<string, string>> = {},
 ): TaskPlan {
   const subTopologies = topology.subTopologies()
   const realTopic = internalTopicNamer(topology, applicationId)
@@ -92,6 +94,7 @@ export function planTasks(
         config: {
           ...commonConfig,
           ...(store.kind === 'window' ? retention : { 'cleanup.policy': 'compact' }),
+          ...topicConfig,
           ...store.logging,
         },
       })
@@ -100,7 +103,7 @@ export function planTasks(
   const repartitionTopics = [...widths].map(([topic, partitions]) => ({
     name: realTopic(topic),
     partitions,
-    config: repartitionConfig,
+    config: { ...repartitionConfig, ...topicConfig },
   }))
   return { repartitionTopics, changelogTopics, tasks }
 }

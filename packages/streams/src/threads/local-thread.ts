@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Clock, Logger } from '@khlong/core'
 import { Admin, KafkaClient, type KafkaClientOptions } from '@khlong/kafka-client'
+import { consumerClientSettings } from '../client-settings.ts'
 import { type ResolvedStreamsSettings, taskSettings } from '../config.ts'
 import { StreamsError } from '../errors.ts'
 import { MetricGroup, type StreamsMetric } from '../metrics/streams-metric.ts'
@@ -168,7 +169,11 @@ export class LocalStreamThread implements StreamThreadHandle {
     signal.throwIfAborted()
     this.#startedMs = this.#options.clock.nowMs()
     this.#setState('starting')
-    const clientSettings = { ...connection, 'client.id': `${identity.name}-consumer` }
+    const clientSettings = {
+      ...connection,
+      ...consumerClientSettings(settings),
+      'client.id': `${identity.name}-consumer`,
+    }
     // As in Java, a topic that was deleted is not made anew by who reads it.
     const client = new KafkaClient(clientSettings, { logger, createsTopics: false })
     this.#client = client

@@ -8,6 +8,7 @@ import {
   type LeaveOptions,
   Producer,
 } from '@khlong/kafka-client'
+import { consumerSettings, producerSettings } from '../client-settings.ts'
 import type { ResolvedStreamsSettings } from '../config.ts'
 import { StreamsError } from '../errors.ts'
 import { askHandler } from '../runtime/error-handlers.ts'
@@ -85,7 +86,8 @@ export class StreamSession {
       {
         ...clientSettings,
         'client.id': `${name}-producer`,
-        ...pick(settings, 'compression.type', 'linger.ms'),
+        ...pick(settings, 'compression.type', 'linger.ms', 'max.request.size'),
+        ...producerSettings(settings),
         acks: 'all',
         ...(isOnce
           ? {
@@ -110,9 +112,11 @@ export class StreamSession {
           'fetch.max.bytes',
           'session.timeout.ms',
           'heartbeat.interval.ms',
+          'max.poll.interval.ms',
         ),
         // A thread that waits for one partition holds what was fetched of the others, besides.
         'prefetch.max.bytes': settings['fetch.max.bytes'],
+        ...consumerSettings(settings),
         'group.id': applicationId,
         'isolation.level': isOnce ? 'read_committed' : 'read_uncommitted',
         // With a folder the instance is known by it, so that a restart takes its place back at once.

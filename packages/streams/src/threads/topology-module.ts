@@ -61,7 +61,7 @@ export function settingsToSend(
     sent[key] = value
   }
   needCloneable(settings, 'what is handed to the module', url)
-  return sent
+  return sent as Partial<StreamsSettings>
 }
 
 function needCloneable(value: unknown, name: string, url: string): void {
