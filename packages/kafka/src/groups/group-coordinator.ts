@@ -7,6 +7,7 @@ import {
   decodeRecordsOf,
 } from '@khlong/kafka-protocol/records'
 import type { CoordinatorTopic } from '../state/coordinator-topic.ts'
+import { offsetsTopic } from '../state/topic.ts'
 import { Group } from './group.ts'
 import type { MemberRequest } from './group-member.ts'
 import {
@@ -217,8 +218,12 @@ export class GroupCoordinator {
     return ErrorCode.none
   }
 
-  /** Offsets of a topic that is gone mean nothing. */
+  /** Offsets of a topic that is gone mean nothing; without the offsets topic there are no groups. */
   forgetTopic(topic: string): void {
+    if (topic === offsetsTopic) {
+      this.close()
+      return
+    }
     for (const [groupId, entry] of this.#entries) {
       const partitions = [...(entry.offsets.get(topic)?.keys() ?? [])]
       const pending = entry.pending.places().filter((place) => place.topic === topic)
@@ -249,6 +254,7 @@ export class GroupCoordinator {
   close(): void {
     for (const { group } of this.#entries.values()) group.close()
     this.#entries.clear()
+    this.#withPending.clear()
     this.#options.topic.close()
   }
 

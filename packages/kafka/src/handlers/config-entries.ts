@@ -82,7 +82,9 @@ export function brokerConfigEntries(broker: BrokerState): ConfigEntry[] {
     .map((name): ConfigEntry => {
       const isSensitive = isSecretSetting(name)
       const value = isSensitive ? null : textOf(broker.options, name)
-      const synonyms = [name, ...(olderNames[name] ?? [])].flatMap((key) => sourcesOf(broker, key))
+      const own = sourcesOf(broker, name)
+      const older = own.length === 0 ? [] : (olderNames[name] ?? [])
+      const synonyms = [...own, ...older.flatMap((key) => sourcesOf(broker, key))]
       return {
         name,
         value: value ?? null,

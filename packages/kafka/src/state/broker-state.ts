@@ -16,7 +16,7 @@ import type { TransactionCoordinator } from '../transactions/transaction-coordin
 import { type Acl, Authorizer } from './acls.ts'
 import { FetchSessions } from './fetch-sessions.ts'
 import { ProducerIds } from './producer-ids.ts'
-import { isInternalTopic, type Topic, topicNameProblem } from './topic.ts'
+import { isInternalTopic, type Topic, topicNameProblem, transactionsTopic } from './topic.ts'
 import { checkTopicOverrides, resolveLogConfig, type TopicOverrides } from './topic-configs.ts'
 
 /** Kafka's `min.incremental.fetch.session.eviction.ms`, which is no setting there any more. */
@@ -148,6 +148,8 @@ export class BrokerState implements MetadataListener {
     for (let partition = 0; partition < topic.partitions.length; partition++)
       this.logs.remove(name, partition)
     this.#groups?.forgetTopic(name)
+    // It is made anew for the next change of a transaction; those that are known go on.
+    if (name === transactionsTopic) this.#transactions?.close()
   }
 
   onBrokerConfigs(configs: BrokerConfigs): void {

@@ -106,6 +106,34 @@ test('kafkajs administers topics, settings, groups and ACLs', async (t) => {
   await admin.disconnect()
 })
 
+test('groups and transactions go on when somebody has deleted the topics that they are kept in', async (t) => {
+  const { address } = await startBroker(t)
+  const kafka = connect(address)
+  const admin = kafka.admin()
+  await admin.connect()
+  await admin.createTopics({ topics: [{ topic: 'out' }] })
+  const producer = kafka.producer({ transactionalId: 'tx', maxInFlightRequests: 1 })
+  await producer.connect()
+  const commit = async (offset: string): Promise<void> => {
+    const transaction = await producer.transaction()
+    await transaction.send({ topic: 'out', messages: [{ value: offset }] })
+    const topics = [{ topic: 'out', partitions: [{ partition: 0, offset }] }]
+    await transaction.sendOffsets({ consumerGroupId: 'group', topics })
+    await transaction.commit()
+  }
+  const committed = async (): Promise<string | undefined> =>
+    (await admin.fetchOffsets({ groupId: 'group', topics: ['out'] }))[0]?.partitions[0]?.offset
+  await commit('1')
+  assert.equal(await committed(), '1')
+  await admin.deleteTopics({ topics: ['__consumer_offsets', '__transaction_state'] })
+  assert.equal(await committed(), '-1')
+  await commit('2')
+  assert.equal(await committed(), '2')
+  assert.equal((await admin.fetchTopicOffsets('out'))[0]?.high, '4')
+  await producer.disconnect()
+  await admin.disconnect()
+})
+
 test('kafkajs commits and aborts transactions, with offsets, and reads what is committed', async (t) => {
   const { address } = await startBroker(t)
   const kafka = connect(address)

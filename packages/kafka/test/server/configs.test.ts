@@ -101,14 +101,14 @@ test('what nobody set is told as a default, in the names and numbers of Kafka', 
   assert.deepEqual(value('log.dirs'), [data, source.given])
   assert.deepEqual(value('listeners'), ['PLAINTEXT://127.0.0.1:0', source.given])
   assert.deepEqual(value('node.id'), ['1', source.given])
-  assert.deepEqual(ofBroker.get('log.retention.ms'), {
-    value: null,
-    configSource: source.given,
-    synonyms: [
-      ['log.retention.hours', '24', source.given],
-      ['log.retention.hours', '168', source.default],
-    ],
-  })
+  assert.deepEqual(value('log.retention.ms'), [null, source.default])
+  await alterConfigs(wire, broker, '1', { 'log.retention.ms': '7' })
+  assert.deepEqual((await describe(wire, broker, '1')).get('log.retention.ms')?.synonyms, [
+    ['log.retention.ms', '7', source.own],
+    ['log.retention.hours', '24', source.given],
+    ['log.retention.hours', '168', source.default],
+  ])
+  await alterConfigs(wire, broker, '1', { 'log.retention.ms': null })
   const ofTopic = await describe(wire, topic, 'out')
   assert.deepEqual(ofTopic.get('retention.ms'), {
     value: '86400000',
