@@ -1,6 +1,6 @@
 // Metadata v0–13: 1 all topics by null · 4 no auto-creation on request · 8 authorized operations ·
 // 9 flexible · 10 topic ids · 13 top-level error.
-import { ApiKey, ErrorCode } from '@khlong/kafka-protocol'
+import { ApiKey, ErrorCode, zeroUuid } from '@khlong/kafka-protocol'
 import {
   decodeMetadataRequest,
   encodeMetadataResponse,
@@ -54,7 +54,8 @@ async function find(
   withOperations: boolean,
 ): Promise<MetadataResponseTopicInput> {
   const { broker } = context
-  if (wanted.name === null) {
+  // Java's client sends an empty name beside an id.
+  if (wanted.name === null || wanted.topicId !== zeroUuid) {
     const topic = broker.topicsById.get(wanted.topicId)
     return topic && mayTopic(context, AclOperation.describe, topic.name)
       ? describeTopic(topic, context, withOperations)

@@ -34,6 +34,7 @@ function describe(groupId: string, context: RequestContext): DescribedGroupInput
   const nothing = { groupId, groupState: '', protocolType: '', protocolData: '', members: [] }
   if (!mayGroup(context, AclOperation.describe, groupId))
     return { ...nothing, errorCode: ErrorCode.groupAuthorizationFailed }
+  if (groupId === '') return { ...nothing, errorCode: ErrorCode.invalidGroupId }
   const group = context.broker.groups.group(groupId)
   if (!group)
     return {

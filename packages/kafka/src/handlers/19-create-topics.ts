@@ -64,7 +64,10 @@ async function create(
     const configs: Record<string, string> = {}
     for (const config of topic.configs) {
       if (config.value === null)
-        throw new KafkaError('KAFKA_CONFIG_INVALID', `Null value not supported: ${config.name}`)
+        throw new KafkaError(
+          'KAFKA_CONFIG_INVALID',
+          `Null value not supported for topic configs: ${config.name}`,
+        )
       configs[config.name] = config.value
     }
     const topicId = await broker.createTopic(name, partitionCount, configs, { isCheckOnly })

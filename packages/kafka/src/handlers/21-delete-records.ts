@@ -5,6 +5,7 @@ import {
   encodeDeleteRecordsResponse,
 } from '@khlong/kafka-protocol/messages/delete-records'
 import { AclOperation } from '../state/acls.ts'
+import { isInternalTopic } from '../state/topic.ts'
 import { mayTopic } from './access.ts'
 import { defineHandler, type Handler } from './handler.ts'
 
@@ -24,6 +25,7 @@ export const deleteRecords: Handler = defineHandler({
         const topic = broker.topics.get(name)
         const log = topic?.partitions[partitionIndex]
         if (!log) return refuse(ErrorCode.unknownTopicOrPartition)
+        if (isInternalTopic(name)) return refuse(ErrorCode.invalidTopicException)
         if (!log.config.isDeleted) return refuse(ErrorCode.policyViolation)
         const before = offset === -1 ? log.highWatermark : offset
         if (before < 0 || before > log.highWatermark) return refuse(ErrorCode.offsetOutOfRange)

@@ -10,6 +10,7 @@ import {
 } from '@khlong/kafka-protocol/messages/describe-configs'
 import { AclOperation } from '../state/acls.ts'
 import { documentationOf } from '../state/config-documentation.ts'
+import { topicNameProblem } from '../state/topic.ts'
 import { mayCluster, mayTopic } from './access.ts'
 import {
   brokerConfigEntries,
@@ -60,6 +61,8 @@ function describe(
   if (resourceType === ConfigResource.topic) {
     if (!mayTopic(context, AclOperation.describeConfigs, resourceName))
       return refuse(ErrorCode.topicAuthorizationFailed, 'Topic authorization failed.')
+    const problem = topicNameProblem(resourceName)
+    if (problem !== undefined) return refuse(ErrorCode.invalidTopicException, problem)
     const topic = broker.topics.get(resourceName)
     if (!topic)
       return refuse(ErrorCode.unknownTopicOrPartition, `Topic '${resourceName}' does not exist.`)

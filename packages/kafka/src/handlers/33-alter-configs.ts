@@ -4,7 +4,7 @@ import {
   decodeAlterConfigsRequest,
   encodeAlterConfigsResponse,
 } from '@khlong/kafka-protocol/messages/alter-configs'
-import { type ConfigResult, changeConfigs } from './config-changes.ts'
+import { type ConfigResult, changeConfigs, checkNames, missingValue } from './config-changes.ts'
 import { defineHandler, type Handler } from './handler.ts'
 
 export const alterConfigs: Handler = defineHandler({
@@ -15,11 +15,12 @@ export const alterConfigs: Handler = defineHandler({
     const responses: ConfigResult[] = []
     for (const resource of request.resources)
       responses.push(
-        await changeConfigs(resource, request.validateOnly, context, () =>
-          Object.fromEntries(
-            resource.configs.flatMap(({ name, value }) => (value === null ? [] : [[name, value]])),
-          ),
-        ),
+        await changeConfigs(resource, request.validateOnly, context, () => {
+          checkNames(resource.configs)
+          return Object.fromEntries(
+            resource.configs.map(({ name, value }) => [name, value ?? missingValue(name)]),
+          )
+        }),
       )
     return { responses }
   },

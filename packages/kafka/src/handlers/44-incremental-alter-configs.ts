@@ -7,7 +7,13 @@ import {
 } from '@khlong/kafka-protocol/messages/incremental-alter-configs'
 import { KafkaError } from '../errors.ts'
 import { topicConfig } from '../state/topic-configs.ts'
-import { type ConfigResult, changeConfigs, changeList } from './config-changes.ts'
+import {
+  type ConfigResult,
+  changeConfigs,
+  changeList,
+  checkNames,
+  missingValue,
+} from './config-changes.ts'
 import { topicNameOfBrokerKey } from './config-entries.ts'
 import { defineHandler, type Handler, type RequestContext } from './handler.ts'
 
@@ -20,6 +26,7 @@ export const incrementalAlterConfigs: Handler = defineHandler({
     for (const resource of request.resources)
       responses.push(
         await changeConfigs(resource, request.validateOnly, context, (own) => {
+          checkNames(resource.configs)
           const configs = { ...own }
           for (const config of resource.configs) apply(configs, config, context)
           return configs
@@ -38,8 +45,7 @@ function apply(
     delete configs[name]
     return
   }
-  if (value === null)
-    throw new KafkaError('KAFKA_CONFIG_INVALID', `Null value not supported for : ${name}`)
+  if (value === null) missingValue(name)
   const topicName = topicNameOfBrokerKey(name) ?? name
   const current = configs[name] ?? topicConfig(topicName)?.fallback(context.broker.options) ?? ''
   switch (configOperation) {
@@ -47,10 +53,10 @@ function apply(
       configs[name] = value
       return
     case 2:
-      configs[name] = changeList(name, current, value, 'append')
+      configs[name] = changeList(name, current, value, 'APPEND')
       return
     case 3:
-      configs[name] = changeList(name, current, value, 'subtract')
+      configs[name] = changeList(name, current, value, 'SUBTRACT')
       return
     default:
       throw new KafkaError('KAFKA_CONFIG_INVALID', `unknown operation ${configOperation}`)

@@ -7,6 +7,7 @@ import {
   encodeDescribeTopicPartitionsResponse,
 } from '@khlong/kafka-protocol/messages/describe-topic-partitions'
 import { AclOperation } from '../state/acls.ts'
+import { topicNameProblem } from '../state/topic.ts'
 import { mayTopic } from './access.ts'
 import { defineHandler, type Handler } from './handler.ts'
 import { describeTopic } from './topic-metadata.ts'
@@ -37,9 +38,11 @@ export const describeTopicPartitions: Handler = defineHandler({
       }
       const topic = broker.topics.get(name)
       if (!isAllowed || !topic) {
-        const errorCode = isAllowed
-          ? ErrorCode.unknownTopicOrPartition
-          : ErrorCode.topicAuthorizationFailed
+        const errorCode = !isAllowed
+          ? ErrorCode.topicAuthorizationFailed
+          : topicNameProblem(name) === undefined
+            ? ErrorCode.unknownTopicOrPartition
+            : ErrorCode.invalidTopicException
         topics.push({ name, errorCode, topicId: zeroUuid, partitions: [] })
         continue
       }

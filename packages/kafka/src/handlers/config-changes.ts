@@ -40,6 +40,8 @@ export async function changeConfigs(
   })
   try {
     if (resourceType === ConfigResource.topic) {
+      if (resourceName === '')
+        return result(ErrorCode.invalidRequest, 'Default topic resources are not allowed.')
       if (!mayTopic(context, AclOperation.alterConfigs, resourceName))
         return result(ErrorCode.topicAuthorizationFailed, 'Topic authorization failed.')
       const topic = broker.topics.get(resourceName)
@@ -97,12 +99,23 @@ async function changeBroker(
   }
 }
 
+/** @throws KafkaError `KAFKA_REQUEST_INVALID` where a setting stands there twice. */
+export function checkNames(configs: readonly { readonly name: string }[]): void {
+  if (new Set(configs.map(({ name }) => name)).size < configs.length)
+    throw new KafkaError('KAFKA_REQUEST_INVALID', 'Error due to duplicate config keys')
+}
+
+/** @throws KafkaError `KAFKA_REQUEST_INVALID` */
+export function missingValue(name: string): never {
+  throw new KafkaError('KAFKA_REQUEST_INVALID', `Null value not supported for : ${name}`)
+}
+
 /** What APPEND and SUBTRACT do to a setting that is a list. */
 export function changeList(
   name: string,
   current: string,
   value: string,
-  operation: 'append' | 'subtract',
+  operation: 'APPEND' | 'SUBTRACT',
 ): string {
   if (topicConfig(topicNameOfBrokerKey(name) ?? name)?.type !== ConfigType.list)
     throw new KafkaError(
@@ -111,7 +124,7 @@ export function changeList(
     )
   const values = current.split(',').filter(Boolean)
   const given = value.split(',').filter(Boolean)
-  return operation === 'append'
+  return operation === 'APPEND'
     ? [...new Set([...values, ...given])].join(',')
     : values.filter((kept) => !given.includes(kept)).join(',')
 }

@@ -19,6 +19,7 @@ const codes: Readonly<Record<string, number>> = {
   KAFKA_RECORD_INVALID: ErrorCode.invalidRecord,
   KAFKA_TIMESTAMP_INVALID: ErrorCode.invalidTimestamp,
   KAFKA_CONFIG_INVALID: ErrorCode.invalidConfig,
+  KAFKA_REQUEST_INVALID: ErrorCode.invalidRequest,
   KAFKA_TOPIC_EXISTS: ErrorCode.topicAlreadyExists,
   KAFKA_TOPIC_UNKNOWN: ErrorCode.unknownTopicOrPartition,
   KAFKA_TOPIC_INVALID: ErrorCode.invalidTopicException,
