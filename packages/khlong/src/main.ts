@@ -2,12 +2,12 @@ import { enableCompileCache } from 'node:module'
 import path from 'node:path'
 import { beginWithMemorySettings } from './begin.ts'
 
-beginWithMemorySettings(process.argv[2])
-
-// Before anything else is loaded, and for threads too: code that was compiled once is not compiled
-// again at the next start, and Node does not load its TypeScript compiler, 20 MB with four threads.
+// Before anything else is loaded, for the second begin and for threads too: code that was compiled once is not
+// compiled again, and Node does not load its TypeScript compiler, 20 MB with four threads.
 const { directory } = enableCompileCache()
 if (directory !== undefined) process.env.NODE_COMPILE_CACHE ??= path.dirname(directory)
+
+beginWithMemorySettings(process.argv[2])
 
 const { loadZodLanguagesLate } = await import('@khlong/core/zod-languages')
 loadZodLanguagesLate()
