@@ -67,6 +67,26 @@ describe('the tasks of a topology', () => {
     assert.equal(planTasks(builder.build(), 'app', () => 3, 0).tasks.length, 9)
   })
 
+  it('are shared out evenly with who comes anew, also where all others could keep theirs', () => {
+    const share = (
+      count: number,
+      before?: Map<string, PlannedTask[]>,
+    ): Map<string, PlannedTask[]> =>
+      shareTasks(
+        plan.tasks,
+        Array.from({ length: count }, (_, index) => ({
+          memberId: `m${index}`,
+          running: new Set(before?.get(`m${index}`)?.map(({ id }) => id)),
+          stored: new Set<string>(),
+        })),
+      )
+    for (let count = 1; count < 20; count++)
+      for (let more = 1; more < 5; more++) {
+        const counts = [...share(count + more, share(count)).values()].map((one) => one.length)
+        assert.ok(Math.max(...counts) - Math.min(...counts) <= 1, counts.join())
+      }
+  })
+
   it('are shared out whole, evenly, and stay where they are', () => {
     const members = fc.uniqueArray(fc.integer({ min: 0, max: 9 }), { minLength: 1, maxLength: 6 })
     fc.assert(
@@ -87,7 +107,11 @@ describe('the tasks of a topology', () => {
         const all = [...second.values()].flat().map(({ id }) => id)
         assert.deepEqual(all.sort(), plan.tasks.map(({ id }) => id).sort())
         for (const share of second.values())
-          assert.ok(share.length <= Math.ceil(plan.tasks.length / after.length) + 1)
+          assert.ok(
+            share.length >= Math.floor(plan.tasks.length / after.length) &&
+              share.length <= Math.ceil(plan.tasks.length / after.length),
+            `${share.length} of ${plan.tasks.length} tasks for one of ${after.length}`,
+          )
         if (before.length !== after.length || before.some((id) => !after.includes(id))) return
         for (const [memberId, share] of first)
           assert.deepEqual(

@@ -23,27 +23,38 @@ export function shareTasks(
   if (ordered.length === 0) return shares
   const stateful = tasks.filter((task) => task.isStateful)
   const stateless = tasks.filter((task) => !task.isStateful)
-  share(stateful, Math.ceil(stateful.length / ordered.length), ordered, shares)
-  share(stateless, Math.ceil(tasks.length / ordered.length), ordered, shares)
+  share(stateful, ordered, shares)
+  share(stateless, ordered, shares)
   return shares
 }
 
 function share(
   tasks: readonly PlannedTask[],
-  most: number,
   members: readonly TaskMember[],
   shares: Map<string, PlannedTask[]>,
 ): void {
-  const left: PlannedTask[] = []
   const countOf = ({ memberId }: TaskMember): number => shares.get(memberId)!.length
-  for (const task of tasks) {
-    const hasRoom = (member: TaskMember): boolean => countOf(member) < most
-    const keeper =
-      members.find((member) => member.running.has(task.id) && hasRoom(member)) ??
-      members.find((member) => member.stored.has(task.id) && hasRoom(member))
-    if (keeper) shares.get(keeper.memberId)!.push(task)
-    else left.push(task)
-  }
+  const total = members.reduce((sum, member) => sum + countOf(member), tasks.length)
+  // What all have, and how many may have one more: who comes anew gets its part of what others run.
+  const each = Math.floor(total / members.length)
+  let more = (total % members.length) - members.filter((member) => countOf(member) > each).length
+  const keep = (
+    wanted: readonly PlannedTask[],
+    hasRoom: (member: TaskMember) => boolean,
+  ): PlannedTask[] =>
+    wanted.filter((task) => {
+      const keeper =
+        members.find((member) => member.running.has(task.id) && hasRoom(member)) ??
+        members.find((member) => member.stored.has(task.id) && hasRoom(member))
+      if (keeper) shares.get(keeper.memberId)!.push(task)
+      return keeper === undefined
+    })
+  const rest = keep(tasks, (member) => countOf(member) < each)
+  const left = keep(rest, (member) => {
+    const takesOneMore = more > 0 && countOf(member) === each
+    if (takesOneMore) more--
+    return takesOneMore
+  })
   const siblings = (member: TaskMember, task: PlannedTask): number =>
     shares.get(member.memberId)!.filter((one) => one.subTopology === task.subTopology).length
   for (const task of left) {
