@@ -18,6 +18,8 @@ import org.apache.kafka.streams.errors.TopologyException;
 import org.apache.kafka.streams.kstream.*;
 import org.apache.kafka.streams.processor.api.ContextualFixedKeyProcessor;
 import org.apache.kafka.streams.processor.api.ContextualProcessor;
+import org.apache.kafka.streams.processor.api.FixedKeyProcessorSupplier;
+import org.apache.kafka.streams.processor.api.ProcessorSupplier;
 import org.apache.kafka.streams.processor.api.FixedKeyRecord;
 import org.apache.kafka.streams.processor.api.Record;
 import org.apache.kafka.streams.test.TestRecord;
@@ -173,12 +175,18 @@ public class Parity {
       case "groupByKey": return named == null ? s.groupByKey() : s.groupByKey(Grouped.as(name(p)));
       case "groupBy": return named == null ? s.groupBy((k, v) -> pair(fn, k, v).key) : s.groupBy((k, v) -> pair(fn, k, v).key, Grouped.as(name(p)));
       case "join": case "leftJoin": case "outerJoin": return join(op, s, with, p);
-      case "process": return s.process(() -> new ContextualProcessor() {
-        public void process(Record r) { context().forward(r.withKey(pair(fn, r.key(), r.value()).key).withTimestamp(r.timestamp() + 1)); }
-      });
-      case "processValues": return s.processValues(() -> new ContextualFixedKeyProcessor() {
-        public void process(FixedKeyRecord r) { context().forward(r.withValue(r.value() + "#")); }
-      });
+      case "process": {
+        ProcessorSupplier supplier = () -> new ContextualProcessor() {
+          public void process(Record r) { context().forward(r.withKey(pair(fn, r.key(), r.value()).key).withTimestamp(r.timestamp() + 1)); }
+        };
+        return named == null ? s.process(supplier) : s.process(supplier, named);
+      }
+      case "processValues": {
+        FixedKeyProcessorSupplier supplier = () -> new ContextualFixedKeyProcessor() {
+          public void process(FixedKeyRecord r) { context().forward(r.withValue(r.value() + "#")); }
+        };
+        return named == null ? s.processValues(supplier) : s.processValues(supplier, named);
+      }
       case "to": s.to(p.get("topic").asText(), produced(p)); return s;
       default: return null;
     }
@@ -213,7 +221,12 @@ public class Parity {
       case "filter": return isKept ? t.filter(predicate(fn), kept(p)) : t.filter(predicate(fn));
       case "filterNot": return isKept ? t.filterNot(predicate(fn), kept(p)) : t.filterNot(predicate(fn));
       case "mapValues": return isKept ? t.mapValues(mapper(fn), kept(p)) : t.mapValues(mapper(fn));
-      case "toStream": return p.has("fn") ? t.toStream((k, v) -> pair(fn, k, v).key) : t.toStream();
+      case "toStream": {
+        KeyValueMapper keyOf = (k, v) -> pair(fn, k, v).key;
+        Named named = name(p) == null ? null : Named.as(name(p));
+        if (p.has("fn")) return named == null ? t.toStream(keyOf) : t.toStream(keyOf, named);
+        return named == null ? t.toStream() : t.toStream(named);
+      }
       case "groupBy": return name(p) == null ? t.groupBy((k, v) -> pair(fn, k, v)) : t.groupBy((k, v) -> pair(fn, k, v), Grouped.as(name(p)));
       case "join": case "leftJoin": case "outerJoin": {
         ValueJoiner joiner = Parity::joined;

@@ -436,7 +436,8 @@ export class KStream<K, V> {
     supplier: () => Processor<K, V, KR, VR>,
     options: WithStores = {},
   ): KStream<KR, VR> {
-    const node = this.#graph.name(options.name, 'KSTREAM-PROCESSOR-')
+    // As in Java, a name of its own uses up no number here.
+    const node = options.name ?? this.#graph.newName('KSTREAM-PROCESSOR-')
     this.#graph.topology.addNode(node, adaptProcessor(supplier), [this.#node])
     this.#graph.connectStores(node, options.stores)
     return this.#rekeyedStream(node)
@@ -452,7 +453,7 @@ export class KStream<K, V> {
     supplier: () => ValuesProcessor<K, V, VR>,
     options: WithStores = {},
   ): KStream<K, VR> {
-    const node = this.#graph.name(options.name, 'KSTREAM-PROCESSVALUES-')
+    const node = options.name ?? this.#graph.newName('KSTREAM-PROCESSVALUES-')
     this.#graph.topology.addNode(node, adaptValuesProcessor(supplier), [this.#node])
     this.#graph.connectStores(node, options.stores)
     return this.#withValues(node)

@@ -107,11 +107,15 @@ export class KTable<K, V> {
    * @example
    * counts.toStream((windowed) => windowed.key).to('counts', produced)
    */
-  toStream(): KStream<K, V>
   toStream<KR>(mapper: (key: K, value: V) => KR, named?: Named): KStream<KR, V>
-  toStream<KR>(mapper?: (key: K, value: V) => KR, named: Named = {}): KStream<K | KR, V> {
+  toStream(named?: Named): KStream<K, V>
+  toStream<KR>(
+    first: ((key: K, value: V) => KR) | Named = {},
+    second: Named = {},
+  ): KStream<K | KR, V> {
+    const [mapper, named] = typeof first === 'function' ? [first, second] : [undefined, first]
     const graph = this.#parts.graph
-    const node = graph.name(mapper ? undefined : named.name, 'KTABLE-TOSTREAM-')
+    const node = graph.name(named.name, 'KTABLE-TOSTREAM-')
     graph.topology.addNode(node, toStreamProcessor, [this.#parts.node])
     const valueSerde = this.#parts.valueSerde
     if (!mapper)
@@ -122,7 +126,8 @@ export class KTable<K, V> {
         valueSerde,
         rekeyed: false,
       })
-    const selected = graph.name(named.name, 'KSTREAM-KEY-SELECT-')
+    // As in Java, a name is that of the node before.
+    const selected = graph.newName('KSTREAM-KEY-SELECT-')
     const work = selectKeyProcessor(mapper as (key: unknown, value: unknown) => unknown)
     graph.topology.addNode(selected, work, [node])
     return graph.newStream<K | KR, V>({

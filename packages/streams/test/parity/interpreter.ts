@@ -131,9 +131,9 @@ class Interpreter {
       case 'outerJoin':
         return this.#joinStream(op, step, stream)
       case 'process':
-        return stream.process(() => new KeyChanger(keyOf))
+        return stream.process(() => new KeyChanger(keyOf), named)
       case 'processValues':
-        return stream.processValues(() => new ValueMarker())
+        return stream.processValues(() => new ValueMarker(), named)
       case 'to':
         stream.to(step.topic ?? '', { name, ...producedSerdes(step) })
         return stream
@@ -176,8 +176,8 @@ class Interpreter {
         return table.mapValues(mapper(fn), kept(step))
       case 'toStream':
         return step.fn === undefined
-          ? table.toStream()
-          : table.toStream((key, value) => pair(fn, key, value)[0])
+          ? table.toStream({ name })
+          : table.toStream((key, value) => pair(fn, key, value)[0], { name })
       case 'groupBy':
         return table.groupBy((key, value) => pair(fn, key, value), { name })
       case 'join':
