@@ -18,6 +18,7 @@ export {
   roundRobinAssignor,
   type SubscribedMember,
 } from './assignors.ts'
+export type { BatchOutcome, Receipt } from './batch-receipts.ts'
 export { Consumer, type ConsumerContext } from './consumer.ts'
 export {
   decodeAssignment,
@@ -67,7 +68,6 @@ export type { PartitionReader } from './partition-reader.ts'
 export { keyPartition, murmur2 } from './partitioner.ts'
 export type { PartitionBatches, PartitionRecords } from './polled.ts'
 export { Producer, type ProducerContext } from './producer.ts'
-export type { BatchOutcome, Receipt } from './producer-batch.ts'
 export type { Acknowledge } from './receipts.ts'
 export {
   ConsumerRecord,

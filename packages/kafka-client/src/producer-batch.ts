@@ -8,19 +8,8 @@ import {
   type RecordBytes,
   sealBatch,
 } from '@khlong/kafka-protocol/records'
+import { BatchReceipts, type Receipt } from './batch-receipts.ts'
 import type { KafkaClientError } from './errors.ts'
-
-/** Is told, once per record, how it ended. One receipt may stand for many records. */
-export interface Receipt {
-  settle(index: number, outcome: BatchOutcome, offset: number, timestamp: number): void
-}
-
-/** How a batch ended. */
-export interface BatchOutcome {
-  readonly topic: string
-  readonly partition: number
-  readonly error?: KafkaClientError
-}
 
 export interface ProducerBatchOptions {
   readonly topic: string
@@ -48,9 +37,7 @@ export class ProducerBatch {
   #bytes: Buffer | undefined
   /** What the bytes of a closed batch lie in, where that is to be used again. */
   #memoryBuffer: Buffer | undefined
-  #receipts: (Receipt | undefined)[] = []
-  #indexes: number[] = []
-  #timestamps: number[] = []
+  #receipts = new BatchReceipts()
   #accountedBytes: number
   #doneListeners: (() => void)[] = []
   #isDone = false
@@ -76,7 +63,7 @@ export class ProducerBatch {
     return this.options.createdMs
   }
   get recordCount(): number {
-    return this.#timestamps.length
+    return this.#receipts.count
   }
   /** Bytes that count towards `buffer.memory`. */
   get accountedBytes(): number {
@@ -95,9 +82,7 @@ export class ProducerBatch {
     const builder = this.#builder!
     const before = builder.byteCount
     builder.append(key, value, headers, timestamp)
-    this.#receipts.push(receipt)
-    this.#indexes.push(index)
-    this.#timestamps.push(timestamp)
+    this.#receipts.add(receipt, index, timestamp)
     const added = builder.byteCount - before
     this.#accountedBytes += added
     return added
@@ -131,14 +116,8 @@ export class ProducerBatch {
     this.#isDone = true
     const isWritten = !error && baseOffset >= 0
     const { topic, partition } = this.options
-    const outcome: BatchOutcome = error ? { topic, partition, error } : { topic, partition }
-    for (let record = 0; record < this.#receipts.length; record++)
-      this.#receipts[record]?.settle(
-        this.#indexes[record]!,
-        outcome,
-        baseOffset < 0 ? -1 : baseOffset + record,
-        logAppendTimeMs < 0 ? this.#timestamps[record]! : logAppendTimeMs,
-      )
+    const outcome = error ? { topic, partition, error } : { topic, partition }
+    this.#receipts.settle(outcome, baseOffset, logAppendTimeMs)
     // What was answered without an error, and was sent only once, no socket can still have to send.
     if (this.#memoryBuffer && isWritten && this.attempts === 0)
       this.options.memory?.give(this.#memoryBuffer)
@@ -161,10 +140,10 @@ export class ProducerBatch {
     const middle = Math.ceil(records.length / 2)
     const options = { ...this.options, initialBytes: 1024, memory: undefined }
     const halves = [new ProducerBatch(options), new ProducerBatch(options)] as const
-    for (const [position, { key, value, headers, timestamp }] of records.entries()) {
+    for (const [position, [receipt, index]] of [...this.#receipts].entries()) {
+      const { key, value, headers, timestamp } = records[position]!
       const half = position < middle ? halves[0] : halves[1]
-      const receipt = this.#receipts[position]
-      half.append(key, value, headers, timestamp, receipt, this.#indexes[position]!)
+      half.append(key, value, headers, timestamp, receipt, index)
     }
     if (this.sequence >= 0) {
       halves[0].sequence = this.sequence
@@ -176,7 +155,7 @@ export class ProducerBatch {
       void Promise.all(halves.map((half) => half.done())).then(() => {
         for (const listener of listeners) listener()
       })
-    this.#receipts = []
+    this.#receipts = new BatchReceipts()
     this.#isDone = true
     return halves
   }

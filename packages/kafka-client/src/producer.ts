@@ -1,5 +1,6 @@
 import { BufferPool } from '@khlong/core/bytes'
 import { BatchBuilder, Compression, noHeaders } from '@khlong/kafka-protocol/records'
+import type { Receipt } from './batch-receipts.ts'
 import { asClientError, clientError, type KafkaClientError } from './errors.ts'
 import { KafkaClient } from './kafka-client.ts'
 import {
@@ -11,7 +12,7 @@ import {
 } from './options.ts'
 import { PartitionQueue } from './partition-queue.ts'
 import { keyPartition } from './partitioner.ts'
-import { ProducerBatch, type Receipt } from './producer-batch.ts'
+import { ProducerBatch } from './producer-batch.ts'
 import { ProducerIdentity } from './producer-identity.ts'
 import { type Acknowledge, CallbackReceipt, ListReceipt } from './receipts.ts'
 import type { HeadersInput, ProducerRecord, RecordMetadata } from './record.ts'

@@ -1,5 +1,5 @@
+import type { BatchOutcome, Receipt } from './batch-receipts.ts'
 import type { KafkaClientError } from './errors.ts'
-import type { BatchOutcome, Receipt } from './producer-batch.ts'
 import type { RecordMetadata } from './record.ts'
 
 /** Called once for a record: with an error, or with where it was written. */

@@ -92,6 +92,13 @@ export class ProducerCollector implements RecordCollector, Receipt {
     else if (offset >= 0) this.#changelogOffsets.get(topic)?.set(partition, offset + 1)
   }
 
+  /** How records ended that followed each other in a batch. */
+  settleMany(count: number, outcome: BatchOutcome, lastOffset: number): void {
+    // The handler is asked of each that was not written.
+    const times = outcome.error ? count : 1
+    for (let left = times; left > 0; left--) this.settle(0, outcome, lastOffset)
+  }
+
   partitionCount(topic: string): number {
     const count = this.#client.metadata.topic(topic)?.partitions.length
     if (count) return count
