@@ -6,10 +6,13 @@ import type { PendingBatch } from './pending-batch.ts'
 /** `all`: acknowledgements wait for the flush; `leader`: those of acks=1 do not; `none`: only what `flush.messages` and `flush.ms` ask for. */
 export type FlushMode = 'all' | 'leader' | 'none'
 
-/** Rounds that touch no more partitions flush their files; more of them share the journal. */
-const directPartitionsMax = 2
-/** Rounds with more bytes flush their files: writing those bytes twice would cost more. */
+/**
+ * Rounds with more bytes flush their files: writing those bytes twice would cost more. With few files, of which each
+ * costs a flush, that is sooner.
+ */
 const directBytesMin = 1024 * 1024
+const fewFilesMax = 2
+const fewFilesDirectBytesMin = 128 * 1024
 
 /** Appends that are written and flushed together. */
 export interface CommitRound {
@@ -196,7 +199,8 @@ export class Committer {
     let byteCount = 0
     for (const { batches } of written)
       for (const { bytes } of batches) byteCount += bytes.byteLength
-    const isDirect = written.length <= directPartitionsMax || byteCount >= directBytesMin
+    const isDirect =
+      byteCount >= (written.length <= fewFilesMax ? fewFilesDirectBytesMin : directBytesMin)
     const awaited = isDirect ? ordered : [...ordered, ...written]
     const journaled = [...awaited, ...unwaited]
     const isInJournal = journaled.length > 0 && (await this.#writeJournal(journaled))
