@@ -73,6 +73,7 @@ export {
   ConsumerRecord,
   type HeaderBlock,
   type HeadersInput,
+  type Partitioner,
   type ProducerRecord,
   type RecordBytes,
   type RecordHeader,

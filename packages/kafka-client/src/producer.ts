@@ -217,6 +217,14 @@ export class Producer implements AsyncDisposable {
     }
   }
 
+  /** How many partitions a topic has that records were sent to; undefined while that is not known. */
+  partitionCount(topic: string): number | undefined {
+    const known = this.#topics.get(topic)
+    return known && known.early.length === 0 && known.queues.length > 0
+      ? known.queues.length
+      : undefined
+  }
+
   /** Sends what lingers and resolves when everything taken so far is settled, however it ended. */
   async flush(): Promise<void> {
     this.#sender.hurry()
@@ -291,7 +299,8 @@ export class Producer implements AsyncDisposable {
     index: number,
   ): void {
     const refuse = (error: KafkaClientError): void => {
-      receipt?.settle(index, { topic: topicName, partition: record.partition ?? -1, error }, -1, -1)
+      const partition = typeof record.partition === 'number' ? record.partition : -1
+      receipt?.settle(index, { topic: topicName, partition, error }, -1, -1)
     }
     if (this.#isClosed) {
       refuse(clientError('KAFKA_CLIENT_CLOSED', 'the producer is closed'))
@@ -324,14 +333,22 @@ export class Producer implements AsyncDisposable {
     }
     const { queues } = topic
     let queue: PartitionQueue | undefined
-    if (record.partition !== undefined) {
-      queue = queues[record.partition]
+    let { partition } = record
+    if (typeof partition === 'function')
+      try {
+        partition = partition(queues.length)
+      } catch (error) {
+        refuse(asClientError(error))
+        return
+      }
+    if (partition !== undefined) {
+      queue = queues[partition]
       if (!queue) {
         refuse(
           clientError(
             'KAFKA_CLIENT_UNKNOWN_PARTITION',
-            `topic ${topicName} has ${queues.length} partitions, none is ${record.partition}`,
-            { fields: { topic: topicName, partition: record.partition } },
+            `topic ${topicName} has ${queues.length} partitions, none is ${partition}`,
+            { fields: { topic: topicName, partition } },
           ),
         )
         return

@@ -11,10 +11,13 @@ import {
 export type { HeaderBlock, HeadersInput, RecordBytes, RecordHeader }
 
 /** A record to send. */
+/** Chooses a partition when it is known how many there are; undefined leaves it to the producer. */
+export type Partitioner = (partitionCount: number) => number | undefined
+
 export interface ProducerRecord {
   readonly topic: string
   /** Chosen from the key, or batch by batch, where it is not given. */
-  readonly partition?: number | undefined
+  readonly partition?: number | Partitioner | undefined
   readonly key?: RecordBytes | undefined
   readonly value: RecordBytes
   /** One by one, or the `headerBlock` of a record that was read. */

@@ -12,6 +12,7 @@ import {
   type StreamsError,
   type StreamsSettings,
   serdes,
+  TimeWindows,
 } from '../src/index.ts'
 import { StateFolder } from '../src/state/state-folder.ts'
 
@@ -108,6 +109,69 @@ describe('an application on a broker', () => {
       { type: 'topic', name: 'word-count-counts-changelog' },
     ])
     assert.equal(changelog?.find(({ name }) => name === 'cleanup.policy')?.value, 'compact')
+  })
+
+  it('writes where a partitioner says, and windows where their keys are, from the first record on', async (t) => {
+    const servers = await startBroker(t)
+    await using admin = new Admin({ 'bootstrap.servers': servers })
+    await admin.createTopics([
+      { name: 'words', partitions: 1 },
+      { name: 'by-length', partitions: 4 },
+      { name: 'plain', partitions: 4 },
+      { name: 'windows', partitions: 4 },
+    ])
+    const builder = new StreamsBuilder()
+    const words = builder.stream('words', text)
+    words.to('plain')
+    words.to('by-length', {
+      partitioner: (topic, _key, value, count) =>
+        topic === 'by-length' ? value.length % count : undefined,
+    })
+    words
+      .groupByKey()
+      .windowedBy(TimeWindows.ofSizeWithNoGrace(10))
+      .count()
+      .toStream()
+      .to('windows')
+    await using producer = new Producer({ 'bootstrap.servers': servers })
+    const values = ['a', 'bb', 'ccc', 'dddd', 'eeeee', 'ffffff']
+    for (const value of values) await producer.send({ topic: 'words', key: value, value })
+    await using streams = new KafkaStreams(builder.build(), settings(servers))
+    await streams.start()
+    await eventually(async () => {
+      const sent = await readAll(servers, 'by-length')
+      assert.deepEqual(
+        sent.map(({ partition, value }) => [partition, String(value)]).sort(),
+        values.map((value) => [value.length % 4, value]).sort(),
+      )
+      const windows = serdes.timeWindowed(serdes.string, 10)
+      const placed = (records: ConsumerRecord[], keyOf: (bytes: Buffer) => string): string[] =>
+        records.map(({ partition, key }) => `${keyOf(key!)} in ${partition}`).sort()
+      assert.deepEqual(
+        placed(await readAll(servers, 'windows'), (key) => windows.deserialize(key).key),
+        placed(await readAll(servers, 'plain'), String),
+      )
+    }, 15_000)
+  })
+
+  it('ends when a partitioner names a partition that there is not', async (t) => {
+    const servers = await startBroker(t)
+    await using admin = new Admin({ 'bootstrap.servers': servers })
+    await admin.createTopics([
+      { name: 'words', partitions: 1 },
+      { name: 'out', partitions: 2 },
+    ])
+    const builder = new StreamsBuilder()
+    builder.stream('words', text).to('out', { partitioner: () => 2 })
+    await using producer = new Producer({ 'bootstrap.servers': servers })
+    await producer.send({ topic: 'words', key: 'k', value: 'v' })
+    const ended = Promise.withResolvers<unknown>()
+    await using streams = new KafkaStreams(builder.build(), settings(servers), {
+      onError: ended.resolve,
+    })
+    await streams.start()
+    const error = (await ended.promise) as StreamsError
+    assert.match(String((error.cause as Error).message), /out has 2 partitions, none is 2/)
   })
 
   for (const guarantee of ['at_least_once', 'exactly_once_v2'] as const)

@@ -1,13 +1,13 @@
 import {
   type BatchOutcome,
   type GroupMetadata,
-  type KafkaClient,
   KafkaClientError,
   type OffsetToCommit,
+  type Partitioner,
   type Producer,
   type Receipt,
 } from '@khlong/kafka-client'
-import { StreamsError, topologyError } from '../errors.ts'
+import { StreamsError } from '../errors.ts'
 import type { CarriedHeaders } from '../record.ts'
 import { asMigration } from './migration.ts'
 import type { RecordCollector } from './task.ts'
@@ -23,7 +23,6 @@ export type OnSendError = (topic: string, error: Error) => 'continue' | 'fail'
  */
 export class ProducerCollector implements RecordCollector, Receipt {
   readonly #producer: Producer
-  readonly #client: KafkaClient
   readonly #onSendError: OnSendError
   /** Behind the last acknowledged record of each changelog partition, by topic. */
   readonly #changelogOffsets = new Map<string, Map<number, number>>()
@@ -34,10 +33,8 @@ export class ProducerCollector implements RecordCollector, Receipt {
   #refused: Error | undefined
   #isOpen = false
 
-  /** @param client knows the topics that are written to */
-  constructor(producer: Producer, client: KafkaClient, onSendError: OnSendError) {
+  constructor(producer: Producer, onSendError: OnSendError) {
     this.#producer = producer
-    this.#client = client
     this.#onSendError = onSendError
   }
 
@@ -67,7 +64,7 @@ export class ProducerCollector implements RecordCollector, Receipt {
 
   send(
     topic: string,
-    partition: number | undefined,
+    partition: number | Partitioner | undefined,
     key: Buffer | null,
     value: Buffer | null,
     timestampMs: number | undefined,
@@ -99,10 +96,8 @@ export class ProducerCollector implements RecordCollector, Receipt {
     for (let left = times; left > 0; left--) this.settle(0, outcome, lastOffset)
   }
 
-  partitionCount(topic: string): number {
-    const count = this.#client.metadata.topic(topic)?.partitions.length
-    if (count) return count
-    throw topologyError(`the partitions of topic ${topic} are not known; it must exist beforehand`)
+  partitionCount(topic: string): number | undefined {
+    return this.#producer.partitionCount(topic)
   }
 
   /** Throws what a record that was sent has met. */

@@ -1,3 +1,4 @@
+import type { Partitioner } from '@khlong/kafka-client'
 import { StreamsError } from '../errors.ts'
 import type { Serde } from '../serdes/serde.ts'
 import type { WindowedSerde } from '../serdes/windowed.ts'
@@ -38,9 +39,12 @@ export function sinkProcessor(spec: SinkSpec, node: TaskNode, ports: SinkPorts):
       } catch (error) {
         return onError(error)
       }
-      const partition = spec.partitioner
-        ? spec.partitioner(topic, key, value, collector.partitionCount(topic))
-        : windowedPartition(key, keySerde, topic, collector)
+      const partitionOf = spec.partitioner
+        ? (count: number) => spec.partitioner?.(topic, key, value, count)
+        : windowedPartition(key, keySerde)
+      const count = partitionOf && collector.partitionCount(topic)
+      // The first records for a topic wait for what is known of it.
+      const partition = count === undefined ? partitionOf : partitionOf?.(count)
       const refused = collector.send(
         topic,
         partition,
@@ -56,13 +60,8 @@ export function sinkProcessor(spec: SinkSpec, node: TaskNode, ports: SinkPorts):
 }
 
 /** A windowed key goes where its inner key goes, so that all windows of a key lie together. */
-function windowedPartition(
-  key: unknown,
-  serde: Serde<unknown>,
-  topic: string,
-  collector: RecordCollector,
-): number | undefined {
+function windowedPartition(key: unknown, serde: Serde<unknown>): Partitioner | undefined {
   if (!(key instanceof Windowed) || !('inner' in serde)) return undefined
   const { inner } = serde as WindowedSerde<unknown>
-  return partitionForKey(inner.serialize(key.key), collector.partitionCount(topic))
+  return (count) => partitionForKey(inner.serialize(key.key), count)
 }

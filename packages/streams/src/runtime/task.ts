@@ -1,4 +1,5 @@
 import type { Clock, Logger } from '@khlong/core'
+import type { Partitioner } from '@khlong/kafka-client'
 import { StreamsError, topologyError } from '../errors.ts'
 import { TaskMetrics } from '../metrics/task-metrics.ts'
 import {
@@ -32,13 +33,14 @@ export interface RecordCollector {
   /** Gives the error of a record that cannot be sent at all, such as one that is too large. */
   send(
     topic: string,
-    partition: number | undefined,
+    partition: number | Partitioner | undefined,
     key: Buffer | null,
     value: Buffer | null,
     timestampMs: number | undefined,
     headers: CarriedHeaders,
   ): Error | undefined
-  partitionCount(topic: string): number
+  /** How many partitions a topic has; undefined while that is not known. */
+  partitionCount(topic: string): number | undefined
 }
 
 /** What the tasks of an application share. */

@@ -99,7 +99,7 @@ export class StreamSession {
       },
       { logger },
     )
-    this.#collector = new ProducerCollector(this.#producer, client, (topic, error) =>
+    this.#collector = new ProducerCollector(this.#producer, (topic, error) =>
       this.#onSendError(topic, error),
     )
     this.#consumer = new Consumer(
