@@ -6,7 +6,6 @@ import { spawnSync } from 'node:child_process'
 import { readdirSync } from 'node:fs'
 import path from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
-import { collectFlag } from '../packages/khlong/src/begin.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const packages = path.join(root, 'packages')
@@ -29,13 +28,6 @@ for (const file of sources) await import(pathToFileURL(file).href).catch(() => {
 // Loaded when they are first used, and heavy.
 await Promise.all(['mongodb', 'mqtt', 'fastify', 'commander'].map((name) => import(name)))
 
-const run = (...words: string[]): void => {
-  spawnSync(process.execPath, words, { stdio: 'ignore' })
-}
-if (!globalThis.gc) {
-  run(main, '--version')
-  // V8 keeps apart what was compiled with other flags: a long-running command begins again with this one.
-  if (process.platform === 'linux') run(collectFlag, fileURLToPath(import.meta.url))
-} else run(collectFlag, main, '--version')
+spawnSync(process.execPath, [main, '--version'], { stdio: 'ignore' })
 // Whatever a source holds open when it is loaded.
 process.exit()

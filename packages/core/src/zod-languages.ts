@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url'
 const gathered = '/locales/index.js'
 
 /**
- * Lets Zod load the words of a language when they are asked for: by itself it loads those of all 60 languages, 6 MiB and
- * 10 ms in each thread, and Khlong's settings speak English. Called once in a thread, before anything imports Zod.
+ * Lets Zod load the words of a language when they are asked for: by itself it loads those of all 60 languages, 10 ms and
+ * 6 MiB in each thread that starts, and Khlong's settings speak English. Called once in a thread, before anything imports Zod.
  */
 export function loadZodLanguagesLate(): void {
   registerHooks({

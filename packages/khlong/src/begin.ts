@@ -3,8 +3,6 @@ import { partNames } from './config/part-names.ts'
 
 /** Half of what Node takes by itself, in each thread: with it the process holds 15 MiB less, and no frame costs more. */
 const youngGeneration = '--max-semi-space-size=2'
-/** So that a thread at rest can collect what a flood has left (host/rest.ts). Code that is compiled with it is cached apart. */
-export const collectFlag = '--expose-gc'
 /**
  * Buffers of this size and more go back to the system when they are freed. By itself glibc raises the
  * limit with each large buffer (mallopt(3), M_MMAP_THRESHOLD) and keeps what it once held: 15 MiB with
@@ -23,7 +21,7 @@ export function beginWithMemorySettings(command: string | undefined): void {
   if (process.platform !== 'linux' || !process.execve || !longRunning.has(command ?? '')) return
   if (process.env.MALLOC_MMAP_THRESHOLD_ !== undefined) return
   const hasSize = process.execArgv.some((flag) => flag.startsWith('--max-semi-space-size'))
-  const flags = [...process.execArgv, ...(hasSize ? [] : [youngGeneration]), collectFlag]
+  const flags = [...process.execArgv, ...(hasSize ? [] : [youngGeneration])]
   // Node writes it when a process ends, and this one does not.
   flushCompileCache()
   process.execve(process.execPath, [process.execPath, ...flags, ...process.argv.slice(1)], {
