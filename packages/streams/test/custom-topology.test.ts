@@ -45,12 +45,12 @@ describe('the bytes of a record', () => {
     // Borrows, as no serde should.
     const view = { serialize: (bytes: Buffer) => bytes, deserialize: (bytes: Buffer) => bytes }
     const kept: StreamRecord<Buffer, Buffer>[] = []
-    const keeper: Processor<Buffer, Buffer, never, never> = {
+    const keeper = (): Processor<Buffer, Buffer, never, never> => ({
       process: (record) => void kept.push(record),
-    }
+    })
     const topology = new Topology()
       .addSource({ name: 'in', topics: ['readings'], keySerde: view, valueSerde: view })
-      .addProcessor('keep', () => keeper, ['in'])
+      .addProcessor('keep', keeper, ['in'])
     const driver = new TopologyTestDriver(topology)
     const input = driver.createInputTopic('readings', serdes.string, serdes.string)
     input.pipe('k1', 'one', 1, [['h', Buffer.from('first')]])

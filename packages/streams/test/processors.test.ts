@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import {
+  KafkaStreams,
   type KeyValueStore,
   keyValueStore,
   type Processor,
@@ -54,6 +55,67 @@ describe('a punctuator', () => {
       ],
     )
     assert.deepEqual(metadata, [{ topic: 'in', partition: 0, offset: 0 }, undefined, undefined])
+  })
+})
+
+describe('what Java refuses', () => {
+  const refuse = (build: (builder: StreamsBuilder) => unknown, message: RegExp): void => {
+    assert.throws(() => build(new StreamsBuilder()), { code: 'STREAMS_TOPOLOGY_INVALID', message })
+  }
+
+  it('is refused here: one processor for all tasks', () => {
+    const shared = { process(): void {} }
+    refuse((builder) => builder.stream('in', text).process(() => shared), /the same one twice/)
+    refuse((builder) => builder.stream('in', text).processValues(() => shared), /same one twice/)
+  })
+
+  it('is refused here: names that cannot be those of topics', () => {
+    refuse((builder) => builder.stream('in', { ...text, name: 'a name' }), /"a name"/)
+    refuse((builder) => builder.stream('in', text).peek(() => {}, { name: '' }), /is empty/)
+    refuse((builder) => builder.table('in', text, { storeName: '..' }), /cannot be a name/)
+    refuse(
+      (builder) => builder.stream('in', text).repartition({ name: 'ü' }).to('out'),
+      /ASCII letters/,
+    )
+    refuse(
+      (builder) => builder.addStateStore(keyValueStore({ name: 'x'.repeat(250), ...text })),
+      /longer than 249/,
+    )
+  })
+
+  it('is refused here: an application that reads nothing', () => {
+    refuse(
+      (builder) => new KafkaStreams(builder.build(), { 'application.id': 'nothing' }),
+      /reads no topic/,
+    )
+  })
+})
+
+describe('a user’s function', () => {
+  it('that gives a promise where nothing waits is no value', () => {
+    const builder = new StreamsBuilder()
+    builder
+      .stream('in', text)
+      .mapValues(async (value) => value)
+      .to('out', { valueSerde: serdes.json<Promise<string>>() })
+    const driver = new TopologyTestDriver(builder.build())
+    assert.throws(
+      () => driver.createInputTopic('in', serdes.string, serdes.string).pipe('k', 'v'),
+      (error: Error) => /mapValuesAsync/.test((error.cause as Error).message),
+    )
+  })
+
+  it('that throws while it says the time of a record is told with the record', () => {
+    const builder = new StreamsBuilder()
+    const timestampExtractor = (): number => {
+      throw new Error('what time is it?')
+    }
+    builder.stream('in', { ...text, timestampExtractor }).to('out')
+    const driver = new TopologyTestDriver(builder.build())
+    assert.throws(
+      () => driver.createInputTopic('in', serdes.string, serdes.string).pipe('k', 'v'),
+      { code: 'STREAMS_TIMESTAMP_INVALID', message: /extractor threw at record in\/0@0/ },
+    )
   })
 })
 

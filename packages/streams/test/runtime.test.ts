@@ -171,6 +171,7 @@ describe('an application on a broker', () => {
     })
     await streams.start()
     const error = (await ended.promise) as StreamsError
+    assert.equal(error.code, 'STREAMS_PRODUCTION_FAILED')
     assert.match(String((error.cause as Error).message), /out has 2 partitions, none is 2/)
   })
 

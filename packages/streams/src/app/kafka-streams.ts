@@ -120,6 +120,10 @@ export class KafkaStreams implements AsyncDisposable {
       fail: (error) => this.#fail(error),
     })
     if (this.settings['num.stream.threads'] > 1) this.#needSource('num.stream.threads above 1')
+    if (![...topology.nodes.values()].some(({ kind }) => kind === 'source'))
+      throw topologyError(
+        'the topology reads no topic: it needs a stream, a table or a global table',
+      )
     checkSerdes(topology, this.settings)
   }
 

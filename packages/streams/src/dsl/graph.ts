@@ -1,6 +1,7 @@
 import { keyedOnlyProcessor } from '../processors/stateless.ts'
 import type { Serde } from '../serdes/serde.ts'
 import type { StoreSpec } from '../state/state-store.ts'
+import { checkedName } from '../topology/names.ts'
 import { type StreamPartitioner, Topology } from '../topology/topology.ts'
 import type { KStream } from './kstream.ts'
 
@@ -25,12 +26,16 @@ export class Graph {
   /** The given name, or the next one with this prefix. A number is used up either way, as in Java. */
   name(given: string | undefined, prefix: string): string {
     const generated = this.newName(prefix)
-    return given ?? generated
+    return given === undefined ? generated : checkedName(given)
   }
   /** The given name with a suffix, or the next one with this prefix. A number is used up either way. */
   suffixed(given: string | undefined, suffix: string, prefix: string): string {
     const generated = this.newName(prefix)
-    return given === undefined ? generated : given + suffix
+    return given === undefined ? generated : checkedName(given) + suffix
+  }
+  /** The given name, which uses up no number where Java's does not, or the next one with this prefix. */
+  ownName(given: string | undefined, prefix: string): string {
+    return given === undefined ? this.newName(prefix) : checkedName(given)
   }
   newName(prefix: string): string {
     return prefix + String(this.#next++).padStart(10, '0')

@@ -436,8 +436,7 @@ export class KStream<K, V> {
     supplier: () => Processor<K, V, KR, VR>,
     options: WithStores = {},
   ): KStream<KR, VR> {
-    // As in Java, a name of its own uses up no number here.
-    const node = options.name ?? this.#graph.newName('KSTREAM-PROCESSOR-')
+    const node = this.#graph.ownName(options.name, 'KSTREAM-PROCESSOR-')
     this.#graph.topology.addNode(node, adaptProcessor(supplier), [this.#node])
     this.#graph.connectStores(node, options.stores)
     return this.#rekeyedStream(node)
@@ -453,7 +452,7 @@ export class KStream<K, V> {
     supplier: () => ValuesProcessor<K, V, VR>,
     options: WithStores = {},
   ): KStream<K, VR> {
-    const node = options.name ?? this.#graph.newName('KSTREAM-PROCESSVALUES-')
+    const node = this.#graph.ownName(options.name, 'KSTREAM-PROCESSVALUES-')
     this.#graph.topology.addNode(node, adaptValuesProcessor(supplier), [this.#node])
     this.#graph.connectStores(node, options.stores)
     return this.#withValues(node)

@@ -223,7 +223,7 @@ export class KTable<K, V> {
    */
   suppress(suppressed: Suppression): KTable<K, V> {
     const graph = this.#parts.graph
-    const node = suppressed.name ?? graph.newName('KTABLE-SUPPRESS-')
+    const node = graph.ownName(suppressed.name, 'KTABLE-SUPPRESS-')
     const storeName =
       suppressed.name === undefined
         ? graph.newStoreName('KTABLE-SUPPRESS-')

@@ -14,9 +14,11 @@ import type {
 
 // User's processors as nodes of a topology.
 
-export const adaptProcessor =
-  <KIn, VIn, KOut, VOut>(supplier: () => Processor<KIn, VIn, KOut, VOut>): ProcessorSupplier =>
-  (context) => {
+export const adaptProcessor = <KIn, VIn, KOut, VOut>(
+  supplier: () => Processor<KIn, VIn, KOut, VOut>,
+): ProcessorSupplier => {
+  checkSupplier(supplier)
+  return (context) => {
     const processor = supplier()
     const forward: ProcessorContext<KOut, VOut>['forward'] = (record, child) =>
       context.forwardWithHeaders(
@@ -33,10 +35,13 @@ export const adaptProcessor =
       close: () => processor.close?.(),
     }
   }
+}
 
-export const adaptValuesProcessor =
-  <K, VIn, VOut>(supplier: () => ValuesProcessor<K, VIn, VOut>): ProcessorSupplier =>
-  (context) => {
+export const adaptValuesProcessor = <K, VIn, VOut>(
+  supplier: () => ValuesProcessor<K, VIn, VOut>,
+): ProcessorSupplier => {
+  checkSupplier(supplier)
+  return (context) => {
     const processor = supplier()
     let current: StreamRecord<K, VIn> | undefined
     const forward: ValuesProcessorContext<K, VOut>['forward'] = (value, changes = {}) => {
@@ -64,6 +69,16 @@ export const adaptValuesProcessor =
       close: () => processor.close?.(),
     }
   }
+}
+
+/** As in Java: each task needs a processor of its own. */
+function checkSupplier(supplier: () => unknown): void {
+  const [one, another] = [supplier(), supplier()]
+  if (one === another)
+    throw topologyError(
+      'the supplier of a processor gives the same one twice; make a new one each time: `() => new …`',
+    )
+}
 
 function processorContext<Forward>(
   context: NodeContext,

@@ -1,5 +1,5 @@
 import type { Clock, Logger } from '@khlong/core'
-import type { Partitioner } from '@khlong/kafka-client'
+import { KafkaClientError, type Partitioner } from '@khlong/kafka-client'
 import { StreamsError, topologyError } from '../errors.ts'
 import { TaskMetrics } from '../metrics/task-metrics.ts'
 import {
@@ -371,7 +371,10 @@ export class StreamTask {
       topic === ''
         ? `a punctuator of ${nodeName}, task ${this.id}`
         : `${nodeName}, task ${this.id}, record ${topic}/${partition}@${offset}`
-    const error = new StreamsError(errorCodes[stage], `${stage} failed at ${where}`, {
+    // What the producer refuses has been serialized.
+    const isRefused = stage === 'production' && thrown instanceof KafkaClientError
+    const code = isRefused ? 'STREAMS_PRODUCTION_FAILED' : errorCodes[stage]
+    const error = new StreamsError(code, `${stage} failed at ${where}`, {
       cause: thrown,
       fields: { stage, nodeName, taskId: this.id, topic, partition, offset },
     })
@@ -414,9 +417,18 @@ export class StreamTask {
 
   #timestamp(source: TaskSource, value: unknown): number {
     const extractor = source.spec.timestampExtractor ?? this.#settings.timestampExtractor
-    if (extractor) return extractor(this.context, value, source.partitionTimeMs)
-    if (this.context.timestampMs >= 0) return this.context.timestampMs
+    if (!extractor && this.context.timestampMs >= 0) return this.context.timestampMs
     const { topic, partition, offset, timestampMs } = this.context
+    if (extractor)
+      try {
+        return extractor(this.context, value, source.partitionTimeMs)
+      } catch (cause) {
+        throw new StreamsError(
+          'STREAMS_TIMESTAMP_INVALID',
+          `the timestamp extractor threw at record ${topic}/${partition}@${offset}`,
+          { cause, fields: { topic, partition, offset } },
+        )
+      }
     throw new StreamsError(
       'STREAMS_TIMESTAMP_INVALID',
       `record ${topic}/${partition}@${offset} has timestamp ${timestampMs}; give its stream a timestampExtractor that can cope`,

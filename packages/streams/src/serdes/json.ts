@@ -32,6 +32,9 @@ export function jsonSerde<T = unknown>(check?: JsonCheck<T>): Serde<T> {
   const verify = check === undefined ? (value: unknown) => value as T : verifier(check)
   return copying({
     serialize(value) {
+      // It would be {}: an asynchronous function in the place of a synchronous one.
+      if (value instanceof Promise)
+        throw new TypeError('a promise has no JSON; mapValuesAsync waits for what it gives')
       const text = JSON.stringify(value) as string | undefined
       if (text === undefined) throw new TypeError(`a ${typeof value} has no JSON`)
       return Buffer.from(text)

@@ -5,6 +5,7 @@ import type { RecordContext } from '../record.ts'
 import type { Serde } from '../serdes/serde.ts'
 import type { StoreSpec } from '../state/state-store.ts'
 import { describeTopology } from './describe.ts'
+import { checkedName } from './names.ts'
 import type { ProcessorSupplier } from './processor-node.ts'
 
 /** Where a consumer begins that has no committed offset. */
@@ -158,6 +159,7 @@ export class Topology {
 
   /** Adds a store and connects it to processors; a store of that name must not be there yet. */
   addStateStore(store: StoreSpec, ...processors: readonly string[]): this {
+    checkedName(store.name)
     if (this.stores.has(store.name)) throw topologyError(`a store ${store.name} exists already`)
     this.stores.set(store.name, store)
     for (const processor of processors) this.connectProcessorAndStateStores(processor, store.name)
@@ -177,7 +179,7 @@ export class Topology {
   }
 
   addInternalTopic(topic: InternalTopic): this {
-    this.internalTopics.set(topic.name, topic)
+    this.internalTopics.set(checkedName(topic.name), topic)
     return this
   }
 
