@@ -38,6 +38,8 @@ export interface JoinRequest extends MemberRequest {
   readonly protocols: readonly Protocol[]
   /** The client knows MEMBER_ID_REQUIRED (KIP-394). */
   readonly isMemberIdRequired: boolean
+  /** The client knows that a leader may be told not to assign (KIP-814). */
+  readonly canSkipAssignment: boolean
 }
 
 export interface JoinResult {

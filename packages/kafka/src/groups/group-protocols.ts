@@ -1,3 +1,5 @@
+import { Reader } from '@khlong/core/bytes'
+import { decodeConsumerProtocolSubscription } from '@khlong/kafka-protocol/messages/consumer-protocol'
 import type { GroupMember, Protocol } from './group-member.ts'
 
 export function supports(member: GroupMember, protocolName: string): boolean {
@@ -16,6 +18,13 @@ export function hasSameProtocols(member: GroupMember, protocols: readonly Protoc
         protocols[index]?.name === name && protocols[index].metadata.equals(metadata),
     )
   )
+}
+
+/** The topics that a member of a group of consumers says it subscribes to. */
+export function subscribedTopics(metadata: Buffer): readonly string[] {
+  const reader = new Reader(metadata)
+  const version = Math.max(0, Math.min(reader.int16(), 3))
+  return decodeConsumerProtocolSubscription(reader, version).topics
 }
 
 /** Each member votes for the first of its protocols that all support. */

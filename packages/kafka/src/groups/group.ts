@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
 import type { Clock, TimerHandle } from '@khlong/core'
 import { ErrorCode } from '@khlong/kafka-protocol'
 import {
@@ -17,6 +18,7 @@ import {
   hasSameProtocols,
   metadataOf,
   rebalanceTimeoutMs,
+  subscribedTopics,
   supports,
 } from './group-protocols.ts'
 
@@ -189,31 +191,48 @@ export class Group {
     member.syncAnswer?.({ errorCode: ErrorCode.fencedInstanceId, assignment: noBytes })
     member.joinAnswer = undefined
     member.syncAnswer = undefined
-    const isUnchanged =
-      this.protocolName !== null &&
-      metadataOf(member, this.protocolName)?.equals(
-        request.protocols.find(({ name }) => name === this.protocolName)?.metadata ?? noBytes,
-      ) === true
+    const isUnchanged = this.#isSameSubscription(member, request)
     const wasLeader = this.leader === oldId
     this.members.delete(oldId)
     member.memberId = memberId
     this.members.set(memberId, member)
     this.#staticMembers.set(member.groupInstanceId!, memberId)
     if (wasLeader) this.leader = memberId
-    if (this.state === 'Stable' && isUnchanged) {
-      this.#update(member, request, undefined)
+    this.#update(member, request, undefined)
+    const isElected = electProtocol([...this.members.values()]) === this.protocolName
+    if (this.state === 'Stable' && isUnchanged && isElected) {
       this.#heartbeat(member)
-      // The leader must not assign anew for a generation that goes on (KIP-814).
+      const result = this.#joinResult(member)
+      // The leader must not assign anew for a generation that goes on; one that cannot be told so
+      // is made to believe that another one leads.
+      const unled = { ...result, leader: oldId, members: [] }
+      const kept = request.canSkipAssignment ? { ...result, isAssignmentSkipped: wasLeader } : unled
       void this.#options.save(this).then((errorCode) => {
-        if (errorCode === ErrorCode.none)
-          answer({ ...this.#joinResult(member), isAssignmentSkipped: wasLeader })
-        else answer(refusedJoin(memberId, errorCode))
+        answer(
+          errorCode === ErrorCode.none
+            ? wasLeader
+              ? kept
+              : result
+            : refusedJoin(memberId, errorCode),
+        )
       })
       return
     }
-    this.#update(member, request, answer)
+    member.joinAnswer = answer
     if (this.state === 'PreparingRebalance') this.#completeJoinIfAll()
     else this.#prepareRebalance()
+  }
+
+  /** What else consumers say changes with each generation: the partitions that they own. */
+  #isSameSubscription(member: GroupMember, request: JoinRequest): boolean {
+    const before = metadataOf(member, this.protocolName ?? '')
+    const now = request.protocols.find(({ name }) => name === this.protocolName)?.metadata
+    if (before === undefined || now === undefined) return false
+    if (before.equals(now)) return true
+    return (
+      this.protocolType === 'consumer' &&
+      isDeepStrictEqual([...subscribedTopics(before)].sort(), [...subscribedTopics(now)].sort())
+    )
   }
 
   #update(

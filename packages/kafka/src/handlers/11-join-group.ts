@@ -59,6 +59,7 @@ export const joinGroup: Handler = defineHandler({
             metadata: Buffer.from(metadata),
           })),
           isMemberIdRequired: version >= 4,
+          canSkipAssignment: version >= 9,
         },
         resolve,
       )

@@ -1,12 +1,11 @@
 // OffsetDelete v0. Offsets of a topic that the group's members are subscribed to are kept.
-import { Reader } from '@khlong/core/bytes'
 import { ApiKey, ErrorCode } from '@khlong/kafka-protocol'
-import { decodeConsumerProtocolSubscription } from '@khlong/kafka-protocol/messages/consumer-protocol'
 import {
   decodeOffsetDeleteRequest,
   encodeOffsetDeleteResponse,
 } from '@khlong/kafka-protocol/messages/offset-delete'
 import type { Group } from '../groups/group.ts'
+import { subscribedTopics } from '../groups/group-protocols.ts'
 import { AclOperation } from '../state/acls.ts'
 import { mayGroup, mayTopic } from './access.ts'
 import { defineHandler, type Handler } from './handler.ts'
@@ -24,7 +23,7 @@ export const offsetDelete: Handler = defineHandler({
     if (!group) return { errorCode: ErrorCode.groupIdNotFound, topics: [] }
     if (!group.isEmpty && group.protocolType !== 'consumer')
       return { errorCode: ErrorCode.nonEmptyGroup, topics: [] }
-    const subscribed = subscribedTopics(group)
+    const subscribed = topicsOf(group)
     const topics: { name: string; partitions: { partitionIndex: number; errorCode: number }[] }[] =
       []
     for (const { name, partitions } of request.topics) {
@@ -50,14 +49,10 @@ export const offsetDelete: Handler = defineHandler({
   },
 })
 
-function subscribedTopics(group: Group): Set<string> {
+function topicsOf(group: Group): Set<string> {
   const topics = new Set<string>()
   for (const { protocols } of group.members.values())
-    for (const { metadata } of protocols) {
-      const reader = new Reader(metadata)
-      const version = Math.max(0, Math.min(reader.int16(), 3))
-      for (const topic of decodeConsumerProtocolSubscription(reader, version).topics)
-        topics.add(topic)
-    }
+    for (const { metadata } of protocols)
+      for (const topic of subscribedTopics(metadata)) topics.add(topic)
   return topics
 }

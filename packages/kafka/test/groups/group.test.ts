@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Writer } from '@khlong/core/bytes'
 import { FakeClock } from '@khlong/core/testing'
 import { ErrorCode } from '@khlong/kafka-protocol'
+import { encodeConsumerProtocolSubscription } from '@khlong/kafka-protocol/messages/consumer-protocol'
 import { Group } from '../../src/groups/group.ts'
 import type { JoinRequest, JoinResult, SyncResult } from '../../src/groups/group-member.ts'
 import { partitionOf } from '../../src/state/coordinator-topic.ts'
@@ -20,6 +22,7 @@ const joinRequest = (change: Partial<JoinRequest> = {}): JoinRequest => ({
     { name: 'roundrobin', metadata: Buffer.from('rr') },
   ],
   isMemberIdRequired: false,
+  canSkipAssignment: true,
   ...change,
 })
 
@@ -179,6 +182,35 @@ test('a static member that comes back keeps its assignment without a rebalance, 
   assert.equal(String(sync.result!.assignment), 'mine')
   const old = bench.sync(result!.memberId, {}, 'a')
   assert.equal(old.result?.errorCode, ErrorCode.fencedInstanceId)
+})
+
+test('a static member that comes back owns nothing yet, for which nobody is disturbed; for other topics, all are', async () => {
+  const bench = new Bench()
+  const subscription = (topics: string[], owned: number[]): JoinRequest['protocols'] => {
+    const writer = new Writer().int16(1)
+    const ownedPartitions = owned.length > 0 ? [{ topic: 'frames', partitions: owned }] : []
+    encodeConsumerProtocolSubscription(writer, { topics, userData: null, ownedPartitions }, 1)
+    return [{ name: 'range', metadata: writer.copy() }]
+  }
+  const member = { groupInstanceId: 'a' }
+  const first = bench.join({ ...member, protocols: subscription(['frames'], [0, 1]) })
+  bench.sync(first.result!.memberId, {}, 'a')
+  await Promise.resolve()
+  const back = bench.join({ ...member, protocols: subscription(['frames'], []) })
+  await Promise.resolve()
+  assert.deepEqual([back.result?.generation, back.result?.isAssignmentSkipped], [1, true])
+  const old = bench.join({
+    ...member,
+    protocols: subscription(['frames'], []),
+    canSkipAssignment: false,
+  })
+  await Promise.resolve()
+  assert.equal(old.result?.generation, 1)
+  assert.equal(old.result.leader, back.result!.memberId)
+  assert.notEqual(old.result.leader, old.result.memberId)
+  const other = bench.join({ ...member, protocols: subscription(['frames', 'alarms'], []) })
+  await Promise.resolve()
+  assert.deepEqual([other.result?.generation, other.result?.isAssignmentSkipped], [2, false])
 })
 
 test('members without a common protocol, of another type, or beyond the limit are refused', async () => {
