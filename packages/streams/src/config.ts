@@ -89,7 +89,7 @@ const streamsShape = {
       error: 'expected at_least_once or exactly_once_v2 (which took the place of exactly_once)',
     })
     .default('at_least_once'),
-  'max.task.idle.ms': ms.default(0),
+  'max.task.idle.ms': count.min(-1).default(0),
   'metrics.recording.level': z
     .enum(['INFO', 'DEBUG'], { error: 'expected INFO or DEBUG' })
     .default('INFO'),
@@ -220,7 +220,8 @@ export interface ResolvedStreamsSettings extends ClientSecurityOptions, Prefixed
   readonly 'processing.guarantee': 'at_least_once' | 'exactly_once_v2'
   /**
    * How long records wait for an empty partition that may have earlier ones. As in Java, and ours
-   * beyond it: between all partitions here that feed one repartition topic, too.
+   * beyond it: between all partitions here that feed one repartition topic, too. -1 waits for nothing,
+   * not even for what is at the broker.
    */
   readonly 'max.task.idle.ms': number
   /** DEBUG measures each call of a task and of its stores. */

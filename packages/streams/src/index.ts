@@ -103,6 +103,7 @@ export {
 export {
   type TestInput,
   type TestInputTopic,
+  type TestInputTopicOptions,
   type TestOutputTopic,
   type TestRecord,
   TopologyTestDriver,

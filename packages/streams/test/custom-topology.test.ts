@@ -8,6 +8,7 @@ import {
   type ProcessorContext,
   type StreamRecord,
   StreamsBuilder,
+  Suppressed,
   serdes,
   sessionStore,
   Topology,
@@ -196,6 +197,53 @@ describe('a serde that is missing', () => {
     )
     assert.throws(() => made(summed), { code, message: /sums needs a valueSerde.*default/ })
     made(summed, { 'default.value.serde': serdes.json<number>() })
+  })
+})
+
+describe('the time of a test’s records', () => {
+  it('is the wall clock’s, or moves with the records, as in Java', () => {
+    const builder = new StreamsBuilder()
+    builder.stream('in', text).to('out')
+    const driver = new TopologyTestDriver(builder.build(), { initialWallClockMs: 50 })
+    const output = driver.createOutputTopic('out', serdes.string, serdes.string)
+    const times = (): unknown[] => output.readAll().map(({ timestampMs }) => timestampMs)
+    const plain = driver.createInputTopic('in', serdes.string, serdes.string)
+    plain.pipe('k', 'v')
+    driver.advanceWallClock(10)
+    plain.pipe('k', 'v')
+    plain.advanceTime(5)
+    plain.pipe('k', 'v')
+    plain.pipe('k', 'v')
+    assert.deepEqual(times(), [50, 60, 65, 65])
+    const moving = driver.createInputTopic('in', serdes.string, serdes.string, {
+      startTimestampMs: 100,
+      autoAdvanceMs: 7,
+    })
+    moving.pipeAll(['a', 'b', 'c'].map((value) => ({ key: 'k', value })))
+    moving.pipe('k', 'v', 3)
+    moving.advanceTime(1)
+    moving.pipe('k', 'v')
+    assert.deepEqual(times(), [100, 107, 114, 3, 122])
+  })
+})
+
+describe('a suppress buffer', () => {
+  it('has no changelog where none is wanted', () => {
+    const builder = new StreamsBuilder()
+    builder
+      .table('in', text)
+      .suppress(Suppressed.untilTimeLimit(5, { logging: false, name: 'held' }))
+      .toStream()
+      .to('out')
+    const driver = new TopologyTestDriver(builder.build())
+    const topic = driver.createInputTopic('in', serdes.string, serdes.string)
+    topic.pipe('a', 'one', 0)
+    topic.pipe('b', 'two', 10)
+    assert.deepEqual(
+      driver.producedTopicNames().filter((name) => name.includes('held')),
+      [],
+    )
+    assert.equal(driver.createOutputTopic('out', serdes.string, serdes.string).size, 1)
   })
 })
 

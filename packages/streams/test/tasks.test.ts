@@ -180,6 +180,22 @@ describe('partitions that are processed together', () => {
     )
   })
 
+  it('wait for nothing with max.task.idle.ms -1, also not for what is at the broker', () => {
+    const group = new PartitionGroup(-1)
+    const task = running()
+    const queue = group.addPartition({ topic: 't', partition: 0 }, task)
+    group.addPartition({ topic: 't', partition: 1 }, task)
+    assert.equal(
+      group.isReady(1_000, () => 3),
+      false,
+    )
+    enqueue(queue, polled(0, 1, 2))
+    assert.equal(
+      group.isReady(1_000, () => 3),
+      true,
+    )
+  })
+
   it('wait for one that has more to come, and for the idle time where none is known', () => {
     const group = new PartitionGroup(100)
     const task = running()

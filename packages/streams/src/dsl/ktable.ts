@@ -247,6 +247,7 @@ export class KTable<K, V> {
       suppressBuffer({
         name: storeName,
         isMeasured: suppressed.maxBytes !== undefined,
+        logging: suppressed.logging,
         keySerde: this.#parts.keySerde,
         valueSerde: this.#parts.valueSerde,
       }),

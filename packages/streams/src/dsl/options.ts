@@ -99,6 +99,8 @@ export interface BufferBounds extends Named {
   readonly maxRecords?: number | undefined
   /** Bytes of keys, values and what is known of their records, counted as Java counts them. */
   readonly maxBytes?: number | undefined
+  /** Settings of the buffer's changelog topic beside the defaults; false keeps no changelog. */
+  readonly logging?: Readonly<Record<string, string>> | false | undefined
 }
 
 /** When results leave a {@link KTable.suppress}. */

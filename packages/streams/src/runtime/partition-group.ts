@@ -82,7 +82,8 @@ export class PartitionGroup {
       return hasRecords
     }
     this.#waitingSinceMs ??= nowMs
-    const waitMs = isBehind ? behindWaitMs : isFull ? 0 : this.#idleMs
+    const mayWait = this.#idleMs >= 0
+    const waitMs = isBehind && mayWait ? behindWaitMs : isFull ? 0 : this.#idleMs
     if (nowMs - this.#waitingSinceMs < waitMs) return false
     this.#waitingSinceMs = undefined
     return true

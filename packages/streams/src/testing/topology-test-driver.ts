@@ -34,13 +34,22 @@ export interface TestRecord<K, V> {
 export interface TestInput<K, V> {
   readonly key: K
   readonly value: V
-  /** Default: the driver's wall clock. */
+  /** Default: the time of the topic. */
   readonly timestampMs?: number
   readonly headers?: RecordHeaders
 }
 
+/** The time of records that have none of their own. Default: the driver's wall clock. */
+export interface TestInputTopicOptions {
+  readonly startTimestampMs?: number
+  /** Moves the time on after each record. Default 0. */
+  readonly autoAdvanceMs?: number
+}
+
 /** Writes to a topic of the driver. */
 export interface TestInputTopic<K, V> {
+  /** Moves the time of records that have none of their own; it stands still from then on, or moves by `autoAdvanceMs`. */
+  advanceTime(byMs: number): void
   pipe(key: K, value: V, timestampMs?: number, headers?: RecordHeaders): void
   pipeAll(records: Iterable<TestInput<K, V>>): void
 }
@@ -142,11 +151,19 @@ export class TopologyTestDriver {
     topic: string,
     keySerde: Serde<NonNullable<K>>,
     valueSerde: Serde<NonNullable<V>>,
+    { startTimestampMs, autoAdvanceMs = 0 }: TestInputTopicOptions = {},
   ): TestInputTopic<K, V> {
+    let topicMs = startTimestampMs
+    const nextMs = (): number => {
+      if (topicMs === undefined && autoAdvanceMs === 0) return this.#clock.timeMs
+      const timeMs = topicMs ?? this.#clock.timeMs
+      topicMs = timeMs + autoAdvanceMs
+      return timeMs
+    }
     const pipe = (
       key: K,
       value: V,
-      timestampMs: number = this.#clock.timeMs,
+      timestampMs: number = nextMs(),
       headers: RecordHeaders = noHeaders,
     ): void =>
       this.#process(topic, {
@@ -157,6 +174,9 @@ export class TopologyTestDriver {
       })
     return {
       pipe,
+      advanceTime: (byMs) => {
+        topicMs = (topicMs ?? this.#clock.timeMs) + byMs
+      },
       pipeAll: (records) => {
         for (const { key, value, timestampMs, headers } of records)
           pipe(key, value, timestampMs, headers)
