@@ -76,6 +76,35 @@ describe('an application on a broker, in trouble', () => {
     assert.deepEqual(states, ['rebalancing', 'running', 'pending-error', 'error'])
   })
 
+  it('tells the error to who asked all to stop, and the others that they were asked', async () => {
+    await admin.createTopics([{ name: 'all-in', partitions: 2 }])
+    const ended: Promise<unknown>[] = []
+    const start = async (): Promise<KafkaStreams> => {
+      const builder = new StreamsBuilder()
+      builder.stream('all-in', text).foreach(() => {
+        throw new Error('a bug')
+      })
+      const end = Promise.withResolvers<unknown>()
+      ended.push(end.promise)
+      const streams = new KafkaStreams(builder.build(), settings('all'), { onError: end.resolve })
+      streams.setUncaughtExceptionHandler(() => 'shutdown-application')
+      await streams.start()
+      return streams
+    }
+    await using one = await start()
+    await using other = await start()
+    await eventually(async () => {
+      const tasks = await Promise.all([one, other].map((each) => each.metadataForLocalThreads()))
+      assert.deepEqual(
+        tasks.map(([thread]) => thread?.activeTasks.length),
+        [1, 1],
+      )
+    }, 15_000)
+    await producer.send({ topic: 'all-in', partition: 0, key: 'k', value: 'v' })
+    const codes = (await Promise.all(ended)).map((error) => (error as StreamsError).code)
+    assert.deepEqual(codes.sort(), ['STREAMS_PROCESSING_FAILED', 'STREAMS_SHUTDOWN_REQUESTED'])
+  })
+
   it('does not start again when it has stopped', async () => {
     await admin.createTopics([{ name: 'again-in', partitions: 1 }])
     const builder = new StreamsBuilder()

@@ -406,7 +406,8 @@ export class KafkaStreams implements AsyncDisposable {
       events: {
         onState: (state) => this.#onThreadState(state),
         onFailure: (thread, error) => this.#onThreadFailure(thread, error),
-        onShutdown: () => this.#fail(shutdownRequested()),
+        // Who asked for it knows why.
+        onShutdown: () => this.#fail(this.#failures.shutdownCause ?? shutdownRequested()),
       },
     })
     threads.setPaused(this.#isPaused)

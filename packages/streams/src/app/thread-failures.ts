@@ -27,6 +27,8 @@ const healthyAfterMs = 60_000
 /** Does what the uncaught exception handler says; without one, the instance stops. */
 export class ThreadFailures {
   handler: StreamsUncaughtExceptionHandler | undefined
+  /** Why this instance has asked all to stop; undefined where it has not. */
+  shutdownCause: unknown
   /** Threads that ended by an error. */
   count = 0
   readonly #options: ThreadFailuresOptions
@@ -58,6 +60,7 @@ export class ThreadFailures {
         fail(error)
         return
       case 'shutdown-application':
+        this.shutdownCause ??= error
         void this.#askForShutdown(error, threads, isWorker)
     }
   }
