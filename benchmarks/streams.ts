@@ -67,7 +67,11 @@ const javaMemory = '-Xmx512m'
 /** The frames have times of long ago. */
 const kept = { 'retention.ms': '-1' }
 /** As `khlong streams` begins, beside the size of the young generation. */
-const memory = { MALLOC_MMAP_THRESHOLD_: '131072', MALLOC_TRIM_THRESHOLD_: '131072' }
+const memory = {
+  MALLOC_ARENA_MAX: '1',
+  MALLOC_MMAP_THRESHOLD_: '131072',
+  MALLOC_TRIM_THRESHOLD_: '131072',
+}
 
 /** Java's library and ours on the same real Kafka: draining a topic through topologies, and restoring a store. */
 export async function measureStreams(
