@@ -84,6 +84,27 @@ describe('a dead letter', () => {
   })
 })
 
+describe('a global table', () => {
+  it('has no dead letters, and counts none', () => {
+    const builder = new StreamsBuilder()
+    const table = builder.globalTable('table', { keySerde: serdes.string, valueSerde: serdes.long })
+    builder
+      .stream('in', text)
+      .join(
+        table,
+        (key) => key,
+        (value) => value,
+      )
+      .to('out', text)
+    const driver = new TopologyTestDriver(builder.build(), {
+      settings: { 'deserialization.exception.handler': 'log-and-continue', [dead]: 'dead' },
+    })
+    driver.createInputTopic('table', serdes.string, serdes.string).pipe('k', 'no long')
+    assert.equal(driver.counts.dropped.error, 1)
+    assert.equal(driver.counts.deadLetters, 0)
+  })
+})
+
 describe('an exception handler', () => {
   it('that throws is asked once, and ends the application with its own error', () => {
     let calls = 0

@@ -9,9 +9,11 @@ import {
   type RecordMetadata,
   StreamsBuilder,
   serdes,
+  sessionStore,
   TopologyTestDriver,
   type ValuesProcessor,
   type ValuesProcessorContext,
+  windowStore,
 } from '../src/index.ts'
 
 const text = { keySerde: serdes.string, valueSerde: serdes.string }
@@ -55,6 +57,48 @@ describe('a punctuator', () => {
       ],
     )
     assert.deepEqual(metadata, [{ topic: 'in', partition: 0, offset: 0 }, undefined, undefined])
+  })
+})
+
+describe('a store', () => {
+  it('takes the time of the record under work where none is said', () => {
+    const processor = (): Processor<string, string, string, string> => {
+      let context: ProcessorContext<string, string>
+      return {
+        init(given) {
+          context = given
+        },
+        process({ key, value }) {
+          context.keyValueStore<string, string>('newest').put(key, value)
+          context.windowStore<string, string>('windows').put(key, value, 0)
+          context.sessionStore<string, string>('sessions').put(key, 0, 5, value)
+        },
+      }
+    }
+    const builder = new StreamsBuilder()
+    const kept = { retentionMs: 100, ...text }
+    builder.stream('in', text).process(processor, {
+      stores: [
+        keyValueStore({ name: 'newest', ...text }),
+        windowStore({ name: 'windows', windowSizeMs: 10, ...kept }),
+        sessionStore({ name: 'sessions', ...kept }),
+      ],
+    })
+    const driver = new TopologyTestDriver(builder.build(), {
+      settings: { 'application.id': 'app' },
+    })
+    driver.createInputTopic('in', serdes.string, serdes.string).pipe('k', 'v', 7)
+    for (const store of ['newest', 'windows', 'sessions']) {
+      const changelog = driver.createOutputTopic(
+        `app-${store}-changelog`,
+        serdes.bytes,
+        serdes.string,
+      )
+      assert.deepEqual(
+        changelog.readAll().map(({ value, timestampMs }) => [value, timestampMs]),
+        [['v', 7]],
+      )
+    }
   })
 })
 

@@ -1,3 +1,4 @@
+import type { TaskRecord } from '../record.ts'
 import type { Serde } from '../serdes/serde.ts'
 import { sessionStoreKey, splitSessionStoreKey } from '../serdes/windowed.ts'
 import { Windowed } from '../windows.ts'
@@ -106,6 +107,7 @@ export class SessionEntry<K, V> implements CacheEntry {
 export class SessionStore<K, V> implements StateStore, ReadOnlySessionStore<K, V> {
   readonly name: string
   readonly #keySerde: Serde<K>
+  readonly #record: TaskRecord
   readonly #valueSerde: Serde<V>
   readonly #retentionMs: number
   readonly #changelog: ChangelogWriter | undefined
@@ -118,6 +120,7 @@ export class SessionStore<K, V> implements StateStore, ReadOnlySessionStore<K, V
   constructor(options: SessionStoreOptions<K, V>, environment: StoreEnvironment) {
     this.name = options.name
     this.#keySerde = environment.keySerde(options.keySerde)
+    this.#record = environment.record
     this.#valueSerde = environment.valueSerde(options.valueSerde)
     this.#retentionMs = options.retentionMs
     this.#changelog = options.logging === false ? undefined : environment.changelog
@@ -264,7 +267,13 @@ export class SessionStore<K, V> implements StateStore, ReadOnlySessionStore<K, V
   }
 
   /** @param changedMs the time of the record under work, which the changelog's record gets */
-  put(key: K, startMs: number, endMs: number, value: V | null, changedMs: number): void {
+  put(
+    key: K,
+    startMs: number,
+    endMs: number,
+    value: V | null,
+    changedMs: number = this.#record.timestampMs,
+  ): void {
     this.#mirror.load()
     if (endMs > this.#observedMs) this.#observe(endMs)
     const id = keyIdentity(key, this.#keySerde)
@@ -276,7 +285,7 @@ export class SessionStore<K, V> implements StateStore, ReadOnlySessionStore<K, V
     this.#cache.change(entry, value, changedMs)
   }
 
-  remove(key: K, startMs: number, endMs: number, changedMs: number): void {
+  remove(key: K, startMs: number, endMs: number, changedMs?: number): void {
     this.put(key, startMs, endMs, null, changedMs)
   }
 

@@ -1,4 +1,5 @@
 import { topologyError } from '../errors.ts'
+import type { TaskRecord } from '../record.ts'
 import type { Serde } from '../serdes/serde.ts'
 import { readInt64, splitWindowStoreKey, windowStoreKey, writeInt64 } from '../serdes/windowed.ts'
 import { type Window, Windowed } from '../windows.ts'
@@ -128,6 +129,7 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
   readonly #windowSizeMs: number
   readonly #retentionMs: number
   readonly #keySerde: Serde<K>
+  readonly #record: TaskRecord
   readonly #valueSerde: Serde<V>
   readonly #backing: StoreBacking | undefined
   readonly #changelog: ChangelogWriter | undefined
@@ -146,6 +148,7 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
     this.#windowSizeMs = options.windowSizeMs
     this.#retentionMs = options.retentionMs + (options.isForFinalResults ? 1 : 0)
     this.#keySerde = environment.keySerde(options.keySerde)
+    this.#record = environment.record
     this.#valueSerde = environment.valueSerde(options.valueSerde)
     this.#backing = environment.backing
     this.#changelog = options.logging === false ? undefined : environment.changelog
@@ -205,7 +208,7 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
     key: K,
     value: V | null,
     windowStartMs: number,
-    timestampMs: number,
+    timestampMs: number = this.#record.timestampMs,
   ): WindowEntry<K, V> | undefined {
     if (windowStartMs > this.#newestStartMs) this.#advance(windowStartMs)
     const id = keyIdentity(key, this.#keySerde)
