@@ -14,7 +14,7 @@ export interface Target {
 
 export type Settings = Readonly<Record<string, string | number | boolean>>
 
-/** Starts our broker as a user does, in a process of its own: `khlong kafka`, with its private ZooKeeper. */
+/** Starts our broker as a user does, in a process of its own: `khlong kafka`. */
 export async function startKhlong(folder: string, settings: Settings): Promise<Target> {
   const main = fileURLToPath(new URL('../packages/khlong/src/main.ts', import.meta.url))
   const flags = Object.entries(settings).flatMap(([key, value]) => ['--set', `${key}=${value}`])

@@ -22,7 +22,7 @@ export type Flush = 'all' | 'none'
 
 const run = promisify(execFile)
 
-/** `khlong kafka` with its private ZooKeeper. */
+/** `khlong kafka`, with its metadata in a file. */
 export async function startKhlong(folder: string, flush: Flush): Promise<BenchBroker> {
   const main = fileURLToPath(new URL('../../packages/khlong/src/main.ts', import.meta.url))
   const settings = [`ack.flush=${flush}`, 'group.initial.rebalance.delay.ms=0']
