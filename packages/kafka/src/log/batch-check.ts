@@ -22,11 +22,7 @@ export function checkProduced(
   nowMs: number,
 ): BatchHeader {
   const header = readBatchHeader(records)
-  if (header.byteCount > config.maxMessageBytes && origin === 'client')
-    throw new KafkaError(
-      'KAFKA_MESSAGE_TOO_LARGE',
-      `batch of ${header.byteCount} bytes, max.message.bytes is ${config.maxMessageBytes}`,
-    )
+  if (origin === 'client') checkSize(header, config)
   checkBatch(records, header)
   if (origin === 'broker') return header
   // Since version 3 of the request there is one batch for a partition.
@@ -51,6 +47,15 @@ export function checkProduced(
     for (const record of decodeRecordsOf(records, header))
       if (record.key === null) throw invalid('a compacted topic needs a key in every record')
   return header
+}
+
+/** @throws KafkaError `KAFKA_MESSAGE_TOO_LARGE` */
+export function checkSize({ byteCount }: BatchHeader, { maxMessageBytes }: LogConfig): void {
+  if (byteCount > maxMessageBytes)
+    throw new KafkaError(
+      'KAFKA_MESSAGE_TOO_LARGE',
+      `batch of ${byteCount} bytes, max.message.bytes is ${maxMessageBytes}`,
+    )
 }
 
 /** Steps over the records by their lengths: the count in the header must be the truth. */

@@ -4,7 +4,7 @@ import type { Clock, Logger } from '@khlong/core'
 import type { BufferPool } from '@khlong/core/bytes'
 import { type BatchHeader, readBatchHeader, stampBatch } from '@khlong/kafka-protocol/records'
 import { KafkaError } from '../errors.ts'
-import { checkProduced } from './batch-check.ts'
+import { checkProduced, checkSize } from './batch-check.ts'
 import {
   checkpointText,
   flushFolder,
@@ -203,6 +203,8 @@ export class PartitionLog {
     if (compression !== undefined && compression !== header.compression && origin === 'client') {
       batch = recompress(batch, header, compression, compressionLevel)
       header = readBatchHeader(batch)
+      // It may be larger than what came.
+      checkSize(header, this.config)
     }
     const { recordCount } = header
     if (header.producerId >= 0n && !header.isControl) {

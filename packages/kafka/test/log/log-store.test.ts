@@ -281,6 +281,20 @@ test('without flushes at each acknowledgement, flush.messages and flush.ms are f
   await store.close()
 })
 
+test("a batch that the topic's compression.type makes too large is refused", async (t) => {
+  const config = { compression: Compression.none, maxMessageBytes: 10_000 }
+  const store = await open(await temporaryFolder(t), { config })
+  const log = await store.create({ topic: 't', partition: 0, topicId })
+  const zipped = (byteCount: number): Buffer => {
+    const builder = new BatchBuilder({ compression: Compression.gzip })
+    builder.append(null, Buffer.alloc(byteCount), [], clock.nowMs())
+    return builder.build()
+  }
+  assert.throws(() => log.append(zipped(20_000)), { code: 'KAFKA_MESSAGE_TOO_LARGE' })
+  assert.equal(log.append(zipped(9_000)).baseOffset, 0)
+  await store.close()
+})
+
 for (const to of [Compression.gzip, Compression.zstd])
   test(`a topic's compression.${to === Compression.gzip ? 'gzip' : 'zstd'}.level is followed`, async (t) => {
     const store = await open(await temporaryFolder(t), { config: { compression: to } })
