@@ -60,6 +60,8 @@ export function defineHandler<Request, Response extends object>(spec: {
     ...(spec.maxVersion === undefined ? {} : { maxVersion: spec.maxVersion }),
     serve(reader, context) {
       const request = spec.decode(reader, context.version)
+      // Kafka reads no further than it must: librdkafka sends a byte too many where it alters SCRAM credentials.
+      reader.skip(reader.remaining)
       reader.finish()
       const write =
         (response: Response): ResponseWriter =>

@@ -3,7 +3,13 @@
 import sys
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import (
+    AdminClient,
+    NewTopic,
+    ScramCredentialInfo,
+    ScramMechanism,
+    UserScramCredentialUpsertion,
+)
 
 address = sys.argv[1]
 base = {"bootstrap.servers": address}
@@ -98,4 +104,12 @@ second.begin_transaction()
 second.produce("out", b"last", partition=0)
 second.commit_transaction(20)
 assert read_all("read_committed") == sorted([*expected, "last"])
+
+credential = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_256, 4096)
+for future in admin.alter_user_scram_credentials(
+    [UserScramCredentialUpsertion("alice", credential, b"secret")]
+).values():
+    future.result(10)
+for future in admin.describe_user_scram_credentials(["alice"]).values():
+    assert [info.iterations for info in future.result(10).scram_credential_infos] == [4096]
 print("all well")

@@ -133,3 +133,12 @@ test('records of internal topics cannot be deleted, and no group has an empty id
   const [group] = decodeDescribeGroupsResponse(described, 6).groups
   assert.equal(group!.errorCode, ErrorCode.invalidGroupId)
 })
+
+test('a request with bytes behind its end is answered: librdkafka sends one where it alters SCRAM credentials', async (t) => {
+  const wire = await open(t)
+  const reader = await wire.send(ApiKey.metadata, 12, (writer) => {
+    encodeMetadataRequest(writer, { topics: [{ name: 'out' }] }, 12)
+    writer.uint8(0)
+  })
+  assert.equal(decodeMetadataResponse(reader, 12).topics[0]!.errorCode, ErrorCode.none)
+})
