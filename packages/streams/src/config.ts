@@ -98,6 +98,7 @@ const streamsShape = {
     .default('none'),
   'statestore.cache.max.bytes': count.min(0).optional(),
   'cache.max.bytes.buffering': count.min(0).optional(),
+  'state.cleanup.delay.ms': ms.default(600_000),
   'windowstore.changelog.additional.retention.ms': ms.default(86_400_000),
   'default.dsl.store': z.enum(['rocksDB', 'in_memory']).default('rocksDB'),
   'default.key.serde': serde.optional(),
@@ -141,7 +142,6 @@ const streamsShape = {
     'rack.aware.assignment.tags',
     'repartition.purge.interval.ms',
     'rocksdb.config.setter',
-    'state.cleanup.delay.ms',
     'state.cleanup.dir.max.age.ms',
     'task.assignor.class',
     'task.timeout.ms',
@@ -232,6 +232,7 @@ export interface ResolvedStreamsSettings extends ClientSecurityOptions, Prefixed
    * disk again; of all threads together. 0 holds nothing back.
    */
   readonly 'statestore.cache.max.bytes': number
+  readonly 'state.cleanup.delay.ms': number
   readonly 'windowstore.changelog.additional.retention.ms': number
   readonly 'default.dsl.store': 'rocksDB' | 'in_memory'
   readonly 'default.key.serde'?: Serde<unknown> | undefined

@@ -14,8 +14,10 @@ import type { StreamsMetric } from '../metrics/streams-metric.ts'
 import { prepareTopics } from '../runtime/internal-topics.ts'
 import type { RestoreProgress } from '../runtime/restore.ts'
 import { newTaskCounts, type TaskCounts } from '../runtime/task.ts'
+import { TaskLocks } from '../runtime/task-locks.ts'
 import { StateFolder } from '../state/state-folder.ts'
 import { pick } from '../threads/pick.ts'
+import { StateCleaner } from '../threads/state-cleaner.ts'
 import { removeFormerMembers } from '../threads/static-members.ts'
 import type { QueryableStoreType } from '../threads/store-query.ts'
 import { StreamThreads } from '../threads/stream-threads.ts'
@@ -393,6 +395,8 @@ export class KafkaStreams implements AsyncDisposable {
         },
       )
     signal.throwIfAborted()
+    const locks = new TaskLocks()
+    if (folder) this.#startCleaning(folder.state, locks)
     const threads = new StreamThreads({
       topology,
       settings,
@@ -401,6 +405,7 @@ export class KafkaStreams implements AsyncDisposable {
       clientId,
       processId,
       folder,
+      locks,
       logger,
       clock: this.#clock,
       events: {
@@ -429,6 +434,18 @@ export class KafkaStreams implements AsyncDisposable {
     const state = await StateFolder.open(owned.path)
     this.#closing.push(() => state.close())
     return { state, path: owned.path }
+  }
+
+  #startCleaning(folder: StateFolder, locks: TaskLocks): void {
+    const cleaner = new StateCleaner({
+      folder,
+      locks,
+      delayMs: this.settings['state.cleanup.delay.ms'],
+      clock: this.#clock,
+      logger: this.#logger,
+    })
+    cleaner.start()
+    this.#closing.push(() => cleaner.stop())
   }
 
   // ---- What threads tell

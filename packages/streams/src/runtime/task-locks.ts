@@ -18,6 +18,15 @@ interface Holder {
  */
 export class TaskLocks {
   readonly #holders = new Map<string, Holder>()
+  readonly #takenCounts = new Map<string, number>()
+
+  isHeld(taskId: string): boolean {
+    return this.#holders.has(taskId)
+  }
+  /** How often a task was taken by somebody when nobody had it. */
+  takenCount(taskId: string): number {
+    return this.#takenCounts.get(taskId) ?? 0
+  }
 
   /** The view of one thread. */
   locker(): TaskLocker {
@@ -33,8 +42,10 @@ export class TaskLocks {
 
   async #lock(taskId: string, owner: symbol): Promise<void> {
     const holder = this.#holders.get(taskId)
-    if (!holder) this.#holders.set(taskId, { owner, waiting: [] })
-    else if (holder.owner !== owner)
+    if (!holder) {
+      this.#holders.set(taskId, { owner, waiting: [] })
+      this.#takenCounts.set(taskId, this.takenCount(taskId) + 1)
+    } else if (holder.owner !== owner)
       await new Promise<void>((resolve) => holder.waiting.push({ owner, resolve }))
   }
 

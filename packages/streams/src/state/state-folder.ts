@@ -21,6 +21,8 @@ const format = 'khlong-streams-state/1'
 const wholeKeyBytes = 1_500
 const prefixKeyBytes = 1_400
 const storeIdBytes = 4
+/** Keys that are deleted in one transaction of a task that is gone. */
+const forgottenAtOnce = 10_000
 
 type Meta = Database<string, string>
 type Data = Database<Buffer, Buffer>
@@ -198,6 +200,34 @@ export class StateFolder {
       this.#removeRange(prefixed(id), prefixed(id + 1))
     }
     await this.#write(make, () => [`${taskId}/${storeName}`])
+  }
+
+  /**
+   * Deletes a task's stores, some keys at a time, so that others can commit in between. The offsets go
+   * first: what is left of an attempt that failed is read anew.
+   *
+   * @throws StreamsError `STREAMS_STATE_NOT_WRITTEN`
+   */
+  async forget(taskId: string): Promise<void> {
+    const prefix = `store:${taskId}/`
+    const stores = [...this.#meta.getRange({ start: prefix, end: `store:${taskId}0` })]
+    for (const { key, value } of stores) {
+      const named = key.slice('store:'.length)
+      const id = Number(value)
+      await this.#write(
+        () => void this.#meta.remove(`offset:${named}`),
+        () => [named],
+      )
+      for (;;) {
+        const range = { start: prefixed(id), end: prefixed(id + 1), limit: forgottenAtOnce }
+        const keys = [...this.#data.getKeys(range)]
+        if (keys.length === 0) break
+        const removeAll = (): void => {
+          for (const one of keys) void this.#data.remove(one)
+        }
+        await this.#write(removeAll, () => [named])
+      }
+    }
   }
 
   async close(): Promise<void> {

@@ -4,7 +4,7 @@ import type { ResolvedStreamsSettings } from '../config.ts'
 import type { StreamsMetric } from '../metrics/streams-metric.ts'
 import type { RestoreProgress } from '../runtime/restore.ts'
 import { newTaskCounts, sumOfCounts, type TaskCounts } from '../runtime/task.ts'
-import { TaskLocks } from '../runtime/task-locks.ts'
+import type { TaskLocks } from '../runtime/task-locks.ts'
 import type { StateFolder } from '../state/state-folder.ts'
 import type { Topology } from '../topology/topology.ts'
 import { LocalStreamThread } from './local-thread.ts'
@@ -37,6 +37,8 @@ export interface StreamThreadsOptions {
   readonly processId: string
   /** The stores' folder, open, and where it is; undefined keeps them in memory. */
   readonly folder: { readonly state: StateFolder; readonly path: string } | undefined
+  /** Which thread has which task's stores. */
+  readonly locks: TaskLocks
   readonly logger: Logger
   readonly clock: Clock
   readonly events: StreamThreadsEvents
@@ -45,7 +47,6 @@ export interface StreamThreadsOptions {
 /** The stream threads of one instance. */
 export class StreamThreads {
   readonly #options: StreamThreadsOptions
-  readonly #locks = new TaskLocks()
   #threads: StreamThreadHandle[] = []
   /** Counts of threads that are no more. */
   #countsBefore = newTaskCounts()
@@ -153,7 +154,7 @@ export class StreamThreads {
     const { topology, settings, source, connection, folder, logger, clock } = this.#options
     const threadCount = Math.max(settings['num.stream.threads'], this.#threads.length + 1)
     const shared = { identity, connection, threadCount }
-    const ports = { locks: this.#locks.locker(), logger, events }
+    const ports = { locks: this.#options.locks.locker(), logger, events }
     if (!isWorker || !source)
       return new LocalStreamThread({
         ...shared,
