@@ -19,6 +19,7 @@ import {
   effectiveTopicConfigs,
   everyBrokerConfigEntries,
   topicNameOfBrokerKey,
+  unsupportedResource,
 } from './config-entries.ts'
 import { defineHandler, type Handler, type RequestContext } from './handler.ts'
 
@@ -81,7 +82,7 @@ function describe(
     )
   }
   if (resourceType === ConfigResource.brokerLogger) return give([])
-  return refuse(ErrorCode.invalidRequest, `resource type ${resourceType} is not supported yet`)
+  return refuse(ErrorCode.invalidRequest, unsupportedResource(resourceType))
 }
 
 function documentationOfKey(name: string): string | null {

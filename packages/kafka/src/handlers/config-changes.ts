@@ -11,7 +11,7 @@ import {
   valueProblem,
 } from '../state/topic-configs.ts'
 import { mayCluster, mayTopic } from './access.ts'
-import { ConfigResource, topicNameOfBrokerKey } from './config-entries.ts'
+import { ConfigResource, topicNameOfBrokerKey, unsupportedResource } from './config-entries.ts'
 import type { RequestContext } from './handler.ts'
 
 export interface ConfigTarget {
@@ -60,7 +60,7 @@ export async function changeConfigs(
       return result(ErrorCode.none)
     }
     if (resourceType !== ConfigResource.broker)
-      return result(ErrorCode.invalidRequest, `resource type ${resourceType} is not supported yet`)
+      return result(ErrorCode.invalidRequest, unsupportedResource(resourceType))
     if (!mayCluster(context, AclOperation.alterConfigs))
       return result(ErrorCode.clusterAuthorizationFailed, 'Cluster authorization failed.')
     return result(...(await changeBroker(resourceName, isCheckOnly, broker, change)))

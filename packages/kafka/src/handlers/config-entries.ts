@@ -1,3 +1,4 @@
+import path from 'node:path'
 import { formatListen } from '@khlong/core'
 import { kafkaSettingNames, type ResolvedKafkaOptions, resolveKafkaOptions } from '../options.ts'
 import { planListeners } from '../security/listeners.ts'
@@ -22,6 +23,18 @@ export const ConfigSource = {
 
 /** Resources that have settings. */
 export const ConfigResource = { topic: 2, broker: 4, brokerLogger: 8 } as const
+
+const otherResources: Readonly<Record<number, string>> = {
+  [ConfigResource.brokerLogger]: 'broker loggers',
+  16: 'client metrics',
+  32: 'groups',
+}
+
+/** Says that a resource's settings cannot be had or changed. */
+export function unsupportedResource(resourceType: number): string {
+  const name = otherResources[resourceType] ?? `resource type ${resourceType}`
+  return `Settings of ${name} are not supported yet.`
+}
 
 interface Synonym {
   readonly name: string
@@ -130,7 +143,7 @@ function namesOfKafka({ staticOptions }: BrokerState): ConfigEntry[] {
   const source = ConfigSource.staticBroker
   return Object.entries({
     listeners: listeners.join(','),
-    'log.dirs': staticOptions.data,
+    'log.dirs': path.resolve(staticOptions.data),
     'node.id': String(staticOptions['broker.id']),
   }).map(([name, value]) => ({
     name,

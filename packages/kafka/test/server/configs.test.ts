@@ -142,6 +142,13 @@ test('settings are refused with the codes and words of Kafka', async (t) => {
     invalidRequest,
     'Unexpected broker id, expected 1 or empty string, but received 7',
   ])
+  const unsupported = (what: string) => [
+    invalidRequest,
+    `Settings of ${what} are not supported yet.`,
+  ]
+  assert.deepEqual(await refused(8, '1', { root: 'DEBUG' }), unsupported('broker loggers'))
+  assert.deepEqual(await refused(16, 'm', { match: 'a' }), unsupported('client metrics'))
+  assert.deepEqual(await refused(32, 'g', { a: 'b' }), unsupported('groups'))
   const lag = { 'min.compaction.lag.ms': '10', 'max.compaction.lag.ms': '5' }
   assert.deepEqual(await refused(topic, 'out', lag), [
     invalidConfig,
