@@ -76,7 +76,7 @@ export class ThreadFailures {
 
   /** A thread that dies again and again must not keep the group busy. */
   async #replace(threads: StreamThreads, isWorker: boolean): Promise<void> {
-    const { signal, clock, fail } = this.#options
+    const { signal, clock } = this.#options
     const nowMs = clock.monotonicMs()
     if (nowMs - this.#replacedAtMs > healthyAfterMs) this.#replacements = 0
     this.#replacedAtMs = nowMs
@@ -85,7 +85,10 @@ export class ThreadFailures {
       await delay(pauseMs, undefined, { signal })
       await threads.add(isWorker)
     } catch (error) {
-      if (!signal.aborted) fail(error)
+      if (signal.aborted) return
+      // Stores on a disk that is still full, say: whether that is tried again is the handler's to say, too.
+      this.count++
+      this.answer(error, threads, isWorker)
     }
   }
 

@@ -5,19 +5,11 @@ import { eventually, temporaryFolder } from '@khlong/core/testing'
 import { KafkaBroker } from '@khlong/kafka'
 import { Admin, Producer } from '@khlong/kafka-client'
 import { fillDisk, smallDisk } from '../../../../tools/small-disk.ts'
-import {
-  KafkaStreams,
-  minutes,
-  SessionWindows,
-  StreamsBuilder,
-  type StreamsSettings,
-  seconds,
-  serdes,
-  TimeWindows,
-  type Topology,
-} from '../../src/index.ts'
+import { KafkaStreams, type StreamsSettings } from '../../src/index.ts'
 import { StateFolder } from '../../src/state/state-folder.ts'
 
+/** Counts in stores of each kind. */
+const topology = new URL('../child/counting-topology.ts', import.meta.url)
 const startMs = 1_770_000_000_000
 const sensors = 50
 /** Of a sensor and round: readings one second apart, in windows of ten and one session. */
@@ -31,22 +23,6 @@ async function startBroker(t: TestContext): Promise<string> {
   broker = new KafkaBroker({ listen: 0, data, 'group.initial.rebalance.delay.ms': 0 })
   await broker.start()
   return Object.values(broker.addresses)[0]!
-}
-
-/** Counts in stores of each kind. */
-function counting(): Topology {
-  const builder = new StreamsBuilder()
-  const grouped = builder
-    .stream('readings', { keySerde: serdes.string, valueSerde: serdes.string })
-    .groupByKey()
-  grouped.count({ storeName: 'by-sensor' })
-  grouped
-    .windowedBy(TimeWindows.ofSizeAndGrace(seconds(10), minutes(60)))
-    .count({ storeName: 'by-window' })
-  grouped
-    .windowedBy(SessionWindows.ofInactivityGapAndGrace(seconds(60), minutes(60)))
-    .count({ storeName: 'by-session' })
-  return builder.build()
 }
 
 /** Sends one round of readings, whose sensors are those of all rounds and some of its own. */
@@ -91,14 +67,12 @@ for (const guarantee of ['at_least_once', 'exactly_once_v2'] as const)
     await using admin = new Admin({ 'bootstrap.servers': servers })
     await admin.createTopics([{ name: 'readings', partitions: 2 }])
     await using producer = new Producer({ 'bootstrap.servers': servers })
-    const settings: StreamsSettings = {
-      'application.id': 'counter',
+    const settings: Partial<StreamsSettings> = {
       'bootstrap.servers': servers,
       'processing.guarantee': guarantee,
-      'commit.interval.ms': 100,
     }
     const ended = Promise.withResolvers<unknown>()
-    const first = new KafkaStreams(counting(), settings, {
+    const first = await KafkaStreams.fromModule(topology, settings, {
       data: disk.folder,
       onError: ended.resolve,
     })
@@ -125,12 +99,12 @@ for (const guarantee of ['at_least_once', 'exactly_once_v2'] as const)
     await first.stop()
 
     // Without room the next one says the same, and doesn't begin.
-    const second = new KafkaStreams(counting(), settings, { data: disk.folder })
+    const second = await KafkaStreams.fromModule(topology, settings, { data: disk.folder })
     await assert.rejects(second.start(), { code: 'STREAMS_STATE_NOT_WRITTEN' })
     await second.stop()
 
     await rm(filler)
-    await using third = new KafkaStreams(counting(), settings, { data: disk.folder })
+    await using third = await KafkaStreams.fromModule(topology, settings, { data: disk.folder })
     await third.start()
     await send(producer, 2)
     const [all, one] = [3 * readings, readings]
@@ -154,6 +128,50 @@ for (const guarantee of ['at_least_once', 'exactly_once_v2'] as const)
       }
     }, 30_000)
   })
+
+it('threads that are replaced while the disk is full go on when there is room, and nothing is lost or doubled', {
+  timeout: 120_000,
+}, async (t) => {
+  await using disk = await smallDisk(24)
+  const servers = await startBroker(t)
+  await using admin = new Admin({ 'bootstrap.servers': servers })
+  await admin.createTopics([{ name: 'readings', partitions: 2 }])
+  await using producer = new Producer({ 'bootstrap.servers': servers })
+  const streams = await KafkaStreams.fromModule(
+    topology,
+    {
+      'bootstrap.servers': servers,
+      'processing.guarantee': 'exactly_once_v2',
+      'num.stream.threads': 2,
+    },
+    { data: disk.folder },
+  )
+  t.after(() => streams.stop())
+  const codes: unknown[] = []
+  streams.setUncaughtExceptionHandler((error) => {
+    codes.push((error as { readonly code?: unknown }).code)
+    return 'replace-thread'
+  })
+  await streams.start()
+  await send(producer, 0)
+  const isCounted = async (rounds: number): Promise<void> => {
+    const counts = Object.values(await counted(streams, rounds - 1))
+    const all = rounds * readings
+    assert.deepEqual(counts, [
+      [all, all, all],
+      [readings, readings, readings],
+    ])
+  }
+  await eventually(() => isCounted(1), 30_000)
+  const filler = await fillDisk(disk.folder)
+  await send(producer, 1)
+  // One has failed, and at least one in its place, which could not open the stores.
+  await eventually(() => assert.ok(codes.length > 1), 30_000)
+  await rm(filler)
+  await send(producer, 2)
+  await eventually(() => isCounted(3), 60_000)
+  assert.deepEqual([...new Set(codes)], ['STREAMS_STATE_NOT_WRITTEN'])
+})
 
 it('the folder of stores writes nothing more after a commit that failed, until what is missing is read anew', async () => {
   await using disk = await smallDisk(6)
