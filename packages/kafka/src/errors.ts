@@ -44,3 +44,19 @@ export class KafkaError extends CodedError {
     super(code, message, options)
   }
 }
+
+export interface RefusedRecord {
+  /** Its place in the batch. */
+  readonly batchIndex: number
+  readonly reason: string
+}
+
+/** A batch is refused for some of its records (KIP-467). */
+export class RefusedRecordsError extends KafkaError {
+  readonly records: readonly RefusedRecord[]
+
+  constructor(code: KafkaErrorCode, message: string, records: readonly RefusedRecord[]) {
+    super(code, message)
+    this.records = records
+  }
+}

@@ -258,8 +258,14 @@ export async function committedOffset(
   return found.errorCode === 0 ? found.committedOffset : -found.errorCode
 }
 
-export async function createTopic(wire: Wire, name: string, numPartitions: number): Promise<void> {
-  const topic = { name, numPartitions, replicationFactor: 1, assignments: [], configs: [] }
+export async function createTopic(
+  wire: Wire,
+  name: string,
+  numPartitions: number,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const configs = Object.entries(settings).map(([key, value]) => ({ name: key, value }))
+  const topic = { name, numPartitions, replicationFactor: 1, assignments: [], configs }
   await wire.send(ApiKey.createTopics, 5, (writer) =>
     encodeCreateTopicsRequest(writer, { topics: [topic], timeoutMs: 5_000 }, 5),
   )

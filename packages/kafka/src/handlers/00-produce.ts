@@ -3,6 +3,7 @@
 // does, and refused when used.
 import { ApiKey, ErrorCode } from '@khlong/kafka-protocol'
 import {
+  type BatchIndexAndErrorMessageInput,
   decodeProduceRequest,
   encodeProduceResponse,
   type PartitionProduceData,
@@ -10,7 +11,7 @@ import {
   type ProduceResponseInput,
 } from '@khlong/kafka-protocol/messages/produce'
 import type { BatchHeader } from '@khlong/kafka-protocol/records'
-import { KafkaError } from '../errors.ts'
+import { KafkaError, RefusedRecordsError } from '../errors.ts'
 import type { CommitRound } from '../log/committer.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import { wireError, wireMessage } from '../server/wire-errors.ts'
@@ -29,6 +30,7 @@ interface PartitionResponse {
   baseOffset: number
   logAppendTimeMs: number
   logStartOffset: number
+  recordErrors: BatchIndexAndErrorMessageInput[]
   errorMessage: string | null
 }
 
@@ -89,6 +91,7 @@ function appendPartition(
     baseOffset: -1,
     logAppendTimeMs: -1,
     logStartOffset: -1,
+    recordErrors: [],
     errorMessage: null,
   }
   const refusal = mayWrite
@@ -118,6 +121,9 @@ function appendPartition(
   } catch (error) {
     response.errorCode = wireError(error)
     response.errorMessage = wireMessage(error)
+    if (error instanceof RefusedRecordsError)
+      for (const { batchIndex, reason } of error.records)
+        response.recordErrors.push({ batchIndex, batchIndexErrorMessage: reason })
   }
   return response
 }

@@ -3,11 +3,15 @@ import {
   Compression,
   checkBatch,
   decodeRecordsOf,
+  type KafkaRecord,
   noTimestamp,
   readBatchHeader,
 } from '@khlong/kafka-protocol/records'
-import { KafkaError } from '../errors.ts'
+import { KafkaError, type RefusedRecord, RefusedRecordsError } from '../errors.ts'
 import type { LogConfig } from './log-config.ts'
+
+/** Of a refused batch so many records are told with their reasons. */
+const toldRecordsMax = 1_000
 
 /**
  * Checks what a producer sent for one partition, without decoding records where nothing asks for it
@@ -32,20 +36,10 @@ export function checkProduced(
     throw invalid(`${header.recordCount} records, last offset delta ${header.lastOffsetDelta}`)
   if (header.producerId >= 0n && (header.baseSequence < 0 || header.producerEpoch < 0))
     throw invalid(`producer ${header.producerId} without epoch or sequence`)
-  if (!config.isLogAppendTime && header.maxTimestamp !== noTimestamp) {
-    const { timestampAfterMaxMs, timestampBeforeMaxMs } = config
-    const isLate = header.maxTimestamp - nowMs > timestampAfterMaxMs
-    const isEarly = nowMs - header.baseTimestamp > timestampBeforeMaxMs
-    if (isLate || isEarly)
-      throw new KafkaError(
-        'KAFKA_TIMESTAMP_INVALID',
-        `record time ${isLate ? header.maxTimestamp : header.baseTimestamp} is too far from ${nowMs}`,
-      )
-  }
   if (header.compression === Compression.none) checkLengths(records, header)
-  if (config.isCompacted)
-    for (const record of decodeRecordsOf(records, header))
-      if (record.key === null) throw invalid('a compacted topic needs a key in every record')
+  if (!config.isLogAppendTime && header.maxTimestamp !== noTimestamp)
+    checkTimes(records, header, config, nowMs)
+  if (config.isCompacted) checkKeys(records, header)
   return header
 }
 
@@ -56,6 +50,45 @@ export function checkSize({ byteCount }: BatchHeader, { maxMessageBytes }: LogCo
       'KAFKA_MESSAGE_TOO_LARGE',
       `batch of ${byteCount} bytes, max.message.bytes is ${maxMessageBytes}`,
     )
+}
+
+function checkTimes(records: Buffer, header: BatchHeader, config: LogConfig, nowMs: number): void {
+  const earliestMs = nowMs - config.timestampBeforeMaxMs
+  const latestMs = nowMs + config.timestampAfterMaxMs
+  if (header.maxTimestamp <= latestMs && header.baseTimestamp >= earliestMs) return
+  const refused = refusedOf(records, header, ({ timestamp }) =>
+    timestamp < earliestMs || timestamp > latestMs
+      ? `time ${timestamp} is not from ${earliestMs} to ${latestMs}`
+      : undefined,
+  )
+  const time = header.maxTimestamp > latestMs ? header.maxTimestamp : header.baseTimestamp
+  const message = `record time ${time} is too far from ${nowMs}`
+  throw new RefusedRecordsError('KAFKA_TIMESTAMP_INVALID', message, refused)
+}
+
+function checkKeys(records: Buffer, header: BatchHeader): void {
+  const refused = refusedOf(records, header, ({ key }) =>
+    key === null ? 'a compacted topic needs a key' : undefined,
+  )
+  if (refused.length === 0) return
+  const message = 'a compacted topic needs a key in every record'
+  throw new RefusedRecordsError('KAFKA_RECORD_INVALID', message, refused)
+}
+
+function refusedOf(
+  records: Buffer,
+  header: BatchHeader,
+  whyRefused: (record: KafkaRecord) => string | undefined,
+): RefusedRecord[] {
+  const refused: RefusedRecord[] = []
+  let batchIndex = 0
+  for (const record of decodeRecordsOf(records, header)) {
+    const reason = whyRefused(record)
+    if (reason !== undefined && refused.length < toldRecordsMax)
+      refused.push({ batchIndex, reason })
+    batchIndex++
+  }
+  return refused
 }
 
 /** Steps over the records by their lengths: the count in the header must be the truth. */

@@ -91,7 +91,8 @@ export class Segment {
   /** Notes a batch that lies (or will lie) at `position`: sizes, times and sparse index entries. */
   note(header: BatchHeader, position: number, intervalBytes: number): void {
     if (this.#bytesSinceIndex > intervalBytes) {
-      this.offsetIndex.append(header.baseOffset - this.baseOffset, position)
+      // The last offset, as in Kafka: kafka-dump-log looks for it.
+      this.offsetIndex.append(header.lastOffset - this.baseOffset, position)
       this.#indexTime()
       this.#bytesSinceIndex = 0
     }

@@ -109,5 +109,8 @@ for (const release of releases) {
     const indexes = `${stem}.index,${stem}.timeindex`
     const checked = await run('', release.dump, '--index-sanity-check', '--files', indexes)
     assert.match(checked, /passed sanity check/)
+    const files = `${stem}.log,${indexes}`
+    const verified = await run('', release.dump, '--verify-index-only', '--files', files)
+    assert.doesNotMatch(verified, /Mismatches|not found|out of order/i)
   })
 }
