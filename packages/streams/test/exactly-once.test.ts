@@ -2,25 +2,14 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import path from 'node:path'
-import { describe, it, type TestContext } from 'node:test'
+import { describe, it } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { eventually, SeededRandom, temporaryFolder } from '@khlong/core/testing'
-import { KafkaBroker } from '@khlong/kafka'
 import { Admin, Fetcher, Producer } from '@khlong/kafka-client'
 import { KafkaStreams, StreamsBuilder, serdes } from '../src/index.ts'
 import { StateFolder } from '../src/state/state-folder.ts'
-
-async function startBroker(t: TestContext): Promise<string> {
-  let broker: KafkaBroker | undefined
-  // Before the folder is made: what comes first is cleaned up first.
-  t.after(() => broker?.stop())
-  const data = await temporaryFolder(t)
-  broker = new KafkaBroker({ listen: 0, data, 'group.initial.rebalance.delay.ms': 0 })
-  await broker.start()
-  const [address] = Object.values(broker.addresses)
-  return address!
-}
+import { startBroker } from './helpers/broker.ts'
 
 async function startChild(servers: string, data: string): Promise<ChildProcess> {
   const file = fileURLToPath(new URL('child/window-counter.ts', import.meta.url))

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
-import { describe, it, type TestContext } from 'node:test'
+import { describe, it } from 'node:test'
 import { eventually, temporaryFolder } from '@khlong/core/testing'
-import { KafkaBroker } from '@khlong/kafka'
 import { Admin, Fetcher, Producer } from '@khlong/kafka-client'
 import {
   EmitStrategy,
@@ -15,19 +14,9 @@ import {
   type Topology,
 } from '../src/index.ts'
 import { planTasks } from '../src/runtime/task-plan.ts'
+import { startBroker } from './helpers/broker.ts'
 
 const text = { keySerde: serdes.string, valueSerde: serdes.string }
-
-async function startBroker(t: TestContext): Promise<string> {
-  let broker: KafkaBroker | undefined
-  // Before the folder is made: what comes first is cleaned up first.
-  t.after(() => broker?.stop())
-  const data = await temporaryFolder(t)
-  broker = new KafkaBroker({ listen: 0, data, 'group.initial.rebalance.delay.ms': 0 })
-  await broker.start()
-  const [address] = Object.values(broker.addresses)
-  return address!
-}
 
 /** What has come to a topic, as `key=value`, sorted. */
 async function contents(servers: string, topic: string): Promise<string[]> {

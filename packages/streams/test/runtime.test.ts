@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict'
-import { describe, it, type TestContext } from 'node:test'
+import { describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { type Logger, silentLogger, systemClock } from '@khlong/core'
 import { eventually, temporaryFolder } from '@khlong/core/testing'
-import { KafkaBroker } from '@khlong/kafka'
 import { Admin, Consumer, type ConsumerRecord, Fetcher, Producer } from '@khlong/kafka-client'
 import {
   KafkaStreams,
@@ -15,19 +14,9 @@ import {
   TimeWindows,
 } from '../src/index.ts'
 import { StateFolder } from '../src/state/state-folder.ts'
+import { startBroker } from './helpers/broker.ts'
 
 // The runtime against the embedded broker; test/peers has a real one.
-
-async function startBroker(t: TestContext): Promise<string> {
-  let broker: KafkaBroker | undefined
-  // Before the folder is made: what comes first is cleaned up first.
-  t.after(() => broker?.stop())
-  const data = await temporaryFolder(t)
-  broker = new KafkaBroker({ listen: 0, data, 'group.initial.rebalance.delay.ms': 0 })
-  await broker.start()
-  const [address] = Object.values(broker.addresses)
-  return address!
-}
 
 async function readAll(servers: string, topic: string): Promise<ConsumerRecord[]> {
   await using admin = new Admin({ 'bootstrap.servers': servers })

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { rm } from 'node:fs/promises'
 import { it, type TestContext } from 'node:test'
-import { eventually, temporaryFolder } from '@khlong/core/testing'
-import { KafkaBroker } from '@khlong/kafka'
+import { eventually } from '@khlong/core/testing'
 import { Admin, Producer } from '@khlong/kafka-client'
 import { fillDisk, smallDisk } from '../../../../tools/small-disk.ts'
 import { KafkaStreams, type StreamsSettings } from '../../src/index.ts'
 import { StateFolder } from '../../src/state/state-folder.ts'
+import { startBroker } from '../helpers/broker.ts'
 
 /** Counts in stores of each kind. */
 const topology = new URL('../child/counting-topology.ts', import.meta.url)
@@ -15,14 +15,12 @@ const sensors = 50
 /** Of a sensor and round: readings one second apart, in windows of ten and one session. */
 const readings = 40
 
-async function startBroker(t: TestContext): Promise<string> {
-  let broker: KafkaBroker | undefined
-  // Before the folder is made: what comes first is cleaned up first.
-  t.after(() => broker?.stop())
-  const data = await temporaryFolder(t)
-  broker = new KafkaBroker({ listen: 0, data, 'group.initial.rebalance.delay.ms': 0 })
-  await broker.start()
-  return Object.values(broker.addresses)[0]!
+/** A broker with the topic that is counted. */
+async function startWithReadings(t: TestContext): Promise<string> {
+  const servers = await startBroker(t)
+  await using admin = new Admin({ 'bootstrap.servers': servers })
+  await admin.createTopics([{ name: 'readings', partitions: 2 }])
+  return servers
 }
 
 /** Sends one round of readings, whose sensors are those of all rounds and some of its own. */
@@ -63,9 +61,7 @@ for (const guarantee of ['at_least_once', 'exactly_once_v2'] as const)
     timeout: 120_000,
   }, async (t) => {
     await using disk = await smallDisk(24)
-    const servers = await startBroker(t)
-    await using admin = new Admin({ 'bootstrap.servers': servers })
-    await admin.createTopics([{ name: 'readings', partitions: 2 }])
+    const servers = await startWithReadings(t)
     await using producer = new Producer({ 'bootstrap.servers': servers })
     const settings: Partial<StreamsSettings> = {
       'bootstrap.servers': servers,
@@ -133,9 +129,7 @@ it('threads that are replaced while the disk is full go on when there is room, a
   timeout: 120_000,
 }, async (t) => {
   await using disk = await smallDisk(24)
-  const servers = await startBroker(t)
-  await using admin = new Admin({ 'bootstrap.servers': servers })
-  await admin.createTopics([{ name: 'readings', partitions: 2 }])
+  const servers = await startWithReadings(t)
   await using producer = new Producer({ 'bootstrap.servers': servers })
   const streams = await KafkaStreams.fromModule(
     topology,
