@@ -539,7 +539,6 @@ export class Fetcher implements AsyncDisposable {
         hasData = true
       }
     if (hasData) this.#wake()
-    else if (this.#bufferedBytes === 0) this.#memory.rest()
   }
 
   #onError(state: FetchState, errorCode: number): void {

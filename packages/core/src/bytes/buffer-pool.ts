@@ -77,7 +77,7 @@ export class BufferPool {
     }
   }
 
-  /** Says that nothing is in use. What is kept is given up if that is still so a while later. */
+  /** What is kept is given up if nothing of more than one step is taken for a while. */
   rest(): void {
     if (this.#resting || this.#freeBytes <= this.#options.stepBytes) return
     const takeCount = this.#takeCount

@@ -203,18 +203,9 @@ export class Group {
     if (this.state === 'Stable' && isUnchanged && isElected) {
       this.#heartbeat(member)
       const result = this.#joinResult(member)
-      // The leader must not assign anew for a generation that goes on; one that cannot be told so
-      // is made to believe that another one leads.
-      const unled = { ...result, leader: oldId, members: [] }
-      const kept = request.canSkipAssignment ? { ...result, isAssignmentSkipped: wasLeader } : unled
+      const kept = wasLeader ? withoutAssigning(result, request, oldId) : result
       void this.#options.save(this).then((errorCode) => {
-        answer(
-          errorCode === ErrorCode.none
-            ? wasLeader
-              ? kept
-              : result
-            : refusedJoin(memberId, errorCode),
-        )
+        answer(errorCode === ErrorCode.none ? kept : refusedJoin(memberId, errorCode))
       })
       return
     }
@@ -567,3 +558,17 @@ export class Group {
 }
 
 const noBytes = Buffer.alloc(0)
+
+/**
+ * The leader must not assign anew for a generation that goes on (KIP-814); one that cannot be told so is made to believe
+ * that another one leads.
+ */
+function withoutAssigning(
+  result: JoinResult,
+  { canSkipAssignment }: JoinRequest,
+  otherId: string,
+): JoinResult {
+  return canSkipAssignment
+    ? { ...result, isAssignmentSkipped: true }
+    : { ...result, leader: otherId, members: [] }
+}

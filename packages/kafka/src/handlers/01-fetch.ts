@@ -130,7 +130,7 @@ async function gather(
         const limitOffset = isCommitted ? lastStableOffset : log.highWatermark
         let limit = Math.min(partition.partitionMaxBytes, rest)
         if (byteCount === 0) limit = Math.max(limit, 1)
-        const readBytesMax = room.readBytesMax(room.lentBytes)
+        const { readBytesMax } = room
         if (limit > readBytesMax) {
           limit = readBytesMax
           isCut ||= fetchOffset < limitOffset

@@ -16,10 +16,10 @@ function budgetOf(bytesMax: number): { clock: FakeClock; budget: AnswerBudget } 
 test('answers get smaller while much is held, and none goes beyond the budget', () => {
   const { budget } = budgetOf(1_000_000)
   const first = new AnswerRoom(budget, nothing)
-  assert.equal(first.readBytesMax(0), 250_000)
+  assert.equal(first.readBytesMax, 250_000)
   assert.ok(first.ensure(600_000))
   const second = new AnswerRoom(budget, nothing)
-  assert.equal(second.readBytesMax(0), 100_000)
+  assert.equal(second.readBytesMax, 100_000)
   assert.ok(!second.ensure(400_001))
   assert.ok(second.ensure(400_000))
   assert.ok(budget.isSpent)

@@ -159,11 +159,11 @@ export class AnswerRoom implements MemoryHolder {
   }
 
   /**
-   * What may be read now for an answer that has `usedBytes`: a quarter of what is left, so that a few slow consumers
-   * leave room for the quick ones.
+   * What may be read now beside what was lent: a quarter of what is left, so that a few slow consumers leave room for
+   * the quick ones.
    */
-  readBytesMax(usedBytes: number): number {
-    const left = this.#budget.bytesLeft + this.#heldBytes - usedBytes
+  get readBytesMax(): number {
+    const left = this.#budget.bytesLeft + this.#heldBytes - this.lentBytes
     return Math.max(answerBytesMin, Math.floor(left / 4))
   }
 

@@ -21,8 +21,8 @@ const format = 'khlong-streams-state/1'
 const wholeKeyBytes = 1_500
 const prefixKeyBytes = 1_400
 const storeIdBytes = 4
-/** Keys that are deleted in one transaction of a task that is gone. */
-const forgottenAtOnce = 10_000
+/** Keys that are deleted in one transaction of a store that is emptied. */
+const emptiedAtOnce = 10_000
 
 type Meta = Database<string, string>
 type Data = Database<Buffer, Buffer>
@@ -194,39 +194,35 @@ export class StateFolder {
    * @throws StreamsError `STREAMS_STATE_NOT_WRITTEN`
    */
   async wipe(taskId: string, storeName: string): Promise<void> {
-    const id = this.#storeId(taskId, storeName)
-    const make = (): void => {
-      void this.#meta.remove(`offset:${taskId}/${storeName}`)
-      this.#removeRange(prefixed(id), prefixed(id + 1))
-    }
-    await this.#write(make, () => [`${taskId}/${storeName}`])
+    await this.#empty(this.#storeId(taskId, storeName), `${taskId}/${storeName}`)
   }
 
   /**
-   * Deletes a task's stores, some keys at a time, so that others can commit in between. The offsets go
-   * first: what is left of an attempt that failed is read anew.
+   * Deletes a task's stores.
    *
    * @throws StreamsError `STREAMS_STATE_NOT_WRITTEN`
    */
   async forget(taskId: string): Promise<void> {
     const prefix = `store:${taskId}/`
     const stores = [...this.#meta.getRange({ start: prefix, end: `store:${taskId}0` })]
-    for (const { key, value } of stores) {
-      const named = key.slice('store:'.length)
-      const id = Number(value)
-      await this.#write(
-        () => void this.#meta.remove(`offset:${named}`),
-        () => [named],
-      )
-      for (;;) {
-        const range = { start: prefixed(id), end: prefixed(id + 1), limit: forgottenAtOnce }
-        const keys = [...this.#data.getKeys(range)]
-        if (keys.length === 0) break
-        const removeAll = (): void => {
-          for (const one of keys) void this.#data.remove(one)
-        }
-        await this.#write(removeAll, () => [named])
-      }
+    for (const { key, value } of stores)
+      await this.#empty(Number(value), key.slice('store:'.length))
+  }
+
+  /**
+   * Some keys at a time, so that others can commit in between. The offset goes first: what is left of an
+   * attempt that failed is read anew.
+   */
+  async #empty(id: number, named: string): Promise<void> {
+    const write = (make: () => void): Promise<void> => this.#write(make, () => [named])
+    await write(() => void this.#meta.remove(`offset:${named}`))
+    for (;;) {
+      const range = { start: prefixed(id), end: prefixed(id + 1), limit: emptiedAtOnce }
+      const keys = [...this.#data.getKeys(range)]
+      if (keys.length === 0) return
+      await write(() => {
+        for (const key of keys) void this.#data.remove(key)
+      })
     }
   }
 
