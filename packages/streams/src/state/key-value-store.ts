@@ -1,7 +1,8 @@
 import type { TaskRecord } from '../record.ts'
 import type { Serde } from '../serdes/serde.ts'
 import { type CacheEntry, EntryCache, type FlushListener, type Held } from './entry-cache.ts'
-import { isWithin, type KeyRange, keyRange } from './key-range.ts'
+import { boundsOf, type KeyRange, keyRange } from './key-range.ts'
+import { OrderedEntries, orderOf } from './ordered-entries.ts'
 import {
   type CacheReads,
   type ChangelogWriter,
@@ -13,6 +14,7 @@ import {
   type StoreSerdes,
   type StoreSpec,
 } from './state-store.ts'
+import { StoreWalk } from './store-walk.ts'
 
 /** What may be asked of a key-value store from outside its task. */
 export interface ReadOnlyKeyValueStore<K, V> {
@@ -90,6 +92,8 @@ export class KeyValueStore<K, V> implements StateStore, ReadOnlyKeyValueStore<K,
   readonly #record: TaskRecord
   readonly #entries = new Map<KeyIdentity, KeyEntry<K, V>>()
   readonly #cache: EntryCache<KeyEntry<K, V>>
+  /** The entries in their order, from the first iterator on. */
+  #order: OrderedEntries<KeyEntry<K, V>> | undefined
 
   constructor(options: KeyValueStoreOptions<K, V>, environment: StoreEnvironment) {
     this.name = options.name
@@ -102,7 +106,7 @@ export class KeyValueStore<K, V> implements StateStore, ReadOnlyKeyValueStore<K,
       sizeOf: (entry: KeyEntry<K, V>) => this.#sizeOf(entry),
       readUnder: (entry: KeyEntry<K, V>) => this.#readUnder(entry),
       write: (entry: KeyEntry<K, V>) => this.#write(entry),
-      drop: (entry: KeyEntry<K, V>) => this.#entries.delete(entry.id),
+      drop: (entry: KeyEntry<K, V>) => this.#forget(entry),
     }
     this.#cache = new EntryCache(owner, {
       environment,
@@ -128,7 +132,10 @@ export class KeyValueStore<K, V> implements StateStore, ReadOnlyKeyValueStore<K,
 
   get entryCount(): number {
     let count = 0
-    for (const _ of this.all()) count++
+    if (this.#backing) {
+      const walk = this.#walk({}, false)
+      while (walk.next()) count++
+    } else for (const { value } of this.#entries.values()) if (value != null) count++
     return count
   }
 
@@ -152,7 +159,7 @@ export class KeyValueStore<K, V> implements StateStore, ReadOnlyKeyValueStore<K,
     let entry = this.#entries.get(id)
     if (!entry) {
       entry = new KeyEntry<K, V>(id, key, this.#backing ? undefined : null)
-      this.#entries.set(id, entry)
+      this.#keep(entry)
     }
     this.#cache.change(entry, value, timestampMs)
   }
@@ -196,11 +203,15 @@ export class KeyValueStore<K, V> implements StateStore, ReadOnlyKeyValueStore<K,
     yield* this.within({ prefix: prefixSerde.serialize(prefix) })
   }
 
-  /** Entries by the order of their keys' bytes, or against it. */
+  /** Entries by the order of their keys' bytes, or against it, as {@link StoreWalk} goes through them. */
   *within(range: KeyRange, isReverse = false): Generator<readonly [key: K, value: V]> {
-    const found = this.#ordered(range)
-    if (isReverse) found.reverse()
-    for (const [, key, value] of found) if (value != null) yield [key, value]
+    const walk = this.#walk(range, isReverse)
+    for (let step = walk.next(); step; step = walk.next()) {
+      const { entry, stored } = step
+      if (entry) yield [entry.key, entry.value as V]
+      else
+        yield [this.#keySerde.deserialize(stored.key), this.#valueSerde.deserialize(stored.value)]
+    }
   }
 
   flush(): void {
@@ -219,17 +230,43 @@ export class KeyValueStore<K, V> implements StateStore, ReadOnlyKeyValueStore<K,
     }
     const typedKey = this.#keySerde.deserialize(key)
     const id = keyIdentity(typedKey, this.#keySerde)
-    if (value === null) this.#entries.delete(id)
-    else {
-      const entry = new KeyEntry<K, V>(id, typedKey, this.#valueSerde.deserialize(value))
-      entry.timestampMs = timestampMs
-      this.#entries.set(id, entry)
+    const known = this.#entries.get(id)
+    if (value === null) {
+      if (known) this.#forget(known)
+      return
     }
+    const entry = known ?? new KeyEntry<K, V>(id, typedKey, null)
+    entry.value = this.#valueSerde.deserialize(value)
+    entry.timestampMs = timestampMs
+    if (!known) this.#keep(entry)
   }
 
   close(): void {
     this.#entries.clear()
+    this.#order?.clear()
     this.#cache.close()
+  }
+
+  #keep(entry: KeyEntry<K, V>): void {
+    this.#entries.set(entry.id, entry)
+    this.#order?.add(this.#orderOf(entry), entry)
+  }
+
+  #forget(entry: KeyEntry<K, V>): void {
+    this.#entries.delete(entry.id)
+    this.#order?.remove(this.#orderOf(entry))
+  }
+
+  #orderOf({ key }: KeyEntry<K, V>): string {
+    return orderOf(this.#keySerde.serialize(key))
+  }
+
+  #walk(range: KeyRange, isReverse: boolean): StoreWalk<KeyEntry<K, V>> {
+    this.#order ??= new OrderedEntries(
+      this.#entries.values().map((entry) => [this.#orderOf(entry), entry] as const),
+    )
+    const backing = this.#backing
+    return new StoreWalk({ order: this.#order, backing, range: boundsOf(range), isReverse })
   }
 
   #read(id: KeyIdentity, key: K): KeyEntry<K, V> | undefined {
@@ -237,7 +274,7 @@ export class KeyValueStore<K, V> implements StateStore, ReadOnlyKeyValueStore<K,
     if (!stored) return undefined
     const read = new KeyEntry<K, V>(id, key, this.#valueSerde.deserialize(stored.value))
     read.timestampMs = stored.timestampMs
-    this.#entries.set(id, read)
+    this.#keep(read)
     this.#cache.read(read, stored.value.byteLength)
     return read
   }
@@ -259,23 +296,5 @@ export class KeyValueStore<K, V> implements StateStore, ReadOnlyKeyValueStore<K,
   #sizeOf({ key, value }: KeyEntry<K, V>): number {
     const valueBytes = value == null ? 0 : this.#valueSerde.serialize(value).byteLength
     return this.#keySerde.serialize(key).byteLength + valueBytes
-  }
-
-  #ordered(range: KeyRange): (readonly [bytes: Buffer, key: K, value: V | null | undefined])[] {
-    const found = new Map<string, readonly [bytes: Buffer, key: K, value: V | null | undefined]>()
-    for (const entry of this.#entries.values()) {
-      const bytes = this.#keySerde.serialize(entry.key)
-      if (isWithin(bytes, range))
-        found.set(bytes.toString('latin1'), [bytes, entry.key, entry.value])
-    }
-    if (this.#backing) {
-      for (const { key, value } of this.#backing.entries(range.prefix ?? range.from)) {
-        if (!isWithin(key, range)) break
-        const id = key.toString('latin1')
-        if (!found.has(id))
-          found.set(id, [key, this.#keySerde.deserialize(key), this.#valueSerde.deserialize(value)])
-      }
-    }
-    return [...found.values()].sort((a, b) => Buffer.compare(a[0], b[0]))
   }
 }

@@ -3,7 +3,8 @@ import type { Serde } from '../serdes/serde.ts'
 import { sessionStoreKey, splitSessionStoreKey } from '../serdes/windowed.ts'
 import { Windowed } from '../windows.ts'
 import { type CacheEntry, EntryCache, type FlushListener, type Held } from './entry-cache.ts'
-import { isWithin, type KeyRange, keyRange } from './key-range.ts'
+import { boundsOf, type KeyRange, keyRange } from './key-range.ts'
+import { OrderedEntries, orderOf } from './ordered-entries.ts'
 import {
   type ChangelogWriter,
   type KeyIdentity,
@@ -14,6 +15,7 @@ import {
   type StoreSpec,
 } from './state-store.ts'
 import { StoreMirror } from './store-mirror.ts'
+import { StoreWalk } from './store-walk.ts'
 
 /** What may be asked of a session store from outside its task. */
 export interface ReadOnlySessionStore<K, V> {
@@ -112,6 +114,8 @@ export class SessionStore<K, V> implements StateStore, ReadOnlySessionStore<K, V
   readonly #retentionMs: number
   readonly #changelog: ChangelogWriter | undefined
   readonly #sessions = new Map<KeyIdentity, SessionEntry<K, V>[]>()
+  /** The keys in their order, from the first iterator over several on. */
+  #order: OrderedEntries<{ readonly value: K }> | undefined
   readonly #mirror: StoreMirror
   readonly #cache: EntryCache<SessionEntry<K, V>>
   #observedMs = -1
@@ -216,15 +220,17 @@ export class SessionStore<K, V> implements StateStore, ReadOnlySessionStore<K, V
     ...range
   }: SessionRange): Generator<readonly [key: Windowed<K>, value: V]> {
     this.#mirror.load()
-    const wanted: { key: K; bytes: Buffer }[] = []
-    for (const [first] of this.#sessions.values()) {
-      if (!first) continue
-      const bytes = this.#keySerde.serialize(first.key)
-      if (isWithin(bytes, keys)) wanted.push({ key: first.key, bytes })
+    const { isReverse = false } = range
+    this.#order ??= new OrderedEntries(this.#ordered())
+    const walk = new StoreWalk({
+      order: this.#order,
+      backing: undefined,
+      range: boundsOf(keys),
+      isReverse,
+    })
+    for (let step = walk.next(); step; step = walk.next()) {
+      if (step.entry) yield* this.sessionsOf(step.entry.value, range)
     }
-    wanted.sort((a, b) => Buffer.compare(a.bytes, b.bytes))
-    if (range.isReverse) wanted.reverse()
-    for (const { key } of wanted) yield* this.sessionsOf(key, range)
   }
 
   /** Sessions of a key that end at the first time or later and start at the second or earlier. */
@@ -317,7 +323,22 @@ export class SessionStore<K, V> implements StateStore, ReadOnlySessionStore<K, V
 
   close(): void {
     this.#sessions.clear()
+    this.#order?.clear()
     this.#cache.close()
+  }
+
+  #forgetKey(id: KeyIdentity, key: K): void {
+    this.#sessions.delete(id)
+    this.#order?.remove(this.#orderOf(key))
+  }
+
+  #orderOf(key: K): string {
+    return orderOf(this.#keySerde.serialize(key))
+  }
+
+  *#ordered(): Generator<readonly [order: string, key: { readonly value: K }]> {
+    for (const [first] of this.#sessions.values())
+      if (first) yield [this.#orderOf(first.key), { value: first.key }]
   }
 
   #write({ key, startMs, endMs, value, timestampMs }: SessionEntry<K, V>): number {
@@ -361,6 +382,7 @@ export class SessionStore<K, V> implements StateStore, ReadOnlySessionStore<K, V
     const sessions = this.#sessions.get(id)
     if (!sessions) {
       this.#sessions.set(id, [session])
+      this.#order?.add(this.#orderOf(session.key), { value: session.key })
       return
     }
     let at = sessions.length
@@ -374,7 +396,7 @@ export class SessionStore<K, V> implements StateStore, ReadOnlySessionStore<K, V
     const at = sessions.indexOf(session)
     if (at < 0) return
     sessions.splice(at, 1)
-    if (sessions.length === 0) this.#sessions.delete(id)
+    if (sessions.length === 0) this.#forgetKey(id, session.key)
   }
 
   /** Forgets what has expired, whenever time has moved on by the retention. */
@@ -385,7 +407,7 @@ export class SessionStore<K, V> implements StateStore, ReadOnlySessionStore<K, V
     for (const [id, sessions] of this.#sessions) {
       const live = sessions.filter((one) => one.endMs >= this.#liveMs())
       if (live.length < sessions.length) this.#forgetOnDisk(sessions)
-      if (live.length === 0) this.#sessions.delete(id)
+      if (live.length === 0) this.#forgetKey(id, sessions[0]!.key)
       else if (live.length < sessions.length) this.#sessions.set(id, live)
     }
   }

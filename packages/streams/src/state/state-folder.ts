@@ -1,11 +1,17 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { mkdir, rm } from 'node:fs/promises'
 import path from 'node:path'
-import type { Database, RootDatabase } from 'lmdb'
+import type { Database, RangeOptions, RootDatabase } from 'lmdb'
 import { StreamsError } from '../errors.ts'
 import { ChangeKind, ChangeLog, type TakenChanges, visitChanges } from './change-log.ts'
 import { needRoom, stateNotWritten, writeFailure } from './disk-room.ts'
-import type { StoreBacking, StoredEntry, StoredValue } from './state-store.ts'
+import type {
+  BackingLimits,
+  BackingRange,
+  StoreBacking,
+  StoredEntry,
+  StoredValue,
+} from './state-store.ts'
 
 // An application's persistent stores in one LMDB file. The changelogs are the truth: what is lost
 // here is read from them again, so a damaged file may be deleted.
@@ -21,6 +27,7 @@ const format = 'khlong-streams-state/1'
 const wholeKeyBytes = 1_500
 const prefixKeyBytes = 1_400
 const storeIdBytes = 4
+const noKey = Buffer.alloc(0)
 /** Keys that are deleted in one transaction of a store that is emptied. */
 const emptiedAtOnce = 10_000
 
@@ -41,6 +48,7 @@ export class StateFolder {
   readonly #meta: Meta
   readonly #data: Data
   readonly #changes = new ChangeLog()
+  #commitCount = 0
   /** As TASK/STORE, by their ids. */
   readonly #stores = new Map<number, string>()
   /** What was not written is gone, and an offset that is written behind it would hide that. */
@@ -141,7 +149,11 @@ export class StateFolder {
   backing(taskId: string, storeName: string): StoreBacking {
     const id = this.#storeId(taskId, storeName)
     this.#stores.set(id, `${taskId}/${storeName}`)
-    return new LmdbBacking(id, this.#data, this.#changes)
+    return new LmdbBacking(id, {
+      data: this.#data,
+      changes: this.#changes,
+      commitCount: () => this.#commitCount,
+    })
   }
 
   /** How much waits for the next commit. */
@@ -179,6 +191,8 @@ export class StateFolder {
       const named = checkpoints.map(({ taskId, storeName }) => `${taskId}/${storeName}`)
       return new Set([...this.#storesOf(changes), ...named])
     })
+    // Stores let go of what is on disk after this, and who reads from there looks again.
+    this.#commitCount++
     this.#changes.giveBack(changes)
   }
 
@@ -287,15 +301,27 @@ export class StateFolder {
   }
 }
 
+interface BackingFolder {
+  readonly data: Data
+  readonly changes: ChangeLog
+  readonly commitCount: () => number
+}
+
 class LmdbBacking implements StoreBacking {
   readonly #id: number
   readonly #data: Data
   readonly #changes: ChangeLog
+  readonly #commitCount: () => number
 
-  constructor(id: number, data: Data, changes: ChangeLog) {
+  constructor(id: number, { data, changes, commitCount }: BackingFolder) {
     this.#id = id
     this.#data = data
     this.#changes = changes
+    this.#commitCount = commitCount
+  }
+
+  get commitCount(): number {
+    return this.#commitCount()
   }
 
   get(key: Buffer): StoredValue | undefined {
@@ -341,14 +367,76 @@ class LmdbBacking implements StoreBacking {
     this.#changes.bytes.set(end, at + first.byteLength)
   }
 
-  *entries(from?: Buffer, to?: Buffer): Generator<StoredEntry> {
-    const start = from ? dataKey(this.#id, from) : prefixed(this.#id)
-    const end = to ? dataKey(this.#id, to) : prefixed(this.#id + 1)
-    for (const { key, value } of this.#data.getRange({ start, end })) {
-      const whole = value[0] === 1 ? value.subarray(5, 5 + value.readUInt32BE(1)) : undefined
-      yield { key: whole ?? key.subarray(storeIdBytes), ...decodeValue(value) }
+  entries(range: BackingRange = {}, limits: BackingLimits = {}): StoredEntry[] {
+    const { entries: entriesMax = Infinity, bytes: bytesMax = Infinity, isReverse = false } = limits
+    const page: StoredEntry[] = []
+    let bytes = 0
+    const take = (entry: StoredEntry): void => {
+      if (!isInRange(entry.key, range)) return
+      page.push(entry)
+      bytes += entry.key.byteLength + entry.value.byteLength
+    }
+    // Of long keys that begin alike the order on disk is another than that of the keys.
+    let alike: StoredEntry[] = []
+    const takeAlike = (): void => {
+      alike.sort((a, b) => (isReverse ? b.key.compare(a.key) : a.key.compare(b.key)))
+      for (const entry of alike) take(entry)
+      alike = []
+    }
+    for (const { key: storedKey, value } of this.#data.getRange(this.#bounds(range, isReverse))) {
+      const entry = decodeEntry(storedKey, value)
+      const [first] = alike
+      if (first && !startsAlike(first.key, entry.key)) takeAlike()
+      if (page.length >= entriesMax || bytes >= bytesMax) return page
+      if (entry.key.byteLength >= prefixKeyBytes) alike.push(entry)
+      else if (isBehind(entry.key, range, isReverse)) break
+      else take(entry)
+    }
+    takeAlike()
+    return page
+  }
+
+  /** Where LMDB begins: at a bound, or at the first of the long keys that begin as it does. */
+  #bounds({ from, after, to, before }: BackingRange, isReverse: boolean): RangeOptions {
+    const [low, high] = [after ?? from, before ?? to]
+    if (!isReverse)
+      return {
+        start: low ? prefixed(this.#id, low.subarray(0, prefixKeyBytes)) : prefixed(this.#id),
+        end: prefixed(this.#id + 1),
+      }
+    const last = high && high.byteLength < prefixKeyBytes ? high : undefined
+    const start = last ?? Buffer.concat([high?.subarray(0, prefixKeyBytes) ?? noKey, lastOfAll])
+    return {
+      reverse: true,
+      start: prefixed(this.#id, start),
+      end: prefixed(this.#id),
+      inclusiveEnd: true,
     }
   }
+}
+
+/** Comes after all keys, and after what long keys have behind that with which they begin. */
+const lastOfAll = Buffer.alloc(200, 0xff)
+
+const startsAlike = (a: Buffer, b: Buffer): boolean =>
+  b.byteLength >= prefixKeyBytes && a.compare(b, 0, prefixKeyBytes, 0, prefixKeyBytes) === 0
+
+const isInRange = (key: Buffer, { from, after, to, before }: BackingRange): boolean =>
+  (!from || key.compare(from) >= 0) &&
+  (!after || key.compare(after) > 0) &&
+  (!to || key.compare(to) <= 0) &&
+  (!before || key.compare(before) < 0)
+
+/** Whether a range ends before a key, in its direction. */
+const isBehind = (
+  key: Buffer,
+  { from, after, to, before }: BackingRange,
+  isReverse: boolean,
+): boolean => (isReverse ? !isInRange(key, { from, after }) : !isInRange(key, { to, before }))
+
+function decodeEntry(storedKey: Buffer, stored: Buffer): StoredEntry {
+  const whole = stored[0] === 1 ? stored.subarray(5, 5 + stored.readUInt32BE(1)) : undefined
+  return { key: whole ?? storedKey.subarray(storeIdBytes), ...decodeValue(stored) }
 }
 
 function decodeValue(stored: Buffer): StoredValue {
@@ -356,7 +444,7 @@ function decodeValue(stored: Buffer): StoredValue {
   return { timestampMs: stored.readDoubleBE(at), value: stored.subarray(at + 8) }
 }
 
-function prefixed(id: number, key: Buffer = Buffer.alloc(0)): Buffer {
+function prefixed(id: number, key: Buffer = noKey): Buffer {
   const bytes = Buffer.allocUnsafe(storeIdBytes + key.byteLength)
   bytes.writeUInt32BE(id)
   key.copy(bytes, storeIdBytes)

@@ -44,7 +44,29 @@ export interface StoreBacking {
   remove(key: Buffer): void
   /** Removes the keys from the first (included) to the second (excluded). */
   removeRange(from: Buffer, to: Buffer): void
-  entries(from?: Buffer, to?: Buffer): Iterable<StoredEntry>
+  /** How many commits there have been: what is read may differ from what was read before. */
+  readonly commitCount: number
+  /**
+   * What is on disk of a range, in the order of the keys' bytes, as many as the limits leave: none only
+   * where there are none. Nothing stays open behind it.
+   */
+  entries(range?: BackingRange, limits?: BackingLimits): StoredEntry[]
+}
+
+/** Which keys of a backing are wanted, by their bytes; an end without a bound is open. */
+export interface BackingRange {
+  readonly from?: Buffer | undefined
+  readonly after?: Buffer | undefined
+  readonly to?: Buffer | undefined
+  readonly before?: Buffer | undefined
+}
+
+/** How much of a range is read at once, and from which end. */
+export interface BackingLimits {
+  readonly entries?: number
+  /** An entry more may go beyond them. */
+  readonly bytes?: number
+  readonly isReverse?: boolean
 }
 
 export interface StoredValue {

@@ -1,4 +1,5 @@
 import type { StoreBacking } from './state-store.ts'
+import { storedEntries } from './store-walk.ts'
 
 /**
  * What a store that is wholly in memory has on disk, so that a start need not read its changelog from
@@ -21,7 +22,8 @@ export class StoreMirror {
   load(): void {
     if (this.#isLoaded) return
     this.#isLoaded = true
-    for (const { key, value } of this.#backing?.entries() ?? []) this.#insert(key, value)
+    if (!this.#backing) return
+    for (const { key, value } of storedEntries(this.#backing)) this.#insert(key, value)
   }
 
   /** Takes a record of the changelog; says whether it did, or the store has to, in memory. */

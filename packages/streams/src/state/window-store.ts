@@ -5,6 +5,7 @@ import { readInt64, splitWindowStoreKey, windowStoreKey, writeInt64 } from '../s
 import { type Window, Windowed } from '../windows.ts'
 import { type CacheEntry, EntryCache, type FlushListener, type Held } from './entry-cache.ts'
 import { isWithin, type KeyRange, keyRange } from './key-range.ts'
+import { OrderedEntries, orderOf } from './ordered-entries.ts'
 import {
   type CacheReads,
   type ChangelogWriter,
@@ -16,6 +17,7 @@ import {
   type StoreSerdes,
   type StoreSpec,
 } from './state-store.ts'
+import { StoreWalk, type WalkStep } from './store-walk.ts'
 
 /** What may be asked of a window store from outside its task. */
 export interface ReadOnlyWindowStore<K, V> {
@@ -116,13 +118,6 @@ export class WindowEntry<K, V> implements CacheEntry {
 /** An entry that has a value. */
 export type FoundWindowEntry<K, V> = WindowEntry<K, V> & { readonly value: V }
 
-interface FoundWindow<K, V> {
-  readonly bytes: Buffer
-  readonly key: K
-  readonly value: V | null | undefined
-  readonly timestampMs: number
-}
-
 /** Invariant: every entry lies in the segment of its window's start, and no segment has expired. */
 export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> {
   readonly name: string
@@ -135,6 +130,8 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
   readonly #changelog: ChangelogWriter | undefined
   readonly #segments = new Map<number, Map<KeyIdentity, WindowEntry<K, V>>>()
   readonly #cache: EntryCache<WindowEntry<K, V>>
+  /** The entries in the order of the disk, from the first iterator on. */
+  #order: OrderedEntries<WindowEntry<K, V>> | undefined
   #newestStartMs = -1
   /** Windows that start at or before this take no more values. */
   #expiredMs = -1
@@ -217,11 +214,10 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
       this.#cache.change(new WindowEntry<K, V>(id, key, windowStartMs, null), value, timestampMs)
       return undefined
     }
-    const segment = this.#segment(windowStartMs)
-    let entry = segment.get(id)
+    let entry = this.#segments.get(windowStartMs)?.get(id)
     if (!entry) {
       entry = new WindowEntry<K, V>(id, key, windowStartMs, this.#backing ? undefined : null)
-      segment.set(id, entry)
+      this.#keep(entry)
     }
     this.#cache.change(entry, value, timestampMs)
     return entry
@@ -249,18 +245,16 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
     key: K,
     { fromMs, toMs, isReverse = false }: Omit<WindowRange, 'keys'>,
   ): Generator<readonly [start: number, value: V]> {
-    const starts = this.#starts(fromMs, toMs, this.#keySerde.serialize(key))
-    for (const start of isReverse ? starts.reverse() : starts) {
-      const value = this.fetch(key, start)
-      if (value !== undefined) yield [start, value]
+    for (const startMs of this.#startsOf(key, { fromMs, toMs, isReverse })) {
+      const value = this.fetch(key, startMs)
+      if (value !== undefined) yield [startMs, value]
     }
   }
 
   /** The entries of a key's windows that start within the two times, both included, earliest first. */
   *fetchEntries(key: K, fromMs: number, toMs: number): Generator<FoundWindowEntry<K, V>> {
-    const keyBytes = this.#keySerde.serialize(key)
-    for (const start of this.#starts(fromMs, toMs, keyBytes)) {
-      const entry = this.find(key, start)
+    for (const startMs of this.#startsOf(key, { fromMs, toMs })) {
+      const entry = this.find(key, startMs)
       if (entry) yield entry
     }
   }
@@ -272,7 +266,9 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
 
   /** The earliest start of a window at `fromMs` or later. */
   firstStartMs(fromMs: number): number | undefined {
-    return this.#starts(fromMs, Number.MAX_SAFE_INTEGER)[0]
+    const range = { fromMs, toMs: Number.MAX_SAFE_INTEGER }
+    for (const step of this.#steps(this.#walk(range))) return startMsOf(step)
+    return undefined
   }
 
   *all(): Generator<readonly [key: Windowed<K>, value: V]> {
@@ -317,37 +313,66 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
     for (const { windowed, value } of this.windowsWithin(range)) yield [windowed, value]
   }
 
-  /** The windows of several keys, by their starts, then by the order of the keys' bytes. */
-  *windowsWithin({ fromMs, toMs, keys = {}, isReverse = false }: WindowRange): Generator<{
+  /** The windows of several keys, by their starts, then by the order of the keys' bytes, as {@link StoreWalk} goes through them. */
+  *windowsWithin({ keys = {}, ...range }: WindowRange): Generator<{
     readonly windowed: Windowed<K>
     readonly value: V
     readonly timestampMs: number
   }> {
-    const starts = this.#starts(fromMs, toMs)
-    for (const start of isReverse ? starts.reverse() : starts) {
-      const found = new Map<string, FoundWindow<K, V>>()
-      for (const entry of this.#segments.get(start)?.values() ?? []) {
-        const { key, value, timestampMs } = entry
-        const bytes = this.#keySerde.serialize(key)
-        if (isWithin(bytes, keys))
-          found.set(bytes.toString('latin1'), { bytes, key, value, timestampMs })
-      }
-      for (const stored of this.#backing?.entries(startKey(start), startKey(start + 1)) ?? []) {
-        const bytes = stored.key.subarray(8)
-        if (isWithin(bytes, keys) && !found.has(bytes.toString('latin1')))
-          found.set(bytes.toString('latin1'), {
-            bytes,
-            key: this.#keySerde.deserialize(bytes),
-            value: this.#valueSerde.deserialize(stored.value),
-            timestampMs: stored.timestampMs,
-          })
-      }
-      const window: Window = { startMs: start, endMs: start + this.#windowSizeMs }
-      const ordered = [...found.values()].sort((a, b) => Buffer.compare(a.bytes, b.bytes))
-      if (isReverse) ordered.reverse()
-      for (const { key, value, timestampMs } of ordered)
-        if (value != null) yield { windowed: new Windowed(key, window), value, timestampMs }
+    for (const step of this.#steps(this.#walk(range))) {
+      if (!isWithin(keyBytesOf(step), keys)) continue
+      const { entry, stored } = step
+      const startMs = startMsOf(step)
+      const key = entry ? entry.key : this.#keySerde.deserialize(keyBytesOf(step))
+      const value = entry ? (entry.value as V) : this.#valueSerde.deserialize(stored.value)
+      const window: Window = { startMs, endMs: startMs + this.#windowSizeMs }
+      const { timestampMs } = entry ?? stored
+      yield { windowed: new Windowed(key, window), value, timestampMs }
     }
+  }
+
+  /** The starts of a key's windows, leaping over what other keys have in between. */
+  *#startsOf(key: K, range: Omit<WindowRange, 'keys'>): Generator<number> {
+    const bytes = this.#keySerde.serialize(key)
+    const order = orderOf(bytes)
+    const { isReverse = false } = range
+    const walk = this.#walk(range)
+    for (const step of this.#steps(walk)) {
+      const found = step.order.slice(8)
+      const startMs = startMsOf(step)
+      if (found === order) {
+        yield startMs
+        continue
+      }
+      const isAhead = isReverse ? found > order : found < order
+      const nextMs = isAhead ? startMs : startMs + (isReverse ? -1 : 1)
+      if (nextMs < 0) return
+      walk.seek(backingKey(bytes, nextMs))
+    }
+  }
+
+  *#steps(walk: StoreWalk<WindowEntry<K, V>>): Generator<WalkStep<WindowEntry<K, V>>> {
+    // On disk old windows lie until the next commit, and more may grow old meanwhile.
+    for (let step = walk.next(); step; step = walk.next())
+      if (startMsOf(step) > this.#droppedMs) yield step
+  }
+
+  #walk({
+    fromMs,
+    toMs,
+    isReverse = false,
+  }: Omit<WindowRange, 'keys'>): StoreWalk<WindowEntry<K, V>> {
+    this.#order ??= new OrderedEntries(this.#ordered())
+    const range = {
+      from: startKey(Math.max(0, fromMs, this.#droppedMs + 1)),
+      before: toMs < Number.MAX_SAFE_INTEGER ? startKey(Math.max(0, toMs + 1)) : undefined,
+    }
+    return new StoreWalk({ order: this.#order, backing: this.#backing, range, isReverse })
+  }
+
+  *#ordered(): Generator<readonly [order: string, entry: WindowEntry<K, V>]> {
+    for (const segment of this.#segments.values())
+      for (const entry of segment.values()) yield [this.#orderOf(entry), entry]
   }
 
   flush(): void {
@@ -374,17 +399,20 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
     }
     const typedKey = this.#keySerde.deserialize(key)
     const id = keyIdentity(typedKey, this.#keySerde)
+    const known = this.#segments.get(startMs)?.get(id)
     if (value === null) {
-      this.#segments.get(startMs)?.delete(id)
+      if (known) this.#dropEntry(known)
       return
     }
-    const entry = new WindowEntry<K, V>(id, typedKey, startMs, this.#valueSerde.deserialize(value))
+    const entry = known ?? new WindowEntry<K, V>(id, typedKey, startMs, null)
+    entry.value = this.#valueSerde.deserialize(value)
     entry.timestampMs = timestampMs
-    this.#segment(startMs).set(id, entry)
+    if (!known) this.#keep(entry)
   }
 
   close(): void {
     this.#segments.clear()
+    this.#order?.clear()
     this.#cache.close()
   }
 
@@ -405,15 +433,19 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
       // What is dirty still goes to the changelog with the next flush.
       for (const entry of segment.values()) this.#cache.forget(entry)
     }
+    this.#order?.removeBefore(orderOf(startKey(untilMs + 1)))
   }
 
-  #segment(startMs: number): Map<KeyIdentity, WindowEntry<K, V>> {
-    let segment = this.#segments.get(startMs)
-    if (!segment) {
-      segment = new Map()
-      this.#segments.set(startMs, segment)
-    }
-    return segment
+  #keep(entry: WindowEntry<K, V>): void {
+    const { windowStartMs } = entry
+    const segment = this.#segments.get(windowStartMs)
+    if (segment) segment.set(entry.id, entry)
+    else this.#segments.set(windowStartMs, new Map([[entry.id, entry]]))
+    this.#order?.add(this.#orderOf(entry), entry)
+  }
+
+  #orderOf({ key, windowStartMs }: WindowEntry<K, V>): string {
+    return orderOf(backingKey(this.#keySerde.serialize(key), windowStartMs))
   }
 
   #readBacking(key: K, id: KeyIdentity, startMs: number): WindowEntry<K, V> | undefined {
@@ -422,7 +454,7 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
     const value = this.#valueSerde.deserialize(stored.value)
     const entry = new WindowEntry<K, V>(id, key, startMs, value)
     entry.timestampMs = stored.timestampMs
-    this.#segment(startMs).set(id, entry)
+    this.#keep(entry)
     this.#cache.read(entry, stored.value.byteLength)
     return entry
   }
@@ -453,19 +485,8 @@ export class WindowStore<K, V> implements StateStore, ReadOnlyWindowStore<K, V> 
     const segment = this.#segments.get(entry.windowStartMs)
     if (segment?.get(entry.id) !== entry) return
     segment.delete(entry.id)
+    this.#order?.remove(this.#orderOf(entry))
     if (segment.size === 0) this.#segments.delete(entry.windowStartMs)
-  }
-
-  /** Starts within the two times; with `keyBytes`, in the backing only those that this key has. */
-  #starts(fromMs: number, toMs: number, keyBytes?: Buffer): number[] {
-    const starts = new Set<number>()
-    const first = Math.max(0, fromMs, this.#droppedMs + 1)
-    for (const start of this.#segments.keys())
-      if (start >= first && start <= toMs) starts.add(start)
-    const end = toMs === Number.MAX_SAFE_INTEGER ? toMs : toMs + 1
-    for (const { key } of this.#backing?.entries(startKey(first), startKey(end)) ?? [])
-      if (!keyBytes || keyBytes.equals(key.subarray(8))) starts.add(readInt64(key, 0))
-    return [...starts].sort((a, b) => a - b)
   }
 }
 
@@ -482,3 +503,10 @@ function startKey(startMs: number): Buffer {
   writeInt64(bytes, startMs, 0)
   return bytes
 }
+
+const orderBytes = (order: string): Buffer => Buffer.from(order, 'latin1')
+
+const startMsOf = ({ order }: { readonly order: string }): number =>
+  readInt64(orderBytes(order.slice(0, 8)), 0)
+
+const keyBytesOf = ({ order }: { readonly order: string }): Buffer => orderBytes(order.slice(8))

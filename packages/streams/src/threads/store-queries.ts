@@ -150,8 +150,9 @@ export class StoreQueries {
   }
 
   *#scan(name: string, scan: StoreScan): Generator<RawEntry> {
-    for (const store of this.#stores(name))
-      for (const entry of entriesOf(store, scan)) {
+    for (const store of this.#stores(name)) {
+      const entries = entriesOf(store, scan)
+      for (;;) {
         // Between two pages the task may have gone elsewhere: what is left here is not its store any more.
         if (!this.#storesOf(name).includes(store))
           throw new StreamsError(
@@ -159,8 +160,11 @@ export class StoreQueries {
             `a task with store ${name} has moved to another thread or instance; begin again`,
             { retriable: true },
           )
-        yield entry
+        const { done, value } = entries.next()
+        if (done) break
+        yield value
       }
+    }
   }
 }
 

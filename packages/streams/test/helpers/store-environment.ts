@@ -1,6 +1,8 @@
 import { TaskRecord } from '../../src/record.ts'
 import { RecordCache } from '../../src/state/record-cache.ts'
 import type {
+  BackingLimits,
+  BackingRange,
   ChangelogWriter,
   StoreBacking,
   StoredEntry,
@@ -27,12 +29,14 @@ export class MemoryBacking implements StoreBacking {
   readonly map: Map<string, StoredValue> = new Map<string, StoredValue>()
   readonly #waits: boolean
   #changes: (() => void)[] = []
+  commitCount = 0
 
   constructor({ waits = false }: { readonly waits?: boolean } = {}) {
     this.#waits = waits
   }
 
   commit(): void {
+    this.commitCount++
     for (const change of this.#changes) change()
     this.#changes = []
   }
@@ -48,9 +52,15 @@ export class MemoryBacking implements StoreBacking {
   removeRange(): void {
     throw new Error('not used here')
   }
-  *entries(): Generator<StoredEntry> {
-    for (const [key, stored] of [...this.map].sort(([a], [b]) => (a < b ? -1 : 1)))
-      yield { key: Buffer.from(key, 'latin1'), ...stored }
+  entries(range: BackingRange = {}, limits: BackingLimits = {}): StoredEntry[] {
+    const { from, after, to, before } = range
+    const found = [...this.map]
+      .map(([key, stored]) => ({ key: Buffer.from(key, 'latin1'), ...stored }))
+      .filter(({ key }) => (!from || key.compare(from) >= 0) && (!after || key.compare(after) > 0))
+      .filter(({ key }) => (!to || key.compare(to) <= 0) && (!before || key.compare(before) < 0))
+      .sort((a, b) => a.key.compare(b.key))
+    if (limits.isReverse) found.reverse()
+    return found.slice(0, limits.entries)
   }
 
   #change(change: () => void): void {
