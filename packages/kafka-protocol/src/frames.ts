@@ -127,6 +127,11 @@ export class FrameSplitter {
     return this.#byteCount < this.#length ? undefined : this.#length
   }
 
+  /** The length of the next frame, when its prefix was read by {@link nextLength}; else 0. */
+  get announcedLength(): number {
+    return this.#length ?? 0
+  }
+
   /** The API key that the next frame begins with, if it is a request; -1 where it is too short. */
   get nextApiKey(): number {
     return (this.nextLength ?? 0) < 2 ? -1 : (this.#peekByte(0) << 8) | this.#peekByte(1)

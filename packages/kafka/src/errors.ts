@@ -35,6 +35,7 @@ export type KafkaErrorCode =
   | 'KAFKA_CLIENT_REFUSED'
   | 'KAFKA_HOLD_ENDED'
   | 'KAFKA_ANSWER_STALLED'
+  | 'KAFKA_REQUEST_STALLED'
 
 /** An error of the broker. Callers test `code`. */
 export class KafkaError extends CodedError {

@@ -12,6 +12,7 @@ const count = z.number().int().min(0)
 const positive = z.number().int().min(1)
 /** -1 stands for no limit. */
 const limit = z.number().int().min(-1)
+const queuedRequestBytesMax = 104_857_600
 const forEverMs = Number.MAX_SAFE_INTEGER
 
 /**
@@ -41,6 +42,11 @@ const schema = z.strictObject({
   'delete.topic.enable': z.boolean().default(true),
   'message.max.bytes': count.default(1_048_588),
   'socket.request.max.bytes': positive.default(104_857_600),
+  /**
+   * Of all connections, until they are answered; -1 stands for no limit. Kafka's default is -1; ours is 100 MiB, or
+   * `socket.request.max.bytes` where that is more.
+   */
+  'queued.max.request.bytes': limit.optional(),
   'fetch.max.bytes': z.number().int().min(1024).default(57_671_680),
   /** Of all connections, while their clients have not taken them; an extension of ours. */
   'queued.max.response.bytes': z.number().int().min(1_048_576).default(268_435_456),
@@ -126,6 +132,8 @@ export interface ResolvedKafkaOptions extends BrokerSecurityOptions {
   readonly 'delete.topic.enable': boolean
   readonly 'message.max.bytes': number
   readonly 'socket.request.max.bytes': number
+  /** Of all connections, until they are answered; not above 0 stands for no limit, which is Kafka's default. */
+  readonly 'queued.max.request.bytes': number
   readonly 'fetch.max.bytes': number
   /** Of all connections, while their clients have not taken them; an extension of ours. */
   readonly 'queued.max.response.bytes': number
@@ -200,7 +208,10 @@ const unsupported: readonly (readonly [RegExp, string])[] = [
   [/^transaction\./, 'not supported yet'],
   [/^compression\.lz4\.level$/, 'not supported yet'],
   [/^(quota|client\.quota|alter\.config|replica|remote\.log|inter\.broker)/, 'not supported yet'],
-  [/^(num\.(io|network|recovery)|background\.threads|queued\.|socket\.)/, 'not supported yet'],
+  [
+    /^(num\.(io|network|recovery)|background\.threads|queued\.max\.requests|socket\.)/,
+    'not supported yet',
+  ],
 ]
 
 /**
@@ -217,13 +228,7 @@ export function resolveKafkaOptions(
     if (key in schema.shape) continue
     const reason = unsupported.find(([pattern]) => pattern.test(key))?.[1]
     if (reason === undefined) continue
-    const line = source.line?.([key])
-    const where = line === undefined ? source.name : `${source.name}:${line}`
-    throw new SettingsError(`${where}: ${key}: ${reason}`, {
-      file: source.name,
-      key,
-      ...(line === undefined ? {} : { line }),
-    })
+    throw refusal(key, reason, source)
   }
   // Their names have the listeners' in them, so no schema has them.
   const isOfListener = (key: string): boolean => key.startsWith(listenerKeyPrefix)
@@ -236,7 +241,27 @@ export function resolveKafkaOptions(
   const options: ResolvedKafkaOptions = Object.freeze({
     ...Object.fromEntries(entries.filter(([key]) => isOfListener(key))),
     ...checked,
+    'queued.max.request.bytes': requestBytesMax(checked, source),
   })
   planListeners(options, source)
   return options
+}
+
+/** What a broker may hold of requests; a frame of the largest size always has room in it. */
+function requestBytesMax(checked: z.output<typeof schema>, source: SettingsSource): number {
+  const { 'queued.max.request.bytes': given, 'socket.request.max.bytes': oneBytesMax } = checked
+  if (given === undefined) return Math.max(queuedRequestBytesMax, oneBytesMax)
+  if (given <= 0 || given >= oneBytesMax) return given
+  const reason = `${given} must be larger or equal to socket.request.max.bytes (${oneBytesMax})`
+  throw refusal('queued.max.request.bytes', reason, source)
+}
+
+function refusal(key: string, reason: string, source: SettingsSource): SettingsError {
+  const line = source.line?.([key])
+  const where = line === undefined ? source.name : `${source.name}:${line}`
+  return new SettingsError(`${where}: ${key}: ${reason}`, {
+    file: source.name,
+    key,
+    ...(line === undefined ? {} : { line }),
+  })
 }

@@ -3,12 +3,13 @@ import type { BrokerState } from '../state/broker-state.ts'
 import { isInternalTopic, type Topic } from '../state/topic.ts'
 import type { AnswerBudget } from './answer-budget.ts'
 import type { BrokerListener } from './broker-listener.ts'
+import type { RequestBudget } from './request-budget.ts'
 
 /** Metrics with the names of kafka-exporter, and of the JMX exporter's usual rules. */
 export function brokerMetrics(
   state: BrokerState,
   listeners: readonly BrokerListener[],
-  answers: AnswerBudget,
+  { answers, requests }: { readonly answers: AnswerBudget; readonly requests: RequestBudget },
   isRunning: () => boolean,
 ): MetricsRegistry {
   const registry = new MetricsRegistry()
@@ -44,6 +45,14 @@ export function brokerMetrics(
     'Bytes of answers that clients have not taken, and of reads for them',
   )
   const answersWaiting = gauge('khlong_kafka_answers_waiting', 'Fetches that wait for memory')
+  const requestBytes = gauge(
+    'khlong_kafka_request_bytes',
+    'Bytes of requests that are under way, and of large ones that are being read',
+  )
+  const requestsWaiting = gauge(
+    'khlong_kafka_requests_waiting',
+    'Large requests that wait for memory before they are read',
+  )
   const rounds = registry.counter({
     name: 'khlong_kafka_commit_rounds_total',
     help: 'Group commits since the start',
@@ -76,6 +85,8 @@ export function brokerMetrics(
     tailBytes.set(state.logs.tailBytes)
     answerBytes.set(answers.heldBytes)
     answersWaiting.set(answers.waitingCount)
+    requestBytes.set(requests.heldBytes)
+    requestsWaiting.set(requests.waitingCount)
     rounds.series().value = state.logs.committer.roundCount
     for (const topic of state.topics.values()) {
       partitions.set(topic.partitions.length, { topic: topic.name })

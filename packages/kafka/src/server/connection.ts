@@ -20,6 +20,7 @@ import type { BrokerState } from '../state/broker-state.ts'
 import { type AnswerBudget, AnswerRoom } from './answer-budget.ts'
 import type { BrokerListener } from './broker-listener.ts'
 import { hostOf } from './peer-host.ts'
+import { type RequestBudget, RequestRoom } from './request-budget.ts'
 import { answerLogin, isLoginApi } from './sasl-exchange.ts'
 
 /** Requests of a connection that may be under way at once; beyond it the socket is not read. */
@@ -43,6 +44,8 @@ export interface ConnectionServices {
   readonly idleMs: number
   /** Shared by all connections. */
   readonly answers: AnswerBudget
+  /** Shared by all connections. */
+  readonly requests: RequestBudget
   /** For requests that bring batches; shared with the logs. */
   readonly memory: BufferPool
   /** A login that failed is answered after this time, so that guessing is slow. */
@@ -51,7 +54,8 @@ export interface ConnectionServices {
 
 /** A request whose place in the order of answers is kept. */
 interface Slot {
-  readonly byteCount: number
+  /** Of the request; 0 when its memory was given back. */
+  byteCount: number
   /** Undefined while the answer is not there; null where the client wants none. */
   answer: readonly Uint8Array[] | null | undefined
   /** What the answer holds of the budget of all connections. */
@@ -76,7 +80,7 @@ export class Connection {
   /** The client's login, on a listener that asks for one. */
   readonly #session: SaslSession | undefined
   #principal: string
-  #requestBytes = 0
+  readonly #requests: RequestRoom
   /** Of answers that were written, and that the client has not taken. */
   readonly #sent = new Set<AnswerRoom>()
   readonly #onStalled = (): void => this.#cut(stalled())
@@ -98,6 +102,10 @@ export class Connection {
         : services.requestBytesMax,
       onCopied: freeChunk,
     })
+    this.#requests = new RequestRoom(services.requests, {
+      onAdmitted: () => this.#regulate(),
+      onStalled: () => this.#cut(unfinished()),
+    })
     if (services.idleMs > 0) socket.setTimeout(services.idleMs, () => this.#idle())
     socket.on('data', (chunk: Buffer) => {
       this.#splitter.push(chunk)
@@ -106,7 +114,8 @@ export class Connection {
     socket.on('drain', () => this.#regulate())
     socket.on('close', () => {
       this.#closing.abort()
-      for (const { room, isServed } of this.#slots) if (!isServed) room.close()
+      this.#requests.close()
+      for (const slot of this.#slots) if (!slot.isServed) this.#giveBack(slot)
       for (const room of this.#sent) room.close()
     })
   }
@@ -125,7 +134,10 @@ export class Connection {
     try {
       while (!signal.aborted && !this.#isFull) {
         const byteCount = this.#splitter.nextLength
-        if (byteCount === undefined) return
+        if (byteCount === undefined) {
+          this.#requests.expect(this.#splitter.announcedLength, this.#splitter.bufferedBytes)
+          return
+        }
         this.#serveNext(byteCount)
       }
     } catch (error) {
@@ -201,12 +213,24 @@ export class Connection {
       this.#cut(error, header)
     }
     slot.isServed = false
-    if (this.#closing.signal.aborted) slot.room.close()
+    if (this.#closing.signal.aborted) this.#giveBack(slot)
   }
 
   #enter(slot: Slot): void {
     this.#slots.push(slot)
-    this.#requestBytes += slot.byteCount
+    this.#requests.enter(slot.byteCount)
+  }
+
+  /** The request is not needed any more. */
+  #leave(slot: Slot): void {
+    this.#requests.leave(slot.byteCount)
+    slot.byteCount = 0
+  }
+
+  /** The connection is gone, and nobody works for it. */
+  #giveBack(slot: Slot): void {
+    slot.room.close()
+    this.#leave(slot)
   }
 
   /**
@@ -308,7 +332,7 @@ export class Connection {
     this.#socket.cork()
     while (this.#slots.length > 0 && this.#slots[0]!.answer !== undefined) {
       const slot = this.#slots.shift()!
-      this.#requestBytes -= slot.byteCount
+      this.#leave(slot)
       this.#send(slot)
       if (slot.isLast) this.#socket.end()
     }
@@ -327,7 +351,8 @@ export class Connection {
     return (
       this.#isRefused ||
       this.#slots.length >= requestsMax ||
-      this.#requestBytes >= requestBytesMax ||
+      this.#requests.enteredBytes >= requestBytesMax ||
+      this.#requests.mustWait ||
       this.#socket.writableLength >= responseBytesMax ||
       // Where memory is short, everybody gets one answer, and the next when that is taken.
       (this.#services.answers.isSpent && (this.#slots.length > 0 || this.#sent.size > 0))
@@ -346,6 +371,7 @@ export class Connection {
     if (error instanceof CodedError) logger.warn(fields, 'closed a connection')
     else logger.error(fields, 'closed a connection after an error')
     this.#closing.abort()
+    this.#requests.close()
     this.#socket.destroy()
   }
 }
@@ -384,6 +410,13 @@ function stalled(): KafkaError {
   return new KafkaError(
     'KAFKA_ANSWER_STALLED',
     'the client does not take its answer, and others wait for the memory that it holds',
+  )
+}
+
+function unfinished(): KafkaError {
+  return new KafkaError(
+    'KAFKA_REQUEST_STALLED',
+    'the client does not send the request that it began, and others wait for the memory that it holds',
   )
 }
 

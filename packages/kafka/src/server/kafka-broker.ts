@@ -37,6 +37,7 @@ import { BrokerHold } from './broker-hold.ts'
 import { BrokerListener, whyUnsafe } from './broker-listener.ts'
 import { brokerMetrics, brokerVitals } from './broker-metrics.ts'
 import { Connection, type ConnectionServices } from './connection.ts'
+import { RequestBudget } from './request-budget.ts'
 
 /** Enough for consumers that are up to date. */
 const tailBytesMax = 512 * 1024
@@ -55,8 +56,8 @@ interface Running {
   timers: TimerHandle[]
 }
 
-/** Clients give up a request that is not answered whole after 30 s by default. */
-const answerStalledMs = 30_000
+/** Clients give up a request after 30 s by default: one that was not sent, or whose answer was not taken. */
+const stalledMs = 30_000
 
 /**
  * A Kafka broker for one machine.
@@ -75,6 +76,7 @@ export class KafkaBroker extends PartBase {
   #metrics: MetricsRegistry | undefined
   #hold: BrokerHold | undefined
   readonly #answers: AnswerBudget
+  readonly #requests: RequestBudget
   /** For the bytes of batches on their way from clients to files, and from there to clients. */
   readonly #memory = new BufferPool({
     keptBytesMax: 16 * 1024 * 1024,
@@ -90,7 +92,13 @@ export class KafkaBroker extends PartBase {
     this.#answers = new AnswerBudget({
       clock: this.clock,
       bytesMax: this.#options['queued.max.response.bytes'],
-      stalledMs: answerStalledMs,
+      stalledMs,
+    })
+    const requestBytesMax = this.#options['queued.max.request.bytes']
+    this.#requests = new RequestBudget({
+      clock: this.clock,
+      bytesMax: requestBytesMax > 0 ? requestBytesMax : Number.POSITIVE_INFINITY,
+      stalledMs,
     })
   }
 
@@ -195,7 +203,7 @@ export class KafkaBroker extends PartBase {
     this.#metrics = brokerMetrics(
       state,
       running.listeners,
-      this.#answers,
+      { answers: this.#answers, requests: this.#requests },
       () => this.#running === running,
     )
     this.#plan(running, state)
@@ -295,6 +303,7 @@ export class KafkaBroker extends PartBase {
         requestBytesMax: options['socket.request.max.bytes'],
         idleMs: options['connections.max.idle.ms'],
         answers: this.#answers,
+        requests: this.#requests,
         memory: this.#memory,
         failureDelayMs: options['connection.failed.authentication.delay.ms'],
       }
