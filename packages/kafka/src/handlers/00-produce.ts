@@ -12,7 +12,7 @@ import {
 } from '@khlong/kafka-protocol/messages/produce'
 import type { BatchHeader } from '@khlong/kafka-protocol/records'
 import { KafkaError, RefusedRecordsError } from '../errors.ts'
-import type { CommitRound } from '../log/committer.ts'
+import type { CommitRound } from '../log/commit-round.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import { wireError, wireMessage } from '../server/wire-errors.ts'
 import { AclOperation } from '../state/acls.ts'

@@ -1,5 +1,6 @@
 import type { Clock, Logger } from '@khlong/core'
 import type { CommitJournal, JournalEntry } from './commit-journal.ts'
+import { type CommitRound, OpenRound } from './commit-round.ts'
 import type { PartitionLog } from './partition-log.ts'
 import type { PendingBatch } from './pending-batch.ts'
 
@@ -14,34 +15,17 @@ const directBytesMin = 1024 * 1024
 const fewFilesMax = 2
 const fewFilesDirectBytesMin = 128 * 1024
 
-/** Appends that are written and flushed together. */
-export interface CommitRound {
-  /** Resolves when the batches are in their files (and survive the process). */
-  readonly written: Promise<void>
-  /** Resolves when they are flushed (and survive the machine). */
-  readonly flushed: Promise<void>
-  /** Logs whose write failed; their batches of this round are lost, unless {@link isJournaled}. */
-  readonly failures: ReadonlyMap<PartitionLog, unknown>
-  /** The batches of ordered logs are durable, whatever becomes of their segments. */
-  readonly isJournaled: boolean
-}
-
-interface OpenRound extends CommitRound {
-  readonly logs: Set<PartitionLog>
-  /** Logs whose batches must survive in the order of their appends, or not at all. */
-  readonly ordered: Set<PartitionLog>
-  /** Logs that are written and not flushed. */
-  readonly unwaited: Set<PartitionLog>
-  readonly failures: Map<PartitionLog, unknown>
-  isJournaled: boolean
-  readonly resolveWritten: () => void
-  readonly resolveFlushed: () => void
-}
-
 /** Batches of one log that were taken for a round. */
 interface TakenBatches {
   readonly log: PartitionLog
   readonly batches: readonly PendingBatch[]
+}
+
+/** What a round holds, by what becomes of it: in its segment already, to be written in order, or not waited for. */
+interface Taken {
+  readonly written: TakenBatches[]
+  readonly ordered: TakenBatches[]
+  readonly unwaited: TakenBatches[]
 }
 
 export interface CommitterOptions {
@@ -67,10 +51,11 @@ export interface CommitterOptions {
 export class Committer {
   readonly #options: CommitterOptions
   #next: OpenRound | undefined
-  #running: Promise<void> | undefined
+  #isPlanned = false
+  /** The round that waits for its flush. */
+  #underWay: Promise<void> | undefined
   /** Resolves when the next round may begin. */
   #held: Promise<void> | undefined
-  #committing: Promise<void> | undefined
   /** Logs with batches in the journal that may not be flushed in their segments. */
   readonly #dirty = new Set<PartitionLog>()
   #checkpointing: Promise<void> = Promise.resolve()
@@ -84,10 +69,9 @@ export class Committer {
 
   /** Puts a log that has pending batches into the next round. */
   enqueue(log: PartitionLog): CommitRound {
-    this.#next ??= openRound()
-    this.#next.logs.add(log)
-    this.#running ??= this.#run()
-    return this.#next
+    const round = this.#planned()
+    round.logs.add(log)
+    return round
   }
 
   /**
@@ -95,10 +79,9 @@ export class Committer {
    * were appended before it.
    */
   enqueueOrdered(logs: Iterable<PartitionLog>): CommitRound {
-    this.#next ??= openRound()
-    for (const log of logs) this.#next.ordered.add(log)
-    this.#running ??= this.#run()
-    return this.#next
+    const round = this.#planned()
+    for (const log of logs) round.addOrdered(log)
+    return round
   }
 
   /**
@@ -106,14 +89,12 @@ export class Committer {
    * for it. It goes to the journal too, where what follows it may go.
    */
   writeSoon(log: PartitionLog): void {
-    this.#next ??= openRound()
-    this.#next.unwaited.add(log)
-    this.#running ??= this.#run()
+    this.#planned().addUnwaited(log)
   }
 
   /** Resolves when everything enqueued so far is through. */
   async idle(): Promise<void> {
-    while (this.#running) await this.#running
+    while (this.#next || this.#underWay) await (this.#next?.flushed ?? this.#underWay)
     await this.#checkpointing
   }
 
@@ -129,71 +110,99 @@ export class Committer {
     while (this.#held) await this.#held
     const released = Promise.withResolvers<void>()
     this.#held = released.promise
-    await this.#committing
+    await this.#underWay
     return () => {
       this.#held = undefined
       released.resolve()
+      this.#begin()
     }
   }
 
-  async #run(): Promise<void> {
-    // The end of this turn of the event loop: what all sockets brought goes into one round.
-    await new Promise(setImmediate)
-    while (this.#next) {
-      while (this.#held) await this.#held
-      const round = this.#next
-      this.#next = undefined
-      this.#committing = this.#commit(round)
-      await this.#committing
+  /** The next round, which begins at the end of this turn of the event loop: what all sockets brought goes into one. */
+  #planned(): OpenRound {
+    if (!this.#isPlanned) {
+      this.#isPlanned = true
+      setImmediate(this.#onPlanned)
     }
-    // In the same turn as the last look at `#next`, so that nothing can slip in between.
-    this.#running = undefined
+    this.#next ??= new OpenRound()
+    return this.#next
   }
 
-  async #commit(round: OpenRound): Promise<void> {
+  readonly #onPlanned = (): void => {
+    this.#isPlanned = false
+    this.#begin()
+  }
+
+  /** Begins the next round, if there is one and nothing is in its way; what is in its way calls again when it ends. */
+  #begin(): void {
+    const round = this.#next
+    if (!round || this.#underWay || this.#held) return
+    this.#next = undefined
     this.roundCount++
-    const written: TakenBatches[] = []
-    const ordered: TakenBatches[] = []
-    const take = (log: PartitionLog, into: TakenBatches[]): void => {
-      try {
-        const batches = into === ordered ? log.takePending() : log.writePending()
-        into.push({ log, batches })
-      } catch (error) {
-        this.#fail(round, log, error)
-      }
-    }
-    for (const log of round.ordered) take(log, ordered)
-    for (const log of round.logs) if (!round.ordered.has(log)) take(log, written)
-    const unwaited: TakenBatches[] = []
+    const taken = this.#take(round)
+    if (!this.#isDoneAtOnce(round, taken)) this.#underWay = this.#commit(round, taken)
+  }
+
+  /** Takes what the logs have pending; batches whose order does not matter are written to their segments. */
+  #take(round: OpenRound): Taken {
+    const taken: Taken = { written: [], ordered: [], unwaited: [] }
+    for (const log of round.ordered) this.#takeFrom(round, log, taken.ordered, false)
+    for (const log of round.logs)
+      if (!round.ordered.has(log)) this.#takeFrom(round, log, taken.written, true)
     for (const log of round.unwaited)
-      if (!round.ordered.has(log) && !round.logs.has(log)) take(log, unwaited)
+      if (!round.ordered.has(log) && !round.logs.has(log))
+        this.#takeFrom(round, log, taken.unwaited, true)
+    return taken
+  }
+
+  #takeFrom(round: OpenRound, log: PartitionLog, into: TakenBatches[], isWritten: boolean): void {
     try {
-      await this.#makeDurable(round, written, ordered, unwaited)
+      into.push({ log, batches: isWritten ? log.writePending() : log.takePending() })
+    } catch (error) {
+      this.#fail(round, log, error)
+    }
+  }
+
+  /** Ends a round that waits for no flush. */
+  #isDoneAtOnce(round: OpenRound, taken: Taken): boolean {
+    const { written, ordered, unwaited } = taken
+    if (!this.#isFailed) {
+      const isNothing = written.length + ordered.length + unwaited.length === 0
+      if (this.#options.mode !== 'none' && !isNothing) return false
+      this.#writeInOrder(round, ordered, written)
+      const nowMs = this.#options.clock.nowMs()
+      if (written.some(({ log }) => log.isFlushDue(nowMs))) return false
+    }
+    this.#end(round, taken)
+    return true
+  }
+
+  async #commit(round: OpenRound, taken: Taken): Promise<void> {
+    try {
+      await this.#makeDurable(round, taken)
     } catch (error) {
       // After a failed flush the state of the file is unknown; going on would promise too much.
       this.#isFailed = true
       this.#options.onFailure(error)
     }
-    if (this.#isFailed)
-      for (const { log } of [...written, ...ordered])
-        round.failures.set(log, new Error('the disk failed to flush'))
-    else this.#show(round, written)
-    round.resolveWritten()
-    round.resolveFlushed()
+    this.#end(round, taken)
+    this.#underWay = undefined
+    this.#begin()
   }
 
-  async #makeDurable(
-    round: OpenRound,
-    written: TakenBatches[],
-    ordered: TakenBatches[],
-    unwaited: readonly TakenBatches[],
-  ): Promise<void> {
-    const isNothing = written.length + ordered.length + unwaited.length === 0
-    if (this.#isFailed || isNothing) return
+  #end(round: OpenRound, { written, ordered }: Taken): void {
+    if (this.#isFailed)
+      for (const { log } of [...written, ...ordered])
+        round.fail(log, new Error('the disk failed to flush'))
+    else this.#show(round, written)
+    round.noteFlushed()
+  }
+
+  async #makeDurable(round: OpenRound, { written, ordered, unwaited }: Taken): Promise<void> {
     if (this.#options.mode === 'none') {
-      this.#writeInOrder(round, ordered, written)
-      const due = written.filter(({ log }) => log.isFlushDue(this.#options.clock.nowMs()))
-      if (due.length > 0) await Promise.all(due.map(({ log }) => log.flush()))
+      const nowMs = this.#options.clock.nowMs()
+      const due = written.filter(({ log }) => log.isFlushDue(nowMs))
+      await Promise.all(due.map(({ log }) => log.flush()))
       return
     }
     let byteCount = 0
@@ -205,7 +214,7 @@ export class Committer {
     const journaled = [...awaited, ...unwaited]
     const isInJournal = journaled.length > 0 && (await this.#writeJournal(journaled))
     // From here on the batches survive the process.
-    if (isInJournal || ordered.length === 0) round.resolveWritten()
+    if (isInJournal || ordered.length === 0) round.noteWritten()
     const flushes: Promise<void>[] = []
     if (isInJournal && awaited.length > 0) flushes.push(this.#flushJournal())
     if (isDirect || !isInJournal) for (const { log } of written) flushes.push(log.flush())
@@ -256,7 +265,7 @@ export class Committer {
   }
 
   #fail(round: OpenRound, log: PartitionLog, error: unknown): void {
-    round.failures.set(log, error)
+    round.fail(log, error)
     this.#options.logger.error({ log: log.name, err: error }, 'a log could not be written')
   }
 
@@ -299,22 +308,6 @@ export class Committer {
       this.#isFailed = true
       this.#options.onFailure(error)
     })
-  }
-}
-
-function openRound(): OpenRound {
-  const written = Promise.withResolvers<void>()
-  const flushed = Promise.withResolvers<void>()
-  return {
-    logs: new Set(),
-    ordered: new Set(),
-    unwaited: new Set(),
-    failures: new Map(),
-    isJournaled: false,
-    written: written.promise,
-    flushed: flushed.promise,
-    resolveWritten: written.resolve,
-    resolveFlushed: flushed.resolve,
   }
 }
 

@@ -18,6 +18,7 @@ import {
   checkBatch,
   decodeRecordsOf,
 } from '@khlong/kafka-protocol/records'
+import { CommitJournal } from '../../src/log/commit-journal.ts'
 import { append, clock, offsetsFrom, open, range, read, topicId } from './store.ts'
 
 function batch(values: readonly string[], options: { timestamp?: number } = {}): Buffer {
@@ -61,6 +62,23 @@ test('appends that come together share one flush, whatever their partition', asy
     logs.map(() => 2),
   )
   await store.close()
+})
+
+test('after a flush that failed nothing is acknowledged any more, and nobody waits for ever', async (t) => {
+  const failures: unknown[] = []
+  const store = await open(await temporaryFolder(t), { onFailure: (error) => failures.push(error) })
+  const log = await store.create({ topic: 't', partition: 0, topicId })
+  await append(store, log, batch(['kept']))
+  t.mock.method(CommitJournal.prototype, 'flush', () => Promise.reject(new Error('EIO')))
+  for (let count = 0; count < 3; count++) {
+    log.append(batch(['lost']))
+    const round = store.committer.enqueue(log)
+    await round.flushed
+    assert.ok(round.failures.has(log))
+  }
+  await store.committer.idle()
+  assert.equal(log.highWatermark, 1)
+  assert.equal(failures.length, 1)
 })
 
 test('a stop writes nothing for a partition that nothing came to', async (t) => {

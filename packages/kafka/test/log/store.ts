@@ -64,6 +64,7 @@ export interface Opening {
   flushMode?: FlushMode
   tailBytesMax?: number
   logger?: Logger
+  onFailure?: (error: unknown) => void
 }
 
 export function open(folder: string, opening: Opening = {}): Promise<LogStore> {
@@ -77,9 +78,11 @@ export function open(folder: string, opening: Opening = {}): Promise<LogStore> {
     clock,
     logger: opening.logger ?? silentLogger,
     configOf: () => ({ ...config, ...opening.config }),
-    onFailure: (error) => {
-      throw error
-    },
+    onFailure:
+      opening.onFailure ??
+      ((error) => {
+        throw error
+      }),
   })
 }
 
