@@ -43,7 +43,9 @@ export class Writer {
   }
   /** What was written, owned by the caller. */
   copy(): Buffer {
-    return Buffer.from(this.bytes())
+    const owned = Buffer.allocUnsafe(this.position)
+    this.#buffer.copy(owned, 0, 0, this.position)
+    return owned
   }
   /** Gives the memory away with what was written, and starts anew. */
   take(): Buffer {
@@ -56,6 +58,10 @@ export class Writer {
   /** What was written, in order: our own bytes, owned by the caller, and between them the borrowed pieces. */
   takePieces(): Uint8Array[] {
     const own = this.copy()
+    if (this.#borrowed.length === 0) {
+      this.reset()
+      return [own]
+    }
     const pieces: Uint8Array[] = []
     let from = 0
     for (const { at, bytes } of this.#borrowed) {

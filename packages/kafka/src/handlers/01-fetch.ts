@@ -8,6 +8,7 @@ import {
   type FetchableTopicResponseInput,
   type FetchPartition,
   type FetchRequest,
+  type FetchResponseInput,
   type FetchTopic,
   type PartitionDataInput,
 } from '@khlong/kafka-protocol/messages/fetch'
@@ -16,12 +17,14 @@ import type { PartitionLog } from '../log/partition-log.ts'
 import { abortedTransactions } from '../log/segment-read.ts'
 import { wireError } from '../server/wire-errors.ts'
 import { AclOperation } from '../state/acls.ts'
+import type { FetchSession } from '../state/fetch-sessions.ts'
 import type { Topic } from '../state/topic.ts'
 import { mayTopic } from './access.ts'
 import { defineHandler, type Handler, type RequestContext } from './handler.ts'
 
 const readCommitted = 1
 const batchPrefixBytes = 12
+const nothing: readonly Buffer[] = []
 
 /** A fetch that finds no memory for its answer waits so long at least, and is answered without records then. */
 const roomWaitMs = 10_000
@@ -32,52 +35,88 @@ interface Seen {
   readonly changeCount: number
 }
 
-interface Gathered {
-  readonly responses: readonly FetchableTopicResponseInput[]
-  /** Of all batches. */
-  readonly byteCount: number
-  readonly hasError: boolean
-  /** There is more that was not taken, for a limit of the client's or for lack of memory: nothing is gained by waiting. */
-  readonly isCut: boolean
-  /** What must be free before anything can be read. */
-  readonly missingBytes: number
-  readonly seen: readonly Seen[]
-}
-
 export const fetch: Handler = defineHandler({
   key: ApiKey.fetch,
   decode: decodeFetchRequest,
   encode: encodeFetchResponse,
-  async handle(request, context) {
-    const { broker, room, signal } = context
-    const { clock } = broker
-    const { errorCode, session, isFull } = broker.fetchSessions.of(request, context.version >= 13)
+  handle(request, context) {
+    const { errorCode, session, isFull } = context.broker.fetchSessions.of(
+      request,
+      context.version >= 13,
+    )
     if (errorCode !== ErrorCode.none) return { errorCode, sessionId: 0, responses: [] }
-    const untilMs = clock.monotonicMs() + request.maxWaitMs
-    const roomUntilMs = clock.monotonicMs() + Math.max(request.maxWaitMs, roomWaitMs)
-    for (;;) {
-      const gathered = await gather(session?.wanted() ?? request.topics, request, context)
-      const isStarved = gathered.missingBytes > 0 && gathered.byteCount === 0
-      const waitMs = (isStarved ? roomUntilMs : untilMs) - clock.monotonicMs()
-      if (isEnough(gathered, request, context) || waitMs <= 0 || signal.aborted) {
-        room.settle(room.lentBytes)
-        countOut(gathered.responses, context)
-        // The first answer of a session says everything, the later ones what is new.
-        const changed = session?.changed(gathered.responses)
-        const responses = changed && !isFull ? changed : gathered.responses
-        return { sessionId: session?.id ?? 0, responses }
-      }
-      // Who waits holds nothing.
-      room.empty()
-      if (isStarved) await room.wait(gathered.missingBytes, waitMs, signal)
-      else await nextRecords(gathered.seen, context, waitMs)
-    }
+    const asked: Asked = { request, session, isFull, beganMs: context.broker.clock.monotonicMs() }
+    const gathering = new Gathering(session?.wanted() ?? request.topics, request, context)
+    const reading = gathering.run()
+    if (reading || waitMsOf(gathering, asked, context) > 0)
+      return later(gathering, reading, asked, context)
+    return answer(gathering, asked, context)
   },
 })
 
+/** A fetch, and when it began. */
+interface Asked {
+  readonly request: FetchRequest
+  readonly session: FetchSession | undefined
+  readonly isFull: boolean
+  readonly beganMs: number
+}
+
+/** For who reads from a file or waits for records: most fetches are answered at once, and need no promise. */
+async function later(
+  first: Gathering,
+  reading: Promise<void> | undefined,
+  asked: Asked,
+  context: RequestContext,
+): Promise<FetchResponseInput> {
+  const { room, signal } = context
+  const { request, session } = asked
+  let gathering = first
+  await reading
+  for (;;) {
+    const waitMs = waitMsOf(gathering, asked, context)
+    if (waitMs <= 0) return answer(gathering, asked, context)
+    // Who waits holds nothing.
+    room.empty()
+    if (gathering.isStarved) await room.wait(gathering.missingBytes, waitMs, signal)
+    else await nextRecords(gathering.seen, context, waitMs)
+    gathering = new Gathering(session?.wanted() ?? request.topics, request, context)
+    await gathering.run()
+  }
+}
+
+/** How long a client may wait for more than was gathered; 0 where it is answered now. */
+function waitMsOf(
+  gathering: Gathering,
+  { request, beganMs }: Asked,
+  context: RequestContext,
+): number {
+  const { clock } = context.broker
+  if (isEnough(gathering, request, context) || context.signal.aborted) return 0
+  const { maxWaitMs } = request
+  const wholeMs = gathering.isStarved ? Math.max(maxWaitMs, roomWaitMs) : maxWaitMs
+  return Math.max(0, beganMs + wholeMs - clock.monotonicMs())
+}
+
+function answer(
+  { responses }: Gathering,
+  { session, isFull }: Asked,
+  context: RequestContext,
+): FetchResponseInput {
+  const { room } = context
+  room.settle(room.lentBytes)
+  countOut(responses, context)
+  // The first answer of a session says everything, the later ones what is new.
+  const changed = session?.changed(responses)
+  return {
+    sessionId: session?.id ?? 0,
+    responses: changed && !isFull ? changed : responses,
+  }
+}
+
 /** Whether the client is answered at once. */
 function isEnough(
-  { byteCount, hasError, isCut, missingBytes, seen }: Gathered,
+  { byteCount, hasError, isCut, missingBytes, seen }: Gathering,
   { minBytes, maxBytes }: FetchRequest,
   { broker }: RequestContext,
 ): boolean {
@@ -87,83 +126,157 @@ function isEnough(
   return byteCount >= wanted && missingBytes === 0
 }
 
-async function gather(
-  topics: readonly FetchTopic[],
-  request: FetchRequest,
-  context: RequestContext,
-): Promise<Gathered> {
-  const { broker, room } = context
-  const isCommitted = request.isolationLevel === readCommitted
-  let rest = Math.min(request.maxBytes, broker.options['fetch.max.bytes'])
-  let byteCount = 0
-  let hasError = false
-  let isCut = false
-  let missingBytes = 0
-  const isThereRoom = (bytes: number): boolean => {
+/** One look at all that a fetch asks for. */
+class Gathering {
+  readonly responses: FetchableTopicResponseInput[] = []
+  readonly seen: Seen[] = []
+  /** Of all batches. */
+  byteCount = 0
+  hasError = false
+  /** There is more that was not taken, for a limit of the client's or for lack of memory: nothing is gained by waiting. */
+  isCut = false
+  /** What must be free before anything can be read. */
+  missingBytes = 0
+  readonly #topics: readonly FetchTopic[]
+  readonly #request: FetchRequest
+  readonly #context: RequestContext
+  readonly #isCommitted: boolean
+  /** What the answer may still have. */
+  #rest: number
+  #topicIndex = 0
+  #partitionIndex = 0
+  /** Of the topic that is looked at. */
+  #partitions: PartitionDataInput[] = []
+
+  constructor(topics: readonly FetchTopic[], request: FetchRequest, context: RequestContext) {
+    this.#topics = topics
+    this.#request = request
+    this.#context = context
+    this.#isCommitted = request.isolationLevel === readCommitted
+    this.#rest = Math.min(request.maxBytes, context.broker.options['fetch.max.bytes'])
+  }
+
+  /** There was memory for nothing. */
+  get isStarved(): boolean {
+    return this.missingBytes > 0 && this.byteCount === 0
+  }
+
+  /** Looks at one partition after the other; a promise only where a file must be read. */
+  run(): Promise<void> | undefined {
+    const { broker, version } = this.#context
+    for (; this.#topicIndex < this.#topics.length; this.#topicIndex++) {
+      const wanted = this.#topics[this.#topicIndex]!
+      const topic =
+        version >= 13 ? broker.topicsById.get(wanted.topicId) : broker.topics.get(wanted.topic)
+      while (this.#partitionIndex < wanted.partitions.length) {
+        const partition = wanted.partitions[this.#partitionIndex++]!
+        const log = topic?.partitions[partition.partition]
+        const refusal = refusalOf(this.#context, topic, wanted.topic, log, partition)
+        if (refusal !== ErrorCode.none || !log) {
+          this.#fail(partition, refusal, log)
+          continue
+        }
+        this.seen.push({ log, changeCount: log.changeCount })
+        const reading = this.#read(partition, log)
+        if (reading) return reading.then(() => this.run())
+      }
+      this.responses.push({
+        topic: wanted.topic,
+        topicId: wanted.topicId,
+        partitions: this.#partitions,
+      })
+      this.#partitions = []
+      this.#partitionIndex = 0
+    }
+    return undefined
+  }
+
+  #read(partition: FetchPartition, log: PartitionLog): Promise<void> | undefined {
+    const { room } = this.#context
+    const { fetchOffset } = partition
+    try {
+      const { lastStableOffset } = log
+      const limitOffset = this.#isCommitted ? lastStableOffset : log.highWatermark
+      if (fetchOffset === limitOffset) {
+        this.#give(partition, log, lastStableOffset, nothing)
+        return undefined
+      }
+      let limit = Math.min(partition.partitionMaxBytes, this.#rest)
+      if (this.byteCount === 0) limit = Math.max(limit, 1)
+      const { readBytesMax } = room
+      if (limit > readBytesMax) {
+        limit = readBytesMax
+        this.isCut ||= fetchOffset < limitOffset
+      }
+      if (fetchOffset < limitOffset && limit > 0 && !this.#isThereRoom(limit)) {
+        this.#give(partition, log, lastStableOffset, nothing)
+        return undefined
+      }
+      const records = log.read(fetchOffset, limit, room, {
+        limitOffset,
+        // One batch is given whatever its size, as in Kafka, where there is memory for it.
+        isLargerTaken: (bytes) => this.byteCount === 0 && this.#isThereRoom(bytes),
+      })
+      if (!(records instanceof Promise)) {
+        this.#take(partition, log, lastStableOffset, limitOffset, records)
+        return undefined
+      }
+      return records
+        .then((read) => this.#take(partition, log, lastStableOffset, limitOffset, read))
+        .catch((error) => this.#fail(partition, wireError(error), log))
+    } catch (error) {
+      this.#fail(partition, wireError(error), log)
+      return undefined
+    }
+  }
+
+  #isThereRoom(bytes: number): boolean {
+    const { room } = this.#context
     if (room.ensure(room.lentBytes + bytes)) return true
-    isCut = true
-    missingBytes = Math.max(missingBytes, bytes)
+    this.isCut = true
+    this.missingBytes = Math.max(this.missingBytes, bytes)
     return false
   }
-  // One batch is given whatever its size, as in Kafka, where there is memory for it.
-  const isLargerTaken = (bytes: number): boolean => byteCount === 0 && isThereRoom(bytes)
-  const seen: Seen[] = []
-  const responses: FetchableTopicResponseInput[] = []
-  for (const wanted of topics) {
-    const topic =
-      context.version >= 13
-        ? broker.topicsById.get(wanted.topicId)
-        : broker.topics.get(wanted.topic)
-    const partitions: PartitionDataInput[] = []
-    for (const partition of wanted.partitions) {
-      const log = topic?.partitions[partition.partition]
-      const refusal = refusalOf(context, topic, wanted.topic, log, partition)
-      if (refusal !== ErrorCode.none || !log) {
-        hasError = true
-        partitions.push(failed(partition, refusal, log))
-        continue
-      }
-      seen.push({ log, changeCount: log.changeCount })
-      try {
-        const { fetchOffset } = partition
-        const { lastStableOffset } = log
-        const limitOffset = isCommitted ? lastStableOffset : log.highWatermark
-        let limit = Math.min(partition.partitionMaxBytes, rest)
-        if (byteCount === 0) limit = Math.max(limit, 1)
-        const { readBytesMax } = room
-        if (limit > readBytesMax) {
-          limit = readBytesMax
-          isCut ||= fetchOffset < limitOffset
-        }
-        let records: readonly Buffer[] = []
-        const mayRead = fetchOffset >= limitOffset || limit <= 0 || isThereRoom(limit)
-        if (mayRead) {
-          const reading = log.read(fetchOffset, limit, room, { limitOffset, isLargerTaken })
-          records = reading instanceof Promise ? await reading : reading
-          for (const part of records) {
-            byteCount += part.byteLength
-            rest -= part.byteLength
-          }
-          room.settle(Math.max(room.lentBytes, room.heldBytes))
-          if (request.minBytes > 1 && records.length > 0)
-            isCut ||= endOffsetOf(records) < limitOffset
-        }
-        partitions.push({
-          partitionIndex: partition.partition,
-          highWatermark: log.highWatermark,
-          lastStableOffset,
-          logStartOffset: log.logStartOffset,
-          abortedTransactions: isCommitted ? aborted(log, fetchOffset, records) : null,
-          records,
-        })
-      } catch (error) {
-        hasError = true
-        partitions.push(failed(partition, wireError(error), log))
-      }
+
+  /** Counts what was read. */
+  #take(
+    partition: FetchPartition,
+    log: PartitionLog,
+    lastStableOffset: number,
+    limitOffset: number,
+    records: readonly Buffer[],
+  ): void {
+    const { room } = this.#context
+    for (const part of records) {
+      this.byteCount += part.byteLength
+      this.#rest -= part.byteLength
     }
-    responses.push({ topic: wanted.topic, topicId: wanted.topicId, partitions })
+    room.settle(Math.max(room.lentBytes, room.heldBytes))
+    if (this.#request.minBytes > 1 && records.length > 0)
+      this.isCut ||= endOffsetOf(records) < limitOffset
+    this.#give(partition, log, lastStableOffset, records)
   }
-  return { responses, byteCount, hasError, isCut, missingBytes, seen }
+
+  #give(
+    { partition, fetchOffset }: FetchPartition,
+    log: PartitionLog,
+    lastStableOffset: number,
+    records: readonly Buffer[],
+  ): void {
+    this.#partitions.push({
+      partitionIndex: partition,
+      highWatermark: log.highWatermark,
+      lastStableOffset,
+      logStartOffset: log.logStartOffset,
+      abortedTransactions: this.#isCommitted ? aborted(log, fetchOffset, records) : null,
+      records,
+    })
+  }
+
+  #fail(partition: FetchPartition, errorCode: number, log: PartitionLog | undefined): void {
+    this.hasError = true
+    this.#partitions.push(failed(partition, errorCode, log))
+  }
 }
 
 /** The aborted transactions that a client must leave out of what it gets. */

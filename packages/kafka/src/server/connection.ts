@@ -85,6 +85,7 @@ export class Connection {
   readonly #sent = new Set<AnswerRoom>()
   readonly #onStalled = (): void => this.#cut(stalled())
   #isFlushPlanned = false
+  readonly #onTurnEnd = (): void => this.#flush()
   /** After a login that failed: nothing more is read. */
   #isRefused = false
 
@@ -322,22 +323,29 @@ export class Connection {
   #planFlush(slot: Slot): void {
     if (this.#slots[0] !== slot || this.#isFlushPlanned) return
     this.#isFlushPlanned = true
-    setImmediate(() => this.#flush())
+    process.nextTick(this.#onTurnEnd)
   }
 
   /** Writes every answer that is ready and whose turn it is. */
   #flush(): void {
     this.#isFlushPlanned = false
     if (this.#closing.signal.aborted) return
-    this.#socket.cork()
+    const isSingle = this.#isSinglePiece
+    if (!isSingle) this.#socket.cork()
     while (this.#slots.length > 0 && this.#slots[0]!.answer !== undefined) {
       const slot = this.#slots.shift()!
       this.#leave(slot)
       this.#send(slot)
       if (slot.isLast) this.#socket.end()
     }
-    this.#socket.uncork()
+    if (!isSingle) this.#socket.uncork()
     this.#regulate()
+  }
+
+  /** Whether one piece is all that can be written now: it needs no gathering, which has its price. */
+  get #isSinglePiece(): boolean {
+    const [first, second] = this.#slots
+    return first?.answer?.length === 1 && first.room.heldBytes === 0 && second?.answer === undefined
   }
 
   /** Stops reading from one who asks faster than it is answered, or does not take its answers. */
