@@ -40,7 +40,7 @@ export async function readSegments(log: PartitionLog, wanted: LogRead): Promise<
 async function readSegment(
   log: PartitionLog,
   segment: Segment,
-  read: (position: number, into: Buffer) => Promise<number>,
+  read: (position: number, into: Buffer) => number | Promise<number>,
   { offset, limitOffset, byteCount, isLargerTaken, memory, holder }: LogRead,
 ): Promise<Buffer[] | undefined> {
   let position = segment.floorPosition(offset)

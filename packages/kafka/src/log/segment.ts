@@ -2,7 +2,6 @@ import {
   closeSync,
   fdatasync,
   fdatasyncSync,
-  read as fsRead,
   fstatSync,
   ftruncateSync,
   openSync,
@@ -13,6 +12,7 @@ import path from 'node:path'
 import type { BatchHeader } from '@khlong/kafka-protocol/records'
 import { scanBatches } from './batch-scan.ts'
 import type { FilePool } from './file-pool.ts'
+import { FileReads } from './file-reads.ts'
 import { SparseIndex } from './sparse-index.ts'
 import { TransactionIndex } from './transaction-index.ts'
 
@@ -32,6 +32,7 @@ export class Segment {
   readonly timeIndex: SparseIndex
   readonly transactionIndex: TransactionIndex
   readonly #pool: FilePool
+  readonly #reads = new FileReads()
   /** Bytes of batches in the file. */
   byteCount = 0
   /** -1 while no batch has a time. */
@@ -163,13 +164,14 @@ export class Segment {
    * read. What it reads is the file of now, also when that is removed or replaced meanwhile.
    */
   async reading<Result>(
-    action: (read: (position: number, into: Buffer) => Promise<number>) => Promise<Result>,
+    action: (read: (position: number, into: Buffer) => number | Promise<number>) => Promise<Result>,
   ): Promise<Result> {
     const fd = this.#pool.acquire(this.logPath)
     try {
-      return await action((position, into) =>
-        readAt(fd, position, into, Math.min(into.byteLength, this.byteCount - position)),
-      )
+      return await action((position, into) => {
+        const byteCount = Math.max(0, Math.min(into.byteLength, this.byteCount - position))
+        return this.#reads.read(fd, position, into.subarray(0, byteCount))
+      })
     } finally {
       this.#pool.release(this.logPath, fd)
     }
@@ -221,16 +223,6 @@ export class Segment {
     if (this.maxTimestamp >= 0 && this.maxTimestamp > (last?.key ?? -1))
       this.timeIndex.append(this.maxTimestamp, this.maxTimestampOffset - this.baseOffset)
   }
-}
-
-function readAt(fd: number, position: number, into: Buffer, byteCount: number): Promise<number> {
-  if (byteCount <= 0) return Promise.resolve(0)
-  return new Promise((resolve, reject) => {
-    fsRead(fd, into, 0, byteCount, position, (error, count) => {
-      if (error) reject(error)
-      else resolve(count)
-    })
-  })
 }
 
 function writeAll(fd: number, buffers: Buffer[], position: number): number {
