@@ -26,12 +26,12 @@ export interface ProducerLoad {
   readonly acks: '1' | 'all'
 }
 
-/** `kafka-producer-perf-test`; records a second, after a warm-up of a fifth. */
+/** `kafka-producer-perf-test`; records a second, after as many that warm its JVM up: until then that is the limit. */
 export async function producerPerf(address: string, load: ProducerLoad): Promise<number> {
   const output = await kafkaTool('ProducerPerformance', [
     ...['--topic', load.topic, '--bootstrap-server', address],
     ...['--num-records', String(load.records), '--record-size', String(load.sizeBytes)],
-    ...['--warmup-records', String(Math.floor(load.records / 5)), '--throughput', '-1'],
+    ...['--warmup-records', String(load.records), '--throughput', '-1'],
     ...['--command-property', `acks=${load.acks}`],
   ])
   const all = [...output.matchAll(/([\d.]+) records\/sec/g)]
