@@ -243,6 +243,12 @@ export function resolveKafkaOptions(
     ...checked,
     'queued.max.request.bytes': requestBytesMax(checked, source),
   })
+  if (given['allow.everyone.if.no.acl.found'] === false && checked['authorizer.class.name'] === '')
+    throw refusal(
+      'allow.everyone.if.no.acl.found',
+      'says nothing without authorizer.class.name, with which nothing is allowed without an ACL',
+      source,
+    )
   planListeners(options, source)
   return options
 }

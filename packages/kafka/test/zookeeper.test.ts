@@ -78,7 +78,11 @@ test('the znodes of a broker and its topics are those of Kafka', async (t) => {
 
 test('settings, topics, deletions and ACLs that others write take effect without a restart', async (t) => {
   const { client, address: zk } = await startZookeeper(t)
-  const { address } = await startBroker(t, { 'zookeeper.connect': zk })
+  const { address } = await startBroker(t, {
+    'zookeeper.connect': zk,
+    'authorizer.class.name': 'kafka.security.authorizer.AclAuthorizer',
+    'allow.everyone.if.no.acl.found': true,
+  })
   const kafka = connect(address)
   const admin = kafka.admin()
   await admin.connect()

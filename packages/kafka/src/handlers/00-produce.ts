@@ -121,9 +121,11 @@ function appendPartition(
   } catch (error) {
     response.errorCode = wireError(error)
     response.errorMessage = wireMessage(error)
-    if (error instanceof RefusedRecordsError)
+    if (error instanceof RefusedRecordsError) {
+      response.logStartOffset = log.logStartOffset
       for (const { batchIndex, reason } of error.records)
         response.recordErrors.push({ batchIndex, batchIndexErrorMessage: reason })
+    }
   }
   return response
 }

@@ -13,7 +13,7 @@ import { AclOperation } from '../state/acls.ts'
 import { topicNameProblem } from '../state/topic.ts'
 import { clusterOperations, mayCluster, mayTopic } from './access.ts'
 import { defineHandler, type Handler, type RequestContext } from './handler.ts'
-import { describeTopic } from './topic-metadata.ts'
+import { describeTopic, topicOperations } from './topic-metadata.ts'
 
 export const metadata: Handler = defineHandler({
   key: ApiKey.metadata,
@@ -64,10 +64,14 @@ async function find(
   const { name } = wanted
   if (!mayTopic(context, AclOperation.describe, name))
     return refused(name, ErrorCode.topicAuthorizationFailed)
-  if (topicNameProblem(name)) return refused(name, ErrorCode.invalidTopicException)
+  const unknown = (errorCode: number): MetadataResponseTopicInput => ({
+    ...refused(name, errorCode),
+    ...(withOperations ? topicOperations(name, context) : {}),
+  })
+  if (topicNameProblem(name)) return unknown(ErrorCode.invalidTopicException)
   if (!broker.topics.has(name)) {
     if (!mayCreate || !broker.options['auto.create.topics.enable'])
-      return refused(name, ErrorCode.unknownTopicOrPartition)
+      return unknown(ErrorCode.unknownTopicOrPartition)
     const isAllowed =
       mayCluster(context, AclOperation.create) || mayTopic(context, AclOperation.create, name)
     if (!isAllowed) return refused(name, ErrorCode.topicAuthorizationFailed)
@@ -77,8 +81,7 @@ async function find(
       const wasFirst = error instanceof KafkaError && error.code === 'KAFKA_TOPIC_EXISTS'
       // What other clients retry: the topic is on its way, or cannot be made just now.
       if (!wasFirst)
-        return refused(
-          name,
+        return unknown(
           error instanceof KafkaError && error.code === 'KAFKA_METADATA_AWAY'
             ? ErrorCode.leaderNotAvailable
             : wireError(error),
@@ -88,7 +91,7 @@ async function find(
   const topic = broker.topics.get(name)
   return topic
     ? describeTopic(topic, context, withOperations)
-    : refused(name, ErrorCode.leaderNotAvailable)
+    : unknown(ErrorCode.leaderNotAvailable)
 }
 
 function refused(

@@ -6,7 +6,7 @@ import {
 } from '@khlong/kafka-protocol/messages/describe-acls'
 import { type Acl, AclOperation } from '../state/acls.ts'
 import { mayCluster } from './access.ts'
-import { aclFilter } from './acl-filter.ts'
+import { aclFilter, withoutAuthorizer } from './acl-filter.ts'
 import { defineHandler, type Handler } from './handler.ts'
 
 export const describeAcls: Handler = defineHandler({
@@ -14,6 +14,12 @@ export const describeAcls: Handler = defineHandler({
   decode: decodeDescribeAclsRequest,
   encode: encodeDescribeAclsResponse,
   handle(request, context) {
+    if (!context.broker.authorizer.isEnabled)
+      return {
+        errorCode: ErrorCode.securityDisabled,
+        errorMessage: withoutAuthorizer,
+        resources: [],
+      }
     if (!mayCluster(context, AclOperation.describe))
       return { errorCode: ErrorCode.clusterAuthorizationFailed, resources: [] }
     const byResource = new Map<string, Acl[]>()

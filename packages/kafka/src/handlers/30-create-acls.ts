@@ -7,6 +7,7 @@ import {
 import { wireError, wireMessage } from '../server/wire-errors.ts'
 import { type Acl, AclOperation, clusterResourceName, ResourceType } from '../state/acls.ts'
 import { mayCluster } from './access.ts'
+import { withoutAuthorizer } from './acl-filter.ts'
 import { defineHandler, type Handler } from './handler.ts'
 
 export const createAcls: Handler = defineHandler({
@@ -17,6 +18,8 @@ export const createAcls: Handler = defineHandler({
     const all = (errorCode: number, errorMessage: string | null = null) => ({
       results: request.creations.map(() => ({ errorCode, errorMessage })),
     })
+    if (!context.broker.authorizer.isEnabled)
+      return all(ErrorCode.securityDisabled, withoutAuthorizer)
     if (!mayCluster(context, AclOperation.alter)) return all(ErrorCode.clusterAuthorizationFailed)
     const acls = request.creations.map(
       (creation): Acl => ({

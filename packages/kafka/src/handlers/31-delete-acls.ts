@@ -8,7 +8,7 @@ import {
 import { wireError, wireMessage } from '../server/wire-errors.ts'
 import { AclOperation } from '../state/acls.ts'
 import { mayCluster } from './access.ts'
-import { aclFilter } from './acl-filter.ts'
+import { aclFilter, withoutAuthorizer } from './acl-filter.ts'
 import { defineHandler, type Handler } from './handler.ts'
 
 export const deleteAcls: Handler = defineHandler({
@@ -16,6 +16,14 @@ export const deleteAcls: Handler = defineHandler({
   decode: decodeDeleteAclsRequest,
   encode: encodeDeleteAclsResponse,
   async handle(request, context) {
+    if (!context.broker.authorizer.isEnabled)
+      return {
+        filterResults: request.filters.map(() => ({
+          errorCode: ErrorCode.securityDisabled,
+          errorMessage: withoutAuthorizer,
+          matchingAcls: [],
+        })),
+      }
     const isAllowed = mayCluster(context, AclOperation.alter)
     const filterResults: DeleteAclsFilterResultInput[] = []
     for (const filter of request.filters) {

@@ -10,7 +10,7 @@ import { AclOperation } from '../state/acls.ts'
 import { topicNameProblem } from '../state/topic.ts'
 import { mayTopic } from './access.ts'
 import { defineHandler, type Handler } from './handler.ts'
-import { describeTopic } from './topic-metadata.ts'
+import { describeTopic, topicOperations } from './topic-metadata.ts'
 
 const partitionsMax = 2_000
 
@@ -43,7 +43,13 @@ export const describeTopicPartitions: Handler = defineHandler({
           : topicNameProblem(name) === undefined
             ? ErrorCode.unknownTopicOrPartition
             : ErrorCode.invalidTopicException
-        topics.push({ name, errorCode, topicId: zeroUuid, partitions: [] })
+        topics.push({
+          name,
+          errorCode,
+          topicId: zeroUuid,
+          partitions: [],
+          ...(isAllowed ? topicOperations(name, context) : {}),
+        })
         continue
       }
       const first = cursor?.topicName === name ? Math.max(0, cursor.partitionIndex) : 0

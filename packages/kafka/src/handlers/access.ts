@@ -29,7 +29,7 @@ export function mayBeIdempotent(context: RequestContext): boolean {
 
 const operationsOf: Readonly<Record<number, readonly number[]>> = {
   [ResourceType.topic]: [3, 4, 5, 6, 7, 8, 10, 11],
-  [ResourceType.group]: [AclOperation.read, AclOperation.delete, AclOperation.describe],
+  [ResourceType.group]: [3, 6, 8, 10, 11],
   [ResourceType.cluster]: [5, 7, 8, 9, 10, 11, 12],
 }
 

@@ -20,3 +20,7 @@ export function aclFilter(request: {
     permission: request.permissionType,
   }
 }
+
+/** Why all three are refused with SECURITY_DISABLED on a broker whose settings name no authorizer. */
+export const withoutAuthorizer =
+  'No Authorizer is configured on the broker: its setting authorizer.class.name is not set'

@@ -26,8 +26,14 @@ export function describeTopic(
       isrNodes: log ? [brokerId] : [],
       offlineReplicas: log ? [] : [brokerId],
     })),
-    ...(withOperations
-      ? { topicAuthorizedOperations: authorizedOperations(context, ResourceType.topic, topic.name) }
-      : {}),
+    ...(withOperations ? topicOperations(topic.name, context) : {}),
   }
+}
+
+/** What a client may do with a topic, which may not be there. */
+export function topicOperations(
+  name: string,
+  context: RequestContext,
+): { topicAuthorizedOperations: number } {
+  return { topicAuthorizedOperations: authorizedOperations(context, ResourceType.topic, name) }
 }

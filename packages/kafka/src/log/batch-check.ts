@@ -13,6 +13,14 @@ import type { LogConfig } from './log-config.ts'
 /** Of a refused batch so many records are told with their reasons. */
 const toldRecordsMax = 1_000
 
+/** What records of a partition must keep to. */
+export interface RecordBounds {
+  /** Its name, for messages. */
+  readonly partition: string
+  readonly config: LogConfig
+  readonly nowMs: number
+}
+
 /**
  * Checks what a producer sent for one partition, without decoding records where nothing asks for it
  * (a compacted topic does: each record needs a key).
@@ -21,12 +29,11 @@ const toldRecordsMax = 1_000
  */
 export function checkProduced(
   records: Buffer,
-  config: LogConfig,
   origin: 'client' | 'broker',
-  nowMs: number,
+  bounds: RecordBounds,
 ): BatchHeader {
   const header = readBatchHeader(records)
-  if (origin === 'client') checkSize(header, config)
+  if (origin === 'client') checkSize(header, bounds.config)
   checkBatch(records, header)
   if (origin === 'broker') return header
   // Since version 3 of the request there is one batch for a partition.
@@ -37,9 +44,7 @@ export function checkProduced(
   if (header.producerId >= 0n && (header.baseSequence < 0 || header.producerEpoch < 0))
     throw invalid(`producer ${header.producerId} without epoch or sequence`)
   if (header.compression === Compression.none) checkLengths(records, header)
-  if (!config.isLogAppendTime && header.maxTimestamp !== noTimestamp)
-    checkTimes(records, header, config, nowMs)
-  if (config.isCompacted) checkKeys(records, header)
+  checkRecords(records, header, bounds)
   return header
 }
 
@@ -52,38 +57,58 @@ export function checkSize({ byteCount }: BatchHeader, { maxMessageBytes }: LogCo
     )
 }
 
-function checkTimes(records: Buffer, header: BatchHeader, config: LogConfig, nowMs: number): void {
-  const earliestMs = nowMs - config.timestampBeforeMaxMs
-  const latestMs = nowMs + config.timestampAfterMaxMs
-  if (header.maxTimestamp <= latestMs && header.baseTimestamp >= earliestMs) return
-  const refused = refusedOf(records, header, ({ timestamp }) =>
-    timestamp < earliestMs || timestamp > latestMs
-      ? `time ${timestamp} is not from ${earliestMs} to ${latestMs}`
-      : undefined,
-  )
-  const time = header.maxTimestamp > latestMs ? header.maxTimestamp : header.baseTimestamp
-  const message = `record time ${time} is too far from ${nowMs}`
-  throw new RefusedRecordsError('KAFKA_TIMESTAMP_INVALID', message, refused)
+/** @throws KafkaError `KAFKA_BATCH_TOO_LARGE` */
+export function checkFitsSegment({ byteCount }: BatchHeader, bounds: RecordBounds): void {
+  const { segmentBytes } = bounds.config
+  if (byteCount > segmentBytes)
+    throw new KafkaError(
+      'KAFKA_BATCH_TOO_LARGE',
+      `batch of ${byteCount} bytes for ${bounds.partition}, segment.bytes is ${segmentBytes}`,
+    )
 }
 
-function checkKeys(records: Buffer, header: BatchHeader): void {
-  const refused = refusedOf(records, header, ({ key }) =>
-    key === null ? 'a compacted topic needs a key' : undefined,
-  )
+/** Looks at each record where the topic asks for keys, or a time may be out of bounds. */
+function checkRecords(records: Buffer, header: BatchHeader, bounds: RecordBounds): void {
+  const { config, partition, nowMs } = bounds
+  const earliestMs = nowMs - config.timestampBeforeMaxMs
+  const latestMs = nowMs + config.timestampAfterMaxMs
+  const areTimesJudged = !config.isLogAppendTime && header.maxTimestamp !== noTimestamp
+  // The header has the latest time, and not the earliest; with Kafka's default no time is too early.
+  const mayTimesBeWrong = areTimesJudged && (header.maxTimestamp > latestMs || earliestMs > 0)
+  if (!config.isCompacted && !mayTimesBeWrong) return
+  let areTimesWrong = false
+  const refused = refusedOf(records, header, ({ key, timestamp }, batchIndex) => {
+    // Kafka says of a record only the first that is wrong with it.
+    if (config.isCompacted && key === null)
+      return `Compacted topic cannot accept message without key in topic partition ${partition}`
+    if (!areTimesJudged || timestamp === noTimestamp) return undefined
+    if (timestamp >= earliestMs && timestamp <= latestMs) return undefined
+    areTimesWrong = true
+    return `Timestamp ${timestamp} of message with offset ${batchIndex} is out of range. The timestamp should be within [${earliestMs}, ${latestMs}]`
+  })
   if (refused.length === 0) return
-  const message = 'a compacted topic needs a key in every record'
-  throw new RefusedRecordsError('KAFKA_RECORD_INVALID', message, refused)
+  const told = 'One or more records have been rejected due to'
+  if (areTimesWrong)
+    throw new RefusedRecordsError('KAFKA_TIMESTAMP_INVALID', `${told} invalid timestamp`, refused)
+  const first = refused
+    .slice(0, 3)
+    .map(({ batchIndex, reason }) => `RecordError(batchIndex=${batchIndex}, message='${reason}')`)
+  throw new RefusedRecordsError(
+    'KAFKA_RECORD_INVALID',
+    `${told} ${refused.length} record errors in total, and only showing the first three errors at most: [${first.join(', ')}]`,
+    refused,
+  )
 }
 
 function refusedOf(
   records: Buffer,
   header: BatchHeader,
-  whyRefused: (record: KafkaRecord) => string | undefined,
+  whyRefused: (record: KafkaRecord, batchIndex: number) => string | undefined,
 ): RefusedRecord[] {
   const refused: RefusedRecord[] = []
   let batchIndex = 0
   for (const record of decodeRecordsOf(records, header)) {
-    const reason = whyRefused(record)
+    const reason = whyRefused(record, batchIndex)
     if (reason !== undefined && refused.length < toldRecordsMax)
       refused.push({ batchIndex, reason })
     batchIndex++

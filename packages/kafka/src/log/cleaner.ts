@@ -1,4 +1,4 @@
-import { renameSync, rmSync } from 'node:fs'
+import { renameSync, rmSync, utimesSync } from 'node:fs'
 import type { Logger } from '@khlong/core'
 import {
   BatchBuilder,
@@ -67,7 +67,8 @@ function cleanable(log: PartitionLog, nowMs: number): Segment[] {
   const limitOffset = Math.min(log.recoveryPoint, log.lastStableOffset)
   for (const segment of log.segments.slice(0, -1)) {
     if (log.endOf(segment) > limitOffset) break
-    if (nowMs - segment.maxTimestamp < log.config.minCompactionLagMs) break
+    const { minCompactionLagMs } = log.config
+    if (minCompactionLagMs > 0 && nowMs - segment.newestMs() < minCompactionLagMs) break
     found.push(segment)
   }
   return found
@@ -120,6 +121,9 @@ function cleanSegment(log: PartitionLog, old: Segment, cleaning: Cleaning): void
   beside.write(kept, 0)
   beside.flushNow()
   beside.close()
+  // Records without a time expire by the file's, which cleaning does not make younger.
+  const modifiedSeconds = old.modifiedMs() / 1_000
+  utimesSync(beside.logPath, modifiedSeconds, modifiedSeconds)
   old.close()
   // An entry without its marker would hide what the producer commits next; a marker without its entry
   // hides nothing, for the records that it aborted are gone.

@@ -4,7 +4,7 @@ import type { Clock, Logger } from '@khlong/core'
 import type { BufferPool } from '@khlong/core/bytes'
 import { type BatchHeader, readBatchHeader, stampBatch } from '@khlong/kafka-protocol/records'
 import { KafkaError } from '../errors.ts'
-import { checkProduced, checkSize } from './batch-check.ts'
+import { checkFitsSegment, checkProduced, checkSize } from './batch-check.ts'
 import {
   checkpointText,
   flushFolder,
@@ -197,7 +197,8 @@ export class PartitionLog {
     this.assertWritable()
     const nowMs = this.#services.clock.nowMs()
     let batch = records
-    let header = checkProduced(batch, this.config, origin, nowMs)
+    const bounds = { partition: this.name, config: this.config, nowMs }
+    let header = checkProduced(batch, origin, bounds)
     verify?.(header)
     const { compression, compressionLevel } = this.config
     if (compression !== undefined && compression !== header.compression && origin === 'client') {
@@ -206,6 +207,7 @@ export class PartitionLog {
       // It may be larger than what came.
       checkSize(header, this.config)
     }
+    if (origin === 'client') checkFitsSegment(header, bounds)
     const { recordCount } = header
     if (header.producerId >= 0n && !header.isControl) {
       const earlier = this.producers.check(header)

@@ -8,10 +8,7 @@ export function retainLog(log: PartitionLog, nowMs: number): number {
   const before = log.segments.length
   if (retentionMs >= 0) {
     const isExpired = (segment: Segment): boolean =>
-      segment.byteCount > 0 &&
-      segment.maxTimestamp >= 0 &&
-      nowMs - segment.maxTimestamp > retentionMs &&
-      log.endOf(segment) <= log.highWatermark
+      nowMs - segment.newestMs() > retentionMs && log.endOf(segment) <= log.highWatermark
     if (isExpired(log.segments.at(-1)!)) log.roll()
     let start = log.logStartOffset
     for (const segment of log.segments.slice(0, -1)) {

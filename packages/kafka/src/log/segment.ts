@@ -78,6 +78,16 @@ export class Segment {
     return this.use((fd) => fstatSync(fd).size)
   }
 
+  /** When the file of batches was last written. */
+  modifiedMs(): number {
+    return this.use((fd) => fstatSync(fd).mtimeMs)
+  }
+
+  /** The time of its newest record, or of the file where no record has one, as in Kafka. */
+  newestMs(): number {
+    return this.maxTimestamp >= 0 ? this.maxTimestamp : this.modifiedMs()
+  }
+
   /** Takes an older segment as it is; false where its indexes must be made again. */
   attach(): boolean {
     this.byteCount = this.fileBytes()

@@ -65,7 +65,7 @@ export const brokerSecurityShape: {
   'sasl.mechanism.inter.broker.protocol': z.string().optional(),
   'ssl.endpoint.identification.algorithm': z.enum(['https', 'HTTPS', '']).optional(),
   'connection.failed.authentication.delay.ms': z.number().int().min(0).default(100),
-  /** Kafka's two authorizers, which decide alike; with one of them nothing is allowed without an ACL. */
+  /** Kafka's two authorizers, which decide alike; without one everybody may do everything, and there are no ACLs. */
   'authorizer.class.name': z
     .enum([
       'kafka.security.authorizer.AclAuthorizer',
@@ -73,8 +73,8 @@ export const brokerSecurityShape: {
       '',
     ])
     .default(''),
-  /** What is allowed to whom where a resource has no ACL; true where no authorizer is named. */
-  'allow.everyone.if.no.acl.found': z.boolean().optional(),
+  /** Of the authorizer: whether everybody may use what has no ACL. */
+  'allow.everyone.if.no.acl.found': z.boolean().default(false),
   /** `User:admin;User:other`. */
   'super.users': z.string().default(''),
 }
@@ -95,13 +95,13 @@ export interface BrokerSecuritySettings extends ListenerSecurityOptions {
   readonly 'sasl.mechanism.inter.broker.protocol'?: string | undefined
   readonly 'ssl.endpoint.identification.algorithm'?: 'https' | 'HTTPS' | '' | undefined
   readonly 'connection.failed.authentication.delay.ms': number
-  /** Kafka's two authorizers, which decide alike; with one of them nothing is allowed without an ACL. */
+  /** Kafka's two authorizers, which decide alike; without one everybody may do everything, and there are no ACLs. */
   readonly 'authorizer.class.name':
     | 'kafka.security.authorizer.AclAuthorizer'
     | 'org.apache.kafka.metadata.authorizer.StandardAuthorizer'
     | ''
-  /** What is allowed to whom where a resource has no ACL; true where no authorizer is named. */
-  readonly 'allow.everyone.if.no.acl.found'?: boolean | undefined
+  /** Of the authorizer: whether everybody may use what has no ACL. */
+  readonly 'allow.everyone.if.no.acl.found': boolean
   /** `User:admin;User:other`. */
   readonly 'super.users': string
 }

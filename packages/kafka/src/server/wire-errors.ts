@@ -16,6 +16,7 @@ const codes: Readonly<Record<string, number>> = {
   KAFKA_PRODUCER_UNMAPPED: ErrorCode.invalidProducerIdMapping,
   KAFKA_COORDINATOR_STALE: ErrorCode.transactionCoordinatorFenced,
   KAFKA_MESSAGE_TOO_LARGE: ErrorCode.messageTooLarge,
+  KAFKA_BATCH_TOO_LARGE: ErrorCode.recordListTooLarge,
   KAFKA_RECORD_INVALID: ErrorCode.invalidRecord,
   KAFKA_TIMESTAMP_INVALID: ErrorCode.invalidTimestamp,
   KAFKA_CONFIG_INVALID: ErrorCode.invalidConfig,

@@ -51,6 +51,8 @@ export interface AclFilter {
 }
 
 export interface AuthorizerOptions {
+  /** Without an authorizer nobody is asked, and ACLs can be neither made nor seen, as in Kafka. */
+  readonly isEnabled: boolean
   readonly isEveryoneAllowedWithoutAcl: boolean
   readonly superUsers: ReadonlySet<string>
 }
@@ -69,7 +71,7 @@ interface OfType {
 }
 
 /**
- * Decides by ACLs, as Kafka's own authorizers do: super users may do everything, a denial wins, and where a
+ * Decides by ACLs, where there is an authorizer, as Kafka's own do: super users may do everything, a denial wins, and where a
  * resource has no ACL the setting decides.
  */
 export class Authorizer {
@@ -81,6 +83,9 @@ export class Authorizer {
     this.#options = options
   }
 
+  get isEnabled(): boolean {
+    return this.#options.isEnabled
+  }
   get acls(): readonly Acl[] {
     return this.#acls
   }
@@ -109,7 +114,7 @@ export class Authorizer {
     resourceType: number,
     resourceName: string,
   ): boolean {
-    if (this.#options.superUsers.has(client.principal)) return true
+    if (!this.isEnabled || this.#options.superUsers.has(client.principal)) return true
     const found = this.#covering(resourceType, resourceName)
     if (found.length === 0) return this.#options.isEveryoneAllowedWithoutAcl
     const has = (permission: number, operations: readonly number[]): boolean =>
@@ -125,7 +130,7 @@ export class Authorizer {
 
   /** Whether a client may do it with some resource of a type, whatever its name (KIP-679). */
   isAllowedSomewhere(client: AclClient, operation: number, resourceType: number): boolean {
-    if (this.#options.superUsers.has(client.principal)) return true
+    if (!this.isEnabled || this.#options.superUsers.has(client.principal)) return true
     const ofType = this.#byType.get(resourceType)
     const own = [...(ofType?.literal.values() ?? []), ofType?.prefixed ?? []]
       .flat()

@@ -62,9 +62,8 @@ export class BrokerState implements MetadataListener {
     this.clock = services.clock
     this.logger = services.logger
     this.authorizer = new Authorizer({
-      isEveryoneAllowedWithoutAcl:
-        services.options['allow.everyone.if.no.acl.found'] ??
-        services.options['authorizer.class.name'] === '',
+      isEnabled: services.options['authorizer.class.name'] !== '',
+      isEveryoneAllowedWithoutAcl: services.options['allow.everyone.if.no.acl.found'],
       superUsers: new Set([
         internalPrincipal,
         ...services.options['super.users']
@@ -170,6 +169,11 @@ export class BrokerState implements MetadataListener {
 
   onAcls(acls: readonly Acl[]): void {
     this.authorizer.replace(acls)
+    if (acls.length > 0 && !this.authorizer.isEnabled)
+      this.logger.warn(
+        { count: acls.length },
+        'there are ACLs that nobody is asked by: authorizer.class.name is not set',
+      )
   }
 
   /** @throws KafkaError `KAFKA_TOPIC_INVALID`, `KAFKA_TOPIC_EXISTS` */

@@ -6,6 +6,7 @@ import {
   readFileSync,
   statSync,
   truncateSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import path from 'node:path'
@@ -17,7 +18,9 @@ import {
   Compression,
   checkBatch,
   decodeRecordsOf,
+  noTimestamp,
 } from '@khlong/kafka-protocol/records'
+import { cleanLog } from '../../src/log/cleaner.ts'
 import { CommitJournal } from '../../src/log/commit-journal.ts'
 import { append, clock, offsetsFrom, open, range, read, topicId } from './store.ts'
 
@@ -221,6 +224,32 @@ test('retention removes whole segments by time and by size, and moves the log st
   log.config = { ...log.config, retentionMs: -1, retentionBytes: 300 }
   store.retain(clock.nowMs())
   assert.ok(log.byteCount <= 600)
+  await store.close()
+})
+
+test('segments whose records have no time expire by the time of their files, cleaned or not', async (t) => {
+  const folder = await temporaryFolder(t)
+  const config = { segmentBytes: 300, retentionMs: 10_000, isCompacted: true, isDeleted: true }
+  const store = await open(folder, { config })
+  const log = await store.create({ topic: 't', partition: 0, topicId })
+  const timeless = (): Buffer => {
+    const builder = new BatchBuilder({})
+    builder.append('key', 'x'.repeat(100), [], noTimestamp)
+    return builder.build()
+  }
+  for (let count = 0; count < 9; count++) await append(store, log, timeless())
+  assert.ok(log.segments.length > 3)
+  const nowMs = clock.nowMs()
+  const [first, second] = log.segments
+  const files = log.segments.map(({ logPath }) => logPath)
+  for (const file of files) utimesSync(file, nowMs / 1_000, nowMs / 1_000)
+  for (const file of files.slice(0, 2)) utimesSync(file, nowMs / 1_000 - 60, nowMs / 1_000 - 60)
+  await log.checkpoint()
+  cleanLog(log, nowMs)
+  assert.ok(log.segments[1] !== second, 'the second segment was not cleaned')
+  store.retain(nowMs)
+  assert.ok(log.logStartOffset > first!.baseOffset)
+  assert.equal(log.segments[0]!.logPath, files[2])
   await store.close()
 })
 

@@ -32,7 +32,10 @@ for (const release of releases) {
 
   test(`the console tools of ${release.name} write, read in a group, and administer`, async (t) => {
     const run = runner(release.mode)
-    const started = await startBroker(t)
+    const started = await startBroker(t, {
+      'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+      'allow.everyone.if.no.acl.found': true,
+    })
     const server = at(started)
     const partitions = ['--partitions', '2', '--config', 'segment.bytes=1048576']
     await run('', topicCommand, ...server, '--create', '--topic', 'frames', ...partitions)

@@ -24,6 +24,7 @@ const acl = (change: Partial<Acl>): Acl => ({
 
 function authorizer(acls: readonly Acl[], isEveryoneAllowedWithoutAcl = false): Authorizer {
   const made = new Authorizer({
+    isEnabled: true,
     isEveryoneAllowedWithoutAcl,
     superUsers: new Set(['User:admin']),
   })

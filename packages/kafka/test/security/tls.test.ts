@@ -74,7 +74,7 @@ test('the name in a certificate is a principal, which rules may shorten', async 
       'ssl.client.auth': 'required',
       'ssl.principal.mapping.rules': rules,
       'super.users': principal,
-      'allow.everyone.if.no.acl.found': false,
+      'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
       'auto.create.topics.enable': false,
     })
     const make = async (): Promise<boolean> => {
