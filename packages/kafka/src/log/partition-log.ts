@@ -18,6 +18,7 @@ import type { MemoryHolder } from './held-memory.ts'
 import type { LogConfig } from './log-config.ts'
 import { type Marker, markerBatch } from './marker.ts'
 import { isRollDue, type PendingBatch, type SegmentPlan } from './pending-batch.ts'
+import { PendingBatches } from './pending-batches.ts'
 import { ProducerState } from './producer-state.ts'
 import { recompress } from './recompress.ts'
 import { recoverSegments } from './recovery.ts'
@@ -83,13 +84,9 @@ export class PartitionLog {
   segments: Segment[] = []
   readonly #services: LogServices
   readonly #tail = new Tail()
-  #pending: PendingBatch[] = []
-  #pendingBytes = 0
+  readonly #pending = new PendingBatches()
   #plan: SegmentPlan = { baseOffset: 0, byteCount: 0, firstTimestamp: undefined }
-  /** Batches of the journal that could not be written when the files were read again. */
-  #owed: PendingBatch[] = []
   readonly #unflushed = new Unflushed()
-  #failure: unknown
   #isClosed = false
   /** The files are as a clean stop left them: nothing was written since, so a stop need not write either. */
   #isUntouched = false
@@ -109,7 +106,7 @@ export class PartitionLog {
     return this.leaderEpochs.at(-1)?.epoch ?? 0
   }
   get pendingBytes(): number {
-    return this.#pendingBytes
+    return this.#pending.byteCount
   }
   /** Below it every transaction is decided, for everybody. */
   get lastStableOffset(): number {
@@ -118,11 +115,11 @@ export class PartitionLog {
   }
   /** A write failed; the next append tries again. */
   get hasFailed(): boolean {
-    return this.#failure !== undefined
+    return this.#pending.failure !== undefined
   }
   /** Batches that only the commit journal holds wait for their write. */
   get isOwing(): boolean {
-    return this.#owed.length > 0 || this.#pending[0]?.isOwed === true
+    return this.#pending.isOwing
   }
   get byteCount(): number {
     return this.segments.reduce((sum, segment) => sum + segment.byteCount, 0)
@@ -179,7 +176,6 @@ export class PartitionLog {
     for (const segment of this.segments)
       if (segment === this.#active || this.endOf(segment) > this.recoveryPoint)
         this.#unflushed.add(segment, this.writtenOffset, this.#services.clock.nowMs())
-    this.#failure = undefined
     this.#isUntouched = recovered.isClean
   }
 
@@ -278,8 +274,7 @@ export class PartitionLog {
     plan.firstTimestamp ??= header.maxTimestamp
     const ended = this.producers.record(header, bytes)
     const order = this.#services.appends.count++
-    this.#pending.push({ header, bytes, order, snapshot, ended, isOwed })
-    this.#pendingBytes += bytes.byteLength
+    this.#pending.add({ header, bytes, order, snapshot, ended, isOwed })
     this.logEndOffset = header.lastOffset + 1
   }
 
@@ -287,11 +282,7 @@ export class PartitionLog {
   takePending(): PendingBatch[] {
     // Its name may belong to another log by now.
     this.assertOpen()
-    if (this.#failure !== undefined) throw this.#failure
-    const pending = this.#pending
-    this.#pending = []
-    this.#pendingBytes = 0
-    return pending
+    return this.#pending.take()
   }
 
   /** Writes what is pending to the active segment, without flushing, and gives the batches. */
@@ -319,28 +310,20 @@ export class PartitionLog {
       }
       writeRun()
     } catch (error) {
-      this.#keepOwed(batches, error)
+      this.#putBack(batches, error)
       throw error
     }
   }
 
   /** Gives up batches that were taken: nothing holds them. */
   drop(batches: readonly PendingBatch[], error: unknown): void {
-    if (batches.length > 0) this.#keepOwed(batches, error)
+    if (batches.length > 0) this.#putBack(batches, error)
   }
 
-  #keepOwed(batches: readonly PendingBatch[], error: unknown): void {
-    const rest = batches.filter(({ header }) => header.lastOffset >= this.writtenOffset)
-    if (rest.every(({ isOwed }) => isOwed)) {
-      // Nothing is lost: they go first the next time, before what came meanwhile.
-      this.#pending = [...rest.map(owned), ...this.#pending]
-      for (const { bytes } of rest) this.#pendingBytes += bytes.byteLength
-      return
-    }
-    this.#failure = error
-    this.#owed = rest.filter(({ isOwed }) => isOwed).map(owned)
-    this.#pending = []
-    this.#pendingBytes = 0
+  #putBack(batches: readonly PendingBatch[], error: unknown): void {
+    const isUnwritten = ({ header }: PendingBatch): boolean =>
+      header.lastOffset >= this.writtenOffset
+    this.#pending.putBack(batches.filter(isUnwritten), error)
   }
 
   #writeRun(run: readonly PendingBatch[]): void {
@@ -395,7 +378,7 @@ export class PartitionLog {
 
   /** Flushes segments and indexes, and moves the recovery point to what was written before. */
   async checkpoint(): Promise<void> {
-    if (this.#failure !== undefined || this.#isClosed) return
+    if (this.hasFailed || this.#isClosed) return
     const upTo = this.writtenOffset
     await Promise.all([this.#active.saveIndexes(), this.flush()])
     this.recoveryPoint = Math.max(this.recoveryPoint, upTo)
@@ -502,7 +485,7 @@ export class PartitionLog {
   /** Flushes and closes; what is written afterwards is refused. */
   async close(): Promise<void> {
     if (this.#isClosed) return
-    if (this.#failure === undefined && this.segments.length > 0 && this.#writeLast())
+    if (!this.hasFailed && this.segments.length > 0 && this.#writeLast())
       if (!this.#isUntouched) {
         await this.checkpoint()
         await this.#active.sealAside()
@@ -546,18 +529,16 @@ export class PartitionLog {
    */
   assertWritable(): void {
     this.assertOpen()
-    if (this.#failure === undefined) return
+    if (!this.hasFailed) return
     // A write failed, say for lack of room: what the files hold is the truth, so they are read again.
-    const failure = this.#failure
+    const { failure } = this.#pending
     try {
       for (const segment of this.segments) segment.close()
       this.#services.tails.clear(this.#tail)
       this.open(this.recoveryPoint, this.logStartOffset, this.highWatermark)
-      const owed = this.#owed
-      this.#owed = []
-      for (const { header, bytes } of owed) this.#queue(header, bytes, true)
+      for (const { header, bytes } of this.#pending.recover()) this.#queue(header, bytes, true)
     } catch (error) {
-      this.#failure = error
+      this.#pending.failAgain(error)
       throw new KafkaError('KAFKA_STORAGE_FAILED', `${this.name} cannot be written`, {
         cause: failure,
         retriable: true,
@@ -569,9 +550,4 @@ export class PartitionLog {
 
 function always(): boolean {
   return true
-}
-
-/** Who made the batch may use its memory for something else when its round has ended. */
-function owned(batch: PendingBatch): PendingBatch {
-  return { ...batch, bytes: Buffer.from(batch.bytes) }
 }
