@@ -425,7 +425,6 @@ export class Producer implements AsyncDisposable {
 
   #release(byteCount: number): void {
     this.#bufferedBytes -= byteCount
-    if (this.#bufferedBytes === 0) this.#memory.rest()
     if (this.#roomListeners.length === 0 || this.#isFull) return
     const listeners = this.#roomListeners
     this.#roomListeners = []

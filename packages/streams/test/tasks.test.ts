@@ -11,7 +11,6 @@ import {
   type PolledRecords,
   shiftHead,
 } from '../src/runtime/partition-group.ts'
-import { murmur2, partitionForKey } from '../src/runtime/partitioner.ts'
 import { RunningTask } from '../src/runtime/running-task.ts'
 import { decodePartitionTime, encodePartitionTime } from '../src/runtime/stream-time.ts'
 import type { StreamTask } from '../src/runtime/task.ts'
@@ -235,13 +234,6 @@ describe('partitions that are processed together', () => {
 })
 
 describe('what Java keeps', () => {
-  it('is the partition of a key, by murmur2', () => {
-    assert.equal(murmur2(Buffer.from('21')), -973932308)
-    assert.equal(murmur2(Buffer.from('foobar')), -790332482)
-    assert.equal(murmur2(Buffer.from('a-little-bit-long-string')), -985981536)
-    assert.equal(partitionForKey(Buffer.from('foobar'), 6), (-790332482 & 0x7fff_ffff) % 6)
-  })
-
   it('is the time of a partition beside its offset', () => {
     const time = { timeMs: 1_769_846_400_000, processorTimes: new Map([['windows', 5]]) }
     const metadata = encodePartitionTime(time)

@@ -20,7 +20,8 @@ export interface BufferPoolOptions {
 }
 
 /**
- * Memory for bytes that live for some milliseconds, used again and again. Left to the garbage collector it
+ * Memory for bytes that live for some milliseconds, used again and again; nearly all of it is given up when nobody
+ * wants it for a second. Left to the garbage collector it
  * would wait for a collection of the old generation: it outlives those of the young, and counts little.
  *
  * It knows only what is free. A buffer that nobody gives back is the garbage collector's, as any other.
@@ -75,15 +76,18 @@ export class BufferPool {
       this.#freeBytes -= oldest.byteLength
       free(oldest)
     }
+    this.#rest()
   }
 
-  /** What is kept is given up if nothing of more than one step is taken for a while. */
-  rest(): void {
+  /** What is kept is given up once nothing of more than one step was taken for a while. */
+  #rest(): void {
     if (this.#resting || this.#freeBytes <= this.#options.stepBytes) return
     const takeCount = this.#takeCount
     this.#resting = setTimeout(() => {
       this.#resting = undefined
       if (this.#takeCount === takeCount) this.#trim()
+      // Who took some meanwhile may have been the last, and has given it back already.
+      else this.#rest()
     }, restMs).unref()
   }
 

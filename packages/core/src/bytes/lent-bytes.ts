@@ -36,6 +36,5 @@ export class LentBytes {
     if (this.#holders === 0) throw new Error('this memory was given back twice')
     if (--this.#holders > 0) return
     this.#pool.give(this.#memory)
-    this.#pool.rest()
   }
 }

@@ -1,11 +1,10 @@
-import type { Partitioner } from '@khlong/kafka-client'
+import { keyPartition, type Partitioner } from '@khlong/kafka-client'
 import { StreamsError } from '../errors.ts'
 import type { Serde } from '../serdes/serde.ts'
 import type { WindowedSerde } from '../serdes/windowed.ts'
 import type { NodeProcessor } from '../topology/processor-node.ts'
 import type { SinkSpec } from '../topology/topology.ts'
 import { Windowed } from '../windows.ts'
-import { partitionForKey } from './partitioner.ts'
 import type { RecordCollector, TaskCounts } from './task.ts'
 import type { TaskNode } from './task-node.ts'
 
@@ -63,5 +62,5 @@ export function sinkProcessor(spec: SinkSpec, node: TaskNode, ports: SinkPorts):
 function windowedPartition(key: unknown, serde: Serde<unknown>): Partitioner | undefined {
   if (!(key instanceof Windowed) || !('inner' in serde)) return undefined
   const { inner } = serde as WindowedSerde<unknown>
-  return (count) => partitionForKey(inner.serialize(key.key), count)
+  return (count) => keyPartition(inner.serialize(key.key), count)
 }
