@@ -9,7 +9,10 @@ import type { RequestBudget } from './request-budget.ts'
 export function brokerMetrics(
   state: BrokerState,
   listeners: readonly BrokerListener[],
-  { answers, requests }: { readonly answers: AnswerBudget; readonly requests: RequestBudget },
+  {
+    answers,
+    requests,
+  }: { readonly answers: AnswerBudget; readonly requests: readonly RequestBudget[] },
   isRunning: () => boolean,
 ): MetricsRegistry {
   const registry = new MetricsRegistry()
@@ -85,8 +88,8 @@ export function brokerMetrics(
     tailBytes.set(state.logs.tailBytes)
     answerBytes.set(answers.heldBytes)
     answersWaiting.set(answers.waitingCount)
-    requestBytes.set(requests.heldBytes)
-    requestsWaiting.set(requests.waitingCount)
+    requestBytes.set(requests.reduce((sum, { heldBytes }) => sum + heldBytes, 0))
+    requestsWaiting.set(requests.reduce((sum, { waitingCount }) => sum + waitingCount, 0))
     rounds.series().value = state.logs.committer.roundCount
     for (const topic of state.topics.values()) {
       partitions.set(topic.partitions.length, { topic: topic.name })

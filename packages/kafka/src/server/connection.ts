@@ -46,6 +46,8 @@ export interface ConnectionServices {
   readonly answers: AnswerBudget
   /** Shared by all connections. */
   readonly requests: RequestBudget
+  /** Shared by those that must log in and have not: what strangers send takes no memory from clients. */
+  readonly loginRequests: RequestBudget
   /** For requests that bring batches; shared with the logs. */
   readonly memory: BufferPool
   /** A login that failed is answered after this time, so that guessing is slow. */
@@ -103,7 +105,7 @@ export class Connection {
         : services.requestBytesMax,
       onCopied: freeChunk,
     })
-    this.#requests = new RequestRoom(services.requests, {
+    this.#requests = new RequestRoom(this.#session ? services.loginRequests : services.requests, {
       onAdmitted: () => this.#regulate(),
       onStalled: () => this.#cut(unfinished()),
     })
@@ -267,7 +269,7 @@ export class Connection {
   }
 
   #afterLogin(session: SaslSession, slot: Slot, answer: () => void): void {
-    const { listener, requestBytesMax, failureDelayMs, broker, logger } = this.#services
+    const { listener, requestBytesMax, failureDelayMs, broker, logger, requests } = this.#services
     if (session.hasFailed) {
       listener.logins.failed++
       const { mechanism } = session
@@ -284,6 +286,7 @@ export class Connection {
       listener.logins.succeeded++
       this.#principal = listener.plan.isInternal ? internalPrincipal : session.principal!
       this.#splitter.limitTo(requestBytesMax)
+      this.#requests.moveTo(requests)
     }
     answer()
   }

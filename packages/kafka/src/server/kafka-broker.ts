@@ -42,6 +42,8 @@ import { RequestBudget } from './request-budget.ts'
 /** Enough for consumers that are up to date. */
 const tailBytesMax = 512 * 1024
 const openFilesMax = 512
+/** A login takes a few hundred bytes of it; one that is larger than 64 KiB may have to wait. */
+const loginRequestBytesMax = 16 * 1024 * 1024
 const journalBytesMax = 16 * 1024 * 1024
 
 /** What exists while the broker runs. */
@@ -77,6 +79,7 @@ export class KafkaBroker extends PartBase {
   #hold: BrokerHold | undefined
   readonly #answers: AnswerBudget
   readonly #requests: RequestBudget
+  readonly #loginRequests: RequestBudget
   /** For the bytes of batches on their way from clients to files, and from there to clients. */
   readonly #memory = new BufferPool({
     keptBytesMax: 16 * 1024 * 1024,
@@ -98,6 +101,11 @@ export class KafkaBroker extends PartBase {
     this.#requests = new RequestBudget({
       clock: this.clock,
       bytesMax: requestBytesMax > 0 ? requestBytesMax : Number.POSITIVE_INFINITY,
+      stalledMs,
+    })
+    this.#loginRequests = new RequestBudget({
+      clock: this.clock,
+      bytesMax: loginRequestBytesMax,
       stalledMs,
     })
   }
@@ -203,7 +211,7 @@ export class KafkaBroker extends PartBase {
     this.#metrics = brokerMetrics(
       state,
       running.listeners,
-      { answers: this.#answers, requests: this.#requests },
+      { answers: this.#answers, requests: [this.#requests, this.#loginRequests] },
       () => this.#running === running,
     )
     this.#plan(running, state)
@@ -304,6 +312,7 @@ export class KafkaBroker extends PartBase {
         idleMs: options['connections.max.idle.ms'],
         answers: this.#answers,
         requests: this.#requests,
+        loginRequests: this.#loginRequests,
         memory: this.#memory,
         failureDelayMs: options['connection.failed.authentication.delay.ms'],
       }

@@ -110,6 +110,21 @@ test('while others wait, who does not send the frame that he began is cut', () =
   assert.ok(!busy.isCut)
 })
 
+test('who logged in counts with the others from then on', () => {
+  const { budget: logins } = budgetOf(1_000)
+  const { budget } = budgetOf(1_000_000)
+  const { room } = new Client(logins)
+  room.enter(800)
+  room.moveTo(budget)
+  assert.equal(logins.heldBytes, 0)
+  assert.equal(budget.heldBytes, 800)
+  room.expect(500_000, 4)
+  assert.equal(budget.heldBytes, 500_800)
+  room.close()
+  room.leave(800)
+  assert.equal(budget.heldBytes, 0)
+})
+
 test('without a limit nothing waits', () => {
   const { budget } = budgetOf(Number.POSITIVE_INFINITY)
   for (let index = 0; index < 100; index++) {

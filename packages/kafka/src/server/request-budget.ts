@@ -103,7 +103,7 @@ export interface RequestRoomOptions {
 
 /** What the requests of one connection hold of the budget. */
 export class RequestRoom {
-  readonly #budget: RequestBudget
+  #budget: RequestBudget
   readonly #options: RequestRoomOptions
   /** Of requests that are under way. */
   #enteredBytes = 0
@@ -172,6 +172,14 @@ export class RequestRoom {
   leave(byteCount: number): void {
     this.#enteredBytes -= byteCount
     this.#budget.change(-byteCount)
+  }
+
+  /** Counts with others from now on: the client logged in. It must not be in the middle of a frame. */
+  moveTo(budget: RequestBudget): void {
+    if (budget === this.#budget) return
+    budget.change(this.#enteredBytes)
+    this.#budget.change(-this.#enteredBytes)
+    this.#budget = budget
   }
 
   /** Nothing more is read. Requests under way are to {@link leave} all the same. */

@@ -15,6 +15,7 @@ import {
 import { BatchBuilder } from '@khlong/kafka-protocol/records'
 import { type KafkaBroker, resolveKafkaOptions } from '../../src/index.ts'
 import { startBroker } from '../helpers.ts'
+import { openAs } from '../security/secure-broker.ts'
 import { createTopic } from '../transactional-client.ts'
 import { Wire } from '../wire.ts'
 
@@ -81,6 +82,30 @@ test('while others wait, a producer that does not send what it began is cut', as
   assert.ok(cut.length > 0 && cut.length < 8, `${cut.length} were cut`)
 })
 
+test('strangers who announce much and send little take no memory from those who logged in', async (t) => {
+  const { broker } = await startBroker(t, {
+    ...settings,
+    listeners: 'SASL_PLAINTEXT://127.0.0.1:0',
+    'sasl.enabled.mechanisms': 'PLAIN',
+    'listener.name.sasl_plaintext.plain.sasl.jaas.config':
+      'org.apache.kafka.common.security.plain.PlainLoginModule required user_admin="admin-secret";',
+  })
+  const address = broker.addresses.SASL_PLAINTEXT!
+  const admin = await openAs(address, 'admin')
+  t.after(() => admin.close())
+  await createTopic(admin, 'large', 1)
+  const strangers = await openAll(t, address)
+  const announced = Buffer.alloc(100_000, 1)
+  announced.writeInt32BE(500_000)
+  for (const { socket } of strangers) socket.write(announced)
+  // Forty times 500 kB: more than there is for logins, and five times what there is for clients.
+  await eventually(() => assert.ok(waiting(broker) > 0))
+  const body = produceBody(mebibyte - 10_000)
+  const answer = await admin.send(ApiKey.produce, 8, (w) => encodeProduceRequest(w, body, 8))
+  const { responses } = decodeProduceResponse(answer, 8)
+  assert.equal(responses[0]!.partitionResponses[0]!.errorCode, 0)
+})
+
 test('the limit for all requests has room for the largest one', () => {
   const limitOf = (given: object): number => resolveKafkaOptions(given)['queued.max.request.bytes']
   assert.equal(limitOf({}), 104_857_600)
@@ -127,22 +152,25 @@ async function openAll(
       t.after(() => socket.destroy())
       socket.on('error', () => {})
       await once(socket, 'connect')
-      const answer = once(socket, 'data').then(([bytes]) => bytes as Buffer)
+      const answer = new Promise<Buffer>((resolve) => socket.once('data', resolve))
       return { socket, answer }
     }),
   )
 }
 
-function produceRequest(valueBytes: number): Buffer {
+function produceBody(valueBytes: number) {
   const builder = new BatchBuilder({})
   builder.append(null, Buffer.alloc(valueBytes, 1), [], Date.now())
-  const records = builder.build()
+  const partitionData = [{ index: 0, records: builder.build() }]
+  return { acks: -1, timeoutMs: 30_000, topicData: [{ name: 'large', partitionData }] }
+}
+
+function produceRequest(valueBytes: number): Buffer {
   const writer = new Writer()
   const start = beginFrame(writer)
   const header = { apiKey: ApiKey.produce, apiVersion: 8, correlationId: 1, clientId: 'many' }
   encodeRequestHeader(writer, header)
-  const topicData = [{ name: 'large', partitionData: [{ index: 0, records }] }]
-  encodeProduceRequest(writer, { acks: -1, timeoutMs: 30_000, topicData }, 8)
+  encodeProduceRequest(writer, produceBody(valueBytes), 8)
   endFrame(writer, start)
   return writer.copy()
 }
