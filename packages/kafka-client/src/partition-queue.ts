@@ -1,5 +1,15 @@
 import type { ProducerBatch } from './producer-batch.ts'
 
+/** Sequences begin anew behind 2^31 - 1; what is compared lies far closer together than half of that. */
+const sequenceCount = 2 ** 31
+
+/** The sequence that lies `count` records behind another. */
+export const sequenceAfter = (sequence: number, count: number): number =>
+  (sequence + count) % sequenceCount
+
+const isBefore = (sequence: number, other: number): boolean =>
+  sequence !== other && (other - sequence + sequenceCount) % sequenceCount < sequenceCount / 2
+
 /**
  * What waits and what is under way for one partition.
  *
@@ -15,6 +25,11 @@ export class PartitionQueue {
   waiting: ProducerBatch[] = []
   inFlight: ProducerBatch[] = []
   nextSequence = 0
+  /** Whom the sequences belong to: other partitions may be written under another id. */
+  producerId = -1n
+  producerEpoch = -1
+  /** A batch that had a sequence was given up: what is behind it would be refused. */
+  hasGap = false
   /** Nothing is sent before this time. */
   pausedUntilMs = 0
   /** What the last batch came to; the next one begins with as much room, as far as that is usual. */
@@ -72,7 +87,7 @@ export class PartitionQueue {
     if (batches.every((batch) => batch.sequence >= 0)) {
       const sent = this.waiting.filter((batch) => batch.sequence >= 0)
       const fresh = this.waiting.filter((batch) => batch.sequence < 0)
-      sent.sort((a, b) => a.sequence - b.sequence)
+      sent.sort((a, b) => (isBefore(a.sequence, b.sequence) ? -1 : 1))
       this.waiting = [...sent, ...fresh]
     }
   }
@@ -80,16 +95,28 @@ export class PartitionQueue {
   /** Whether a batch that must be written before `batch` is still on its way. */
   hasEarlier(batch: ProducerBatch): boolean {
     const isEarlier = (other: ProducerBatch): boolean =>
-      other.sequence >= 0 && other.sequence < batch.sequence
+      other.sequence >= 0 && isBefore(other.sequence, batch.sequence)
     return this.inFlight.some(isEarlier) || this.waiting.some(isEarlier)
   }
 
-  /** Forgets sequences, after a new producer id was taken. Nothing may be in flight. */
-  resetSequences(): void {
+  /**
+   * Whether sequences may begin anew under another id: not while a batch may have been written, whose repetitions
+   * the broker knows by the old ones.
+   */
+  get mayBeginAnew(): boolean {
+    return this.inFlight.length === 0 && !this.waiting[0]?.mayBeWritten
+  }
+
+  /** Forgets sequences: the next ones belong to who is given. Nothing may be in flight. */
+  resetSequences(producerId: bigint, producerEpoch: number): void {
+    this.producerId = producerId
+    this.producerEpoch = producerEpoch
+    this.hasGap = false
     this.nextSequence = 0
     for (const batch of this.waiting) {
       batch.sequence = -1
       batch.attempts = 0
+      batch.mayBeWritten = false
     }
   }
 }

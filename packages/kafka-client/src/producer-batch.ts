@@ -10,6 +10,7 @@ import {
 } from '@khlong/kafka-protocol/records'
 import { BatchReceipts, type Receipt } from './batch-receipts.ts'
 import type { KafkaClientError } from './errors.ts'
+import { sequenceAfter } from './partition-queue.ts'
 
 export interface ProducerBatchOptions {
   readonly topic: string
@@ -33,6 +34,8 @@ export class ProducerBatch {
   sequence = -1
   /** Times it was sent and not acknowledged. */
   attempts = 0
+  /** It was sent, and nothing was heard that would rule out that it was written. */
+  mayBeWritten = false
   #builder: BatchBuilder | undefined
   #bytes: Buffer | undefined
   /** What the bytes of a closed batch lie in, where that is to be used again. */
@@ -147,7 +150,7 @@ export class ProducerBatch {
     }
     if (this.sequence >= 0) {
       halves[0].sequence = this.sequence
-      halves[1].sequence = this.sequence + middle
+      halves[1].sequence = sequenceAfter(this.sequence, middle)
     }
     for (const half of halves) half.attempts = this.attempts
     const listeners = this.#doneListeners

@@ -26,12 +26,6 @@ export class ProducerIdentity {
     return this.producerId >= 0n
   }
 
-  /** Forgets who it was; the next {@link acquire} gets another id. */
-  forget(): void {
-    this.producerId = -1n
-    this.epoch = -1
-  }
-
   /** Gets an id, or with a transactional id its next epoch. Calls that come at once share one. */
   acquire(): Promise<void> {
     this.#acquiring ??= this.#acquire().finally(() => {

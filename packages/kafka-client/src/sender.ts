@@ -4,7 +4,7 @@ import { backoffMs } from './backoff.ts'
 import { asClientError, brokerError, clientError, type KafkaClientError } from './errors.ts'
 import type { KafkaClient } from './kafka-client.ts'
 import type { ResolvedProducerOptions } from './options.ts'
-import type { PartitionQueue } from './partition-queue.ts'
+import { type PartitionQueue, sequenceAfter } from './partition-queue.ts'
 import { produceApi } from './producer-apis.ts'
 import type { ProducerBatch } from './producer-batch.ts'
 import type { ProducerIdentity } from './producer-identity.ts'
@@ -47,7 +47,7 @@ export class Sender {
   readonly #answeredSentMs = new Map<number, number>()
   readonly #connecting = new Set<number>()
   #inFlightCount = 0
-  #needsNewIdentity = false
+  #isAcquiring = false
   #isRefreshing = false
   #refreshFailures = 0
   #isWakeScheduled = false
@@ -112,15 +112,16 @@ export class Sender {
     })
   }
 
-  /** Begins the sequences of all partitions anew, under a new id or epoch. Nothing is in flight. */
+  /** Begins the sequences of all partitions anew, under a new epoch. Nothing is in flight. */
   resetSequences(): void {
-    this.#needsNewIdentity = false
-    for (const queue of this.#all) queue.resetSequences()
+    const { producerId, epoch } = this.#identity!
+    for (const queue of this.#all) queue.resetSequences(producerId, epoch)
   }
 
   /** Fails all that waits; what is in flight still gets its answer. */
-  failWaiting(error: KafkaClientError): void {
+  failWaiting(error: KafkaClientError, concerns = (_queue: PartitionQueue): boolean => true): void {
     for (const queue of this.#active) {
+      if (!concerns(queue)) continue
       queue.roll()
       for (const batch of queue.waiting.splice(0)) this.#settle(batch, error)
     }
@@ -160,8 +161,8 @@ export class Sender {
   #drain(): void {
     if (this.#isClosed) return
     const nowMs = performance.now()
-    if (this.#needsNewIdentity || (this.#identity && !this.#identity.isKnown)) {
-      this.#renewIdentity()
+    if (this.#identity && !this.#identity.isKnown) {
+      this.#acquireIdentity(this.#identity)
       return
     }
     const byNode = new Map<number, PartitionQueue[]>()
@@ -174,6 +175,7 @@ export class Sender {
         continue
       }
       if (queue.pausedUntilMs > nowMs) this.#timerAt(queue.pausedUntilMs)
+      if (queue.hasGap && !this.#mendsGap(queue)) continue
       if (!queue.next(nowMs, this.#inFlightMax)) continue
       if (this.#transactions && !this.#transactions.admits(queue)) continue
       const leaderId = this.#leaderOf(queue)
@@ -233,7 +235,7 @@ export class Sender {
       if (!batch || batch.createdMs + timeoutMs > nowMs) break
       queue.waiting.shift()
       // It may have been written although nothing was heard of it: its sequence can't be used again.
-      if (batch.sequence >= 0) this.#needsNewIdentity = true
+      if (batch.sequence >= 0) queue.hasGap = true
       this.#fail(
         batch,
         clientError(
@@ -279,33 +281,46 @@ export class Sender {
     return backoffMs(this.#client.backoff, this.#refreshFailures)
   }
 
-  #renewIdentity(): void {
-    // Batches under way still belong to the id that they were sent with.
-    if (this.#inFlightCount > 0) return
-    const identity = this.#identity
-    if (!identity) {
-      this.#needsNewIdentity = false
-      return
-    }
+  /** Who the producer is, before its first batch; with a transactional id `initTransactions` asks for that. */
+  #acquireIdentity(identity: ProducerIdentity): void {
+    if (this.#transactions)
+      this.failWaiting(clientError('KAFKA_CLIENT_INVALID_STATE', 'initTransactions was not called'))
+    else this.#renewIdentity(identity)
+  }
+
+  /**
+   * Whether a partition whose sequences have a gap can go on: with a batch that may have been written,
+   * under the old id until that is known; then under a new one. Other partitions keep theirs.
+   */
+  #mendsGap(queue: PartitionQueue): boolean {
+    const identity = this.#identity!
     // With a transactional id the epoch is raised when the transaction is aborted.
-    if (this.#transactions) {
-      this.#needsNewIdentity = false
-      if (identity.isKnown) this.wake()
-      else
-        this.failWaiting(
-          clientError('KAFKA_CLIENT_INVALID_STATE', 'initTransactions was not called'),
-        )
-      return
+    if (this.#transactions) return true
+    if (!queue.mayBeginAnew) return queue.inFlight.length === 0
+    if (queue.producerId === identity.producerId) {
+      this.#renewIdentity(identity)
+      return false
     }
-    if (this.#needsNewIdentity) identity.forget()
+    queue.resetSequences(identity.producerId, identity.epoch)
+    return true
+  }
+
+  #renewIdentity(identity: ProducerIdentity): void {
+    if (this.#isAcquiring) return
+    this.#isAcquiring = true
     identity.acquire().then(
       () => {
-        if (this.#needsNewIdentity) this.resetSequences()
+        this.#isAcquiring = false
         this.wake()
       },
-      (error: unknown) => this.failWaiting(asClientError(error)),
+      (error: unknown) => {
+        this.#isAcquiring = false
+        const needsIt = (queue: PartitionQueue): boolean => queue.hasGap || !identity.isKnown
+        this.failWaiting(asClientError(error), needsIt)
+      },
     )
   }
+
   #sendTo(nodeId: number, queues: readonly PartitionQueue[], nowMs: number): void {
     const requestMax = this.#options['max.in.flight.requests.per.connection']
     if ((this.#requestsByNode.get(nodeId) ?? 0) >= requestMax) return
@@ -363,13 +378,13 @@ export class Sender {
 
   #stamp(queue: PartitionQueue, batch: ProducerBatch): void {
     const identity = this.#identity
-    if (!identity || batch.sequence >= 0) {
-      // A half of a split batch has its sequence, but not yet in its bytes.
-      if (identity) batch.stamp(identity.producerId, identity.epoch, batch.sequence)
-      return
-    }
-    batch.stamp(identity.producerId, identity.epoch, queue.nextSequence)
-    queue.nextSequence = (queue.nextSequence + batch.recordCount) % 0x8000_0000
+    if (!identity) return
+    if (queue.producerId < 0n) queue.resetSequences(identity.producerId, identity.epoch)
+    // A half of a split batch has its sequence, but not yet in its bytes.
+    const isNew = batch.sequence < 0
+    const sequence = isNew ? queue.nextSequence : batch.sequence
+    batch.stamp(queue.producerId, queue.producerEpoch, sequence)
+    if (isNew) queue.nextSequence = sequenceAfter(sequence, batch.recordCount)
   }
 
   #send(nodeId: number, sent: readonly { queue: PartitionQueue; batch: ProducerBatch }[]): void {
@@ -466,7 +481,7 @@ export class Sender {
       errorCode === ErrorCode.outOfOrderSequenceNumber || errorCode === ErrorCode.unknownProducerId
     if (isSequence && this.#identity && !this.#transactions) {
       // Behind a batch that failed this was to be expected; otherwise the broker has lost its trace.
-      if (!queue.hasEarlier(batch)) this.#needsNewIdentity = true
+      if (!queue.hasEarlier(batch)) queue.hasGap = true
       this.#retry(queue, batch, error)
     } else if (isSequence && queue.hasEarlier(batch)) this.#retry(queue, batch, error)
     else if (error.retriable) this.#retry(queue, batch, error)
@@ -476,10 +491,11 @@ export class Sender {
   #retry(queue: PartitionQueue, batch: ProducerBatch, error: KafkaClientError): void {
     queue.land(batch)
     batch.attempts++
+    batch.mayBeWritten = mayBeWritten(batch, error)
     const deadlineMs = batch.createdMs + this.#options['delivery.timeout.ms']
     const waitMs = backoffMs(this.#client.backoff, batch.attempts)
     if (this.#isClosed || performance.now() + waitMs > deadlineMs) {
-      if (batch.sequence >= 0) this.#needsNewIdentity = true
+      if (batch.sequence >= 0) queue.hasGap = true
       this.#fail(
         batch,
         clientError(
@@ -510,7 +526,7 @@ export class Sender {
     queue.land(batch)
     if (error) {
       // The sequences behind it would never fit again.
-      if (batch.sequence >= 0) this.#needsNewIdentity = true
+      if (batch.sequence >= 0) queue.hasGap = true
       this.#fail(batch, error)
       return
     }
@@ -526,5 +542,22 @@ export class Sender {
   #settle(batch: ProducerBatch, error: KafkaClientError): void {
     batch.settle(error, -1, -1)
     this.#onSettled(batch)
+  }
+}
+
+/** Whether a batch may have been written, by this attempt or one before it. */
+function mayBeWritten(batch: ProducerBatch, { errorCode }: KafkaClientError): boolean {
+  switch (errorCode) {
+    case ErrorCode.outOfOrderSequenceNumber:
+    case ErrorCode.unknownProducerId:
+      // A repetition would have been known.
+      return false
+    case undefined:
+    case ErrorCode.unknownServerError:
+    case ErrorCode.requestTimedOut:
+    case ErrorCode.notEnoughReplicasAfterAppend:
+      return true
+    default:
+      return batch.mayBeWritten
   }
 }

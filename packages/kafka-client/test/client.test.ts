@@ -350,6 +350,68 @@ test('a broker that has lost its trace of the producer gets the batches under a 
   assert.equal(log.producerId, 2n)
 })
 
+test('a batch that may have been written keeps its sequence when another partition gets a new id', async (t) => {
+  const broker = await new ScriptedBroker().start(t)
+  broker.answers.set(ApiKey.metadata, () => {
+    const metadata = broker.metadata()
+    const [partition] = metadata.topics![0]!.partitions!
+    return {
+      ...metadata,
+      topics: [{ name: 't', partitions: [partition!, { ...partition!, partitionIndex: 1 }] }],
+    }
+  })
+  let nextId = 1n
+  broker.answers.set(ApiKey.initProducerId, () => ({ producerId: nextId++, producerEpoch: 0 }))
+  const logs = [new PartitionLog(), new PartitionLog()]
+  const written = new Set<string>()
+  let repeated = 0
+  broker.answers.set(ApiKey.produce, (request: ProduceRequest) => {
+    let isLost = false
+    const partitionResponses = request.topicData[0]!.partitionData.map(({ index, records }) => {
+      const { producerId, baseSequence } = readBatchHeader(records!)
+      const [record] = decodeRecords(records!)
+      const value = String(record!.value)
+      if (value === 'bad') return { index, baseOffset: -1, errorCode: ErrorCode.invalidRecord }
+      const key = `${index} ${producerId} ${baseSequence}`
+      if (written.has(key)) {
+        // It waits for its next attempt when the other one fails.
+        const isFirst = repeated++ === 0
+        return {
+          index,
+          baseOffset: -1,
+          errorCode: isFirst ? ErrorCode.notLeaderOrFollower : 0,
+        }
+      }
+      const result = logs[index]!.append(records!)
+      if (result.errorCode === 0) written.add(key)
+      if (value === 'unheard') isLost = true
+      return { index, ...result }
+    })
+    if (isLost) return 'close'
+    return { responses: [{ name: 't', partitionResponses }] }
+  })
+  await using producer = new Producer({
+    'bootstrap.servers': broker.bootstrapServers,
+    'linger.ms': 5,
+    ...quick,
+  })
+  const send = (partition: number, value: string): Promise<unknown> =>
+    producer.send({ topic: 't', partition, value })
+  await Promise.all([send(0, 'first'), send(1, 'first')])
+  // The answer to both is lost; then one is refused, while the other is on its way again.
+  const bad = assert.rejects(send(0, 'bad'), { code: 'KAFKA_INVALID_RECORD' })
+  await Promise.all([bad, send(1, 'unheard')])
+  await Promise.all([send(0, 'last'), send(1, 'last')])
+  assert.equal(repeated, 2)
+  assert.deepEqual(
+    logs.map(({ values }) => values),
+    [
+      ['first', 'last'],
+      ['first', 'unheard', 'last'],
+    ],
+  )
+})
+
 test('a record that is refused fails alone, with the broker’s error and its topic', async (t) => {
   const broker = await new ScriptedBroker().start(t)
   broker.answers.set(ApiKey.produce, (request: ProduceRequest) => {

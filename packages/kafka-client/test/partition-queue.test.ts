@@ -88,3 +88,29 @@ test('a batch that is split keeps order, receipts and the alignment of sequences
   second.settle(undefined, 5, -1)
   assert.equal(settled.length, 5)
 })
+
+test('sequences go on from 0 behind the last one, also in what is sent again', () => {
+  const queue = new PartitionQueue('t', 0)
+  for (const values of [['a', 'b'], ['c']]) {
+    queue.open = batchOf(values)
+    queue.roll()
+    queue.send(queue.next(0, 5)!)
+  }
+  const [before, behind] = queue.inFlight as [ProducerBatch, ProducerBatch]
+  before.stamp(1n, 0, 2 ** 31 - 1)
+  behind.stamp(1n, 0, 1)
+  assert.equal(queue.hasEarlier(behind), true)
+  assert.equal(queue.hasEarlier(before), false)
+  for (const batch of [behind, before]) {
+    queue.land(batch)
+    queue.requeue(batch)
+  }
+  assert.deepEqual(queue.waiting, [before, behind])
+  const halves = before.split()
+  assert.deepEqual(
+    halves.map((half) => half.sequence),
+    [2 ** 31 - 1, 0],
+  )
+  halves[1].stamp(1n, 0, halves[1].sequence)
+  assert.equal(readBatchHeader(halves[1].close()).baseSequence, 0)
+})

@@ -31,13 +31,17 @@ export class ScriptedBroker {
   readonly #sockets = new Set<Socket>()
   readonly #codecs = new Map<number, MessageCodec>()
   readonly #server: Server
+  #nextProducerId = 7n
   port: number = 0
 
   constructor() {
     this.#server = createServer((socket) => this.#serve(socket))
     this.answers.set(ApiKey.apiVersions, () => ({ apiKeys: this.ranges() }))
     this.answers.set(ApiKey.metadata, () => this.metadata())
-    this.answers.set(ApiKey.initProducerId, () => ({ producerId: 7n, producerEpoch: 0 }))
+    this.answers.set(ApiKey.initProducerId, () => ({
+      producerId: this.#nextProducerId++,
+      producerEpoch: 0,
+    }))
   }
 
   async start(t: { after(cleanUp: () => void): void }): Promise<this> {
