@@ -55,6 +55,7 @@ function problemOf(acl: Acl): string | undefined {
     return `The only valid name for the CLUSTER resource is ${clusterResourceName}`
   if (acl.operation < 2) return 'the operation must be one'
   if (acl.permission !== 2 && acl.permission !== 3) return 'the permission must be one'
-  if (!/^\w+:.+$/.test(acl.principal)) return 'the principal must be like User:name'
+  if (!acl.principal.includes(':'))
+    return `Could not parse principal from \`${acl.principal}\` (no colon is present separating the principal type from the principal name)`
   return undefined
 }

@@ -18,8 +18,8 @@ export const electLeaders: Handler = defineHandler({
     const isAllowed = mayCluster(context, AclOperation.alter)
     const resultOf = (topic: string, partitionId: number): PartitionResultInput => {
       if (!isAllowed) return { partitionId, errorCode: ErrorCode.clusterAuthorizationFailed }
-      const isThere = context.broker.topics.get(topic)?.partitions[partitionId] !== undefined
-      return isThere
+      const partitions = context.broker.topics.get(topic)?.partitions
+      return partitions?.[partitionId] !== undefined
         ? {
             partitionId,
             errorCode: ErrorCode.electionNotNeeded,
@@ -28,7 +28,9 @@ export const electLeaders: Handler = defineHandler({
         : {
             partitionId,
             errorCode: ErrorCode.unknownTopicOrPartition,
-            errorMessage: 'The partition does not exist.',
+            errorMessage: partitions
+              ? `No such partition as ${topic}-${partitionId}`
+              : `No such topic as ${topic}`,
           }
     }
     return {

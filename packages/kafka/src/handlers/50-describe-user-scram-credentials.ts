@@ -48,10 +48,12 @@ export const describeUserScramCredentials: Handler = defineHandler({
         )
       return {
         user,
-        credentialInfos: [...found].map(([mechanism, { iterations }]) => ({
-          mechanism: scramMechanisms[mechanism].type,
-          iterations,
-        })),
+        credentialInfos: [...found]
+          .map(([mechanism, { iterations }]) => ({
+            mechanism: scramMechanisms[mechanism].type,
+            iterations,
+          }))
+          .sort((a, b) => a.mechanism - b.mechanism),
       }
     }
     return { results: [...new Set(names)].map(describe) }

@@ -73,7 +73,7 @@ export function effectiveTopicConfigs(
     const own = overrides[name]
     const synonyms = [
       ...(own === undefined ? [] : [{ name, value: own, source: ConfigSource.topic }]),
-      ...(config.brokerKey === undefined ? [] : sourcesOf(broker, config.brokerKey)),
+      ...(config.brokerKey === undefined ? [] : synonymsOf(broker, config.brokerKey)),
     ]
     return {
       name,
@@ -95,9 +95,7 @@ export function brokerConfigEntries(broker: BrokerState): ConfigEntry[] {
     .map((name): ConfigEntry => {
       const isSensitive = isSecretSetting(name)
       const value = isSensitive ? null : textOf(broker.options, name)
-      const own = sourcesOf(broker, name)
-      const older = own.length === 0 ? [] : (olderNames[name] ?? [])
-      const synonyms = [...own, ...older.flatMap((key) => sourcesOf(broker, key))]
+      const synonyms = synonymsOf(broker, name)
       return {
         name,
         value: value ?? null,
@@ -154,6 +152,13 @@ function namesOfKafka({ staticOptions }: BrokerState): ConfigEntry[] {
     configType: ConfigType.string,
     synonyms: [{ name, value, source }],
   }))
+}
+
+/** Where a broker setting has a value, and then the settings that it takes the place of; those by themselves are not told. */
+function synonymsOf(broker: BrokerState, name: string): Synonym[] {
+  const own = sourcesOf(broker, name)
+  const older = own.length === 0 ? [] : (olderNames[name] ?? [])
+  return [...own, ...older.flatMap((key) => sourcesOf(broker, key))]
 }
 
 /** Where a broker setting has a value, the one in force first. */

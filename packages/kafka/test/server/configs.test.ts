@@ -190,3 +190,17 @@ test('settings are refused with the codes and words of Kafka', async (t) => {
     'delete,compact',
   )
 })
+
+test('a topic’s setting that the broker’s has a value for tells of the ones that it takes the place of', async (t) => {
+  const { address } = await startBroker(t)
+  const wire = await Wire.open(address)
+  t.after(() => wire.close())
+  await createTopic(wire, 'out', 1)
+  const told = async () => (await describe(wire, topic, 'out')).get('retention.ms')!.synonyms
+  assert.deepEqual(await told(), [])
+  await alterConfigs(wire, broker, '1', { 'log.retention.ms': '123456' })
+  assert.deepEqual(await told(), [
+    ['log.retention.ms', '123456', source.own],
+    ['log.retention.hours', '168', source.default],
+  ])
+})
