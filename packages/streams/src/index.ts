@@ -56,6 +56,15 @@ export {
   type WithStores,
 } from './dsl/options.ts'
 export { Printed, type PrintOptions } from './dsl/printed.ts'
+export type {
+  DefaultKeySerde,
+  DefaultSerdes,
+  DefaultValueSerde,
+  NoDefaultSerdes,
+  SerdeFact,
+  SerdesAre,
+  SerdesState,
+} from './dsl/serdes-state.ts'
 export { StreamsBuilder, type StreamsBuilderOptions } from './dsl/streams-builder.ts'
 export { SessionWindowedKStream, TimeWindowedKStream } from './dsl/windowed-kstream.ts'
 export { StreamsError, type StreamsErrorCode } from './errors.ts'

@@ -12,6 +12,7 @@ import {
   topicSettings,
 } from '../src/client-settings.ts'
 import {
+  type DefaultSerdes,
   defineStreams,
   resolveStreamsSettings,
   StreamsApps,
@@ -143,7 +144,7 @@ describe('settings', () => {
 
 describe('a function that throws', () => {
   const build = (): StreamsBuilder => {
-    const builder = new StreamsBuilder()
+    const builder = new StreamsBuilder<DefaultSerdes>()
     const stream = builder.stream('in', { keySerde: serdes.string, valueSerde: serdes.string })
     stream
       .mapValues((value) => {
@@ -197,7 +198,9 @@ describe('a function that throws', () => {
 describe('a definition', () => {
   it('gets the settings of the pipeline and builds its topology anew each time', () => {
     const definition = defineStreams({ 'application.id': 'app' }, (builder, settings) => {
-      builder.stream(String(settings.topic)).to('out')
+      builder
+        .stream(String(settings.topic), { keySerde: serdes.string, valueSerde: serdes.string })
+        .to('out')
     })
     assert.match(definition.build({ topic: 'a' }).describe(), /topics: \[a\]/)
     assert.match(definition.build({ topic: 'b' }).describe(), /topics: \[b\]/)

@@ -119,7 +119,7 @@ describe('a topology without the DSL', () => {
     const builder = new StreamsBuilder()
     const pattern = /readings-.*/ as unknown as string
     assert.throws(
-      () => builder.stream(pattern),
+      () => builder.stream(pattern, text),
       /pattern, \/readings-\.\*\/, which is not supported/,
     )
   })

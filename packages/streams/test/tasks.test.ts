@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import iotProcessor from '../../../pipelines/iot/streams/iot-processor.ts'
-import { StreamsBuilder } from '../src/index.ts'
+import { StreamsBuilder, serdes } from '../src/index.ts'
 import { shareTasks, type TaskMember } from '../src/runtime/assignor.ts'
 import {
   enqueue,
@@ -61,7 +61,7 @@ describe('the tasks of a topology', () => {
 
   it('cannot be found for a repartition topic that feeds only itself', () => {
     const builder = new StreamsBuilder()
-    const loop = builder.stream<string, string>('in')
+    const loop = builder.stream('in', { keySerde: serdes.string, valueSerde: serdes.string })
     loop.repartition({ name: 'x' }).repartition({ name: 'y' })
     assert.equal(planTasks(builder.build(), 'app', () => 3, 0).tasks.length, 9)
   })

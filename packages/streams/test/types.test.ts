@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import {
+  type DefaultSerdes,
   type GlobalKTable,
   JoinWindows,
   type KStream,
   type KTable,
   minutes,
+  type SerdesAre,
   SessionWindows,
   StreamsBuilder,
   serdes,
@@ -18,6 +20,9 @@ import {
 
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 const is = <Expected>() => ({ of: <Actual>(_: Actual, __: Same<Expected, Actual>): void => {} })
+
+type Kept = SerdesAre<'given', 'given'>
+type OtherValues = SerdesAre<'given', 'missing'>
 
 interface Frame {
   readonly id: string
@@ -40,21 +45,21 @@ it('types flow from topic to topic', () => {
   const rooms = builder.globalTable('rooms', { keySerde: serdes.string, valueSerde: serdes.long })
   const numbers = builder.stream('numbers', { keySerde: serdes.long, valueSerde: serdes.double })
 
-  is<KStream<string, Frame>>().of(frames, true)
-  is<KStream<string, number>>().of(
+  is<KStream<string, Frame, Kept>>().of(frames, true)
+  is<KStream<string, number, OtherValues>>().of(
     frames.mapValues(({ celsius }) => celsius),
     true,
   )
-  is<KStream<number, string>>().of(
+  is<KStream<number, string, SerdesAre<'missing', 'missing', 'changed'>>>().of(
     frames.map((key, { celsius }) => [celsius, key]),
     true,
   )
   const counts = frames.groupByKey().count()
-  is<KTable<string, number>>().of(counts, true)
+  is<KTable<string, number, Kept>>().of(counts, true)
   const windows = TimeWindows.ofSizeWithNoGrace(minutes(5))
   const windowed = frames.groupByKey().windowedBy(windows).count()
-  is<KTable<Windowed<string>, number>>().of(windowed, true)
-  is<KStream<string, number>>().of(
+  is<KTable<Windowed<string>, number, Kept>>().of(windowed, true)
+  is<KStream<string, number, SerdesAre<'missing', 'given', 'changed'>>>().of(
     windowed.toStream((key) => key.key),
     true,
   )
@@ -62,12 +67,12 @@ it('types flow from topic to topic', () => {
   // A stream is joined with what has its key.
   const within = JoinWindows.ofTimeDifferenceWithNoGrace(minutes(1))
   const joined = frames.join(sensors, (frame, sensor) => `${frame.celsius} in ${sensor.room}`)
-  is<KStream<string, string>>().of(joined, true)
-  is<KStream<string, string | undefined>>().of(
+  is<KStream<string, string, OtherValues>>().of(joined, true)
+  is<KStream<string, string | undefined, OtherValues>>().of(
     frames.leftJoin(sensors, (_frame, sensor) => sensor?.room),
     true,
   )
-  is<KTable<string, string>>().of(
+  is<KTable<string, string, OtherValues>>().of(
     sensors.join(counts, (sensor, count) => `${sensor.room}: ${count}`),
     true,
   )
@@ -109,8 +114,8 @@ it('a serde is for the type that it is given for', () => {
   assert.ok(() => sessions.aggregate(one, one))
 
   // What is read without a serde, and without a word about its type, is unknown.
-  const unknowns = builder.stream('unknown')
-  is<KStream<unknown, unknown>>().of(unknowns, true)
+  const unknowns = new StreamsBuilder<DefaultSerdes>().stream('unknown')
+  is<KStream<unknown, unknown, DefaultSerdes>>().of(unknowns, true)
   // @ts-expect-error the value's type is not known
   unknowns.mapValues((value) => value.length)
 })

@@ -1,4 +1,5 @@
 import type { StreamsSettings } from '../config.ts'
+import type { SerdesAre } from '../dsl/serdes-state.ts'
 import { StreamsBuilder } from '../dsl/streams-builder.ts'
 import type { Topology } from '../topology/topology.ts'
 
@@ -18,6 +19,9 @@ export interface StreamsDefinition {
   build(settings?: ApplicationSettings): Topology
 }
 
+/** Whether the settings have a default serde; what may have one counts as having it. */
+type Default<S> = [S] extends [undefined] ? 'missing' : 'default'
+
 /**
  * Defines a streams application: its configuration, in the keys of Java's `StreamsConfig`, and its
  * topology. A module that exports one by default is started by {@link StreamsApps}.
@@ -28,16 +32,24 @@ export interface StreamsDefinition {
  *   builder.stream('said', text).mapValues((words) => words.toUpperCase()).to('shouted', text)
  * })
  */
-export function defineStreams(
-  config: StreamsSettings,
-  define: TopologyDefinition,
+export function defineStreams<KeySerde = undefined, ValueSerde = undefined>(
+  config: StreamsSettings & {
+    readonly 'default.key.serde'?: KeySerde
+    readonly 'default.value.serde'?: ValueSerde
+  },
+  define: (
+    builder: StreamsBuilder<SerdesAre<Default<KeySerde>, Default<ValueSerde>>>,
+    settings: ApplicationSettings,
+  ) => void,
 ): StreamsDefinition {
   return {
     [definitionMark]: true,
     config,
     build(settings = {}) {
       const isInMemory = config['default.dsl.store'] === 'in_memory'
-      const builder = new StreamsBuilder({ defaultStore: isInMemory ? 'memory' : 'persistent' })
+      const builder = new StreamsBuilder<SerdesAre<Default<KeySerde>, Default<ValueSerde>>>({
+        defaultStore: isInMemory ? 'memory' : 'persistent',
+      })
       define(builder, settings)
       return builder.build()
     },

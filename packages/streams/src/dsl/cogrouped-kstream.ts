@@ -8,15 +8,19 @@ import type { ProcessorSupplier } from '../topology/processor-node.ts'
 import { SessionWindows, type SlidingWindows, type TimeWindows, type Windowed } from '../windows.ts'
 import type { Graph } from './graph.ts'
 import { aggregating, type GroupBuilder } from './group-builder.ts'
+import type { KGroupedStream } from './kgrouped-stream.ts'
 import { KTable, type TableParts } from './ktable.ts'
 import type { Materialized } from './options.ts'
+import type {
+  BothAsked,
+  BothGiven,
+  BothKnown,
+  Cogrouped,
+  Options,
+  SerdesState,
+} from './serdes-state.ts'
 import { tableStore } from './table-store.ts'
 import { sessionWindowing, timeWindowing, type Windowing } from './windowing.ts'
-
-/** A grouped stream, as a cogroup sees it. */
-interface Group<K, V> {
-  readonly group: GroupBuilder<K, V>
-}
 
 interface Member<K, A> {
   readonly group: GroupBuilder<K, unknown>
@@ -32,7 +36,7 @@ interface Members<K, A> {
 const prefix = 'COGROUPKSTREAM-AGGREGATE-'
 
 /** Streams with one kind of key, each with an aggregator, that fill one table together. */
-export class CogroupedKStream<K, A> {
+export class CogroupedKStream<K, A, out S extends SerdesState = SerdesState> {
   readonly #members: Members<K, A>
 
   /** @internal Comes from {@link KGroupedStream.cogroup}. */
@@ -46,13 +50,13 @@ export class CogroupedKStream<K, A> {
    * @example
    * cogrouped.cogroup(payments.groupByKey(), (_id, payment, sum) => sum - payment.amount)
    */
-  cogroup<V>(
-    grouped: Group<K, V>,
+  cogroup<V, SO extends SerdesState = SerdesState>(
+    grouped: KGroupedStream<K, V, SO>,
     aggregator: (key: K, value: V, aggregate: A) => A,
-  ): CogroupedKStream<K, A> {
+  ): CogroupedKStream<K, A, Cogrouped<S, SO>> {
     const { graph, list } = this.#members
     const member = { group: grouped.group, aggregator } as unknown as Member<K, A>
-    return new CogroupedKStream<K, A>(graph, [...list, member])
+    return new CogroupedKStream<K, A, Cogrouped<S, SO>>(graph, [...list, member])
   }
 
   /**
@@ -61,6 +65,11 @@ export class CogroupedKStream<K, A> {
    * @example
    * cogrouped.aggregate(() => 0, { storeName: 'balances', valueSerde: serdes.double })
    */
+  aggregate(this: BothKnown<S>, initializer: () => A): KTable<K, A, BothGiven<S>>
+  aggregate<O extends keyof Materialized<K, A>>(
+    initializer: () => A,
+    materialized: Options<O, Materialized<K, A>> & BothAsked<S, K, A, O>,
+  ): KTable<K, A, BothGiven<S>>
   aggregate(initializer: () => A, materialized: Materialized<K, A> = {}): KTable<K, A> {
     const { graph } = this.#members
     const { keySerde, valueSerde, storeName } = materialized
@@ -90,11 +99,11 @@ export class CogroupedKStream<K, A> {
    * @example
    * cogrouped.windowedBy(TimeWindows.ofSizeWithNoGrace(hours(1))).aggregate(() => 0)
    */
-  windowedBy(windows: TimeWindows | SlidingWindows): TimeWindowedCogroupedKStream<K, A>
-  windowedBy(windows: SessionWindows): SessionWindowedCogroupedKStream<K, A>
+  windowedBy(windows: TimeWindows | SlidingWindows): TimeWindowedCogroupedKStream<K, A, S>
+  windowedBy(windows: SessionWindows): SessionWindowedCogroupedKStream<K, A, S>
   windowedBy(
     windows: TimeWindows | SlidingWindows | SessionWindows,
-  ): TimeWindowedCogroupedKStream<K, A> | SessionWindowedCogroupedKStream<K, A> {
+  ): TimeWindowedCogroupedKStream<K, A, S> | SessionWindowedCogroupedKStream<K, A, S> {
     return windows instanceof SessionWindows
       ? new SessionWindowedCogroupedKStream(this.#members, windows)
       : new TimeWindowedCogroupedKStream(this.#members, windows)
@@ -102,7 +111,7 @@ export class CogroupedKStream<K, A> {
 }
 
 /** Cogrouped streams by windows of time. */
-export class TimeWindowedCogroupedKStream<K, A> {
+export class TimeWindowedCogroupedKStream<K, A, out S extends SerdesState = SerdesState> {
   readonly #members: Members<K, A>
   readonly #windows: TimeWindows | SlidingWindows
 
@@ -113,6 +122,11 @@ export class TimeWindowedCogroupedKStream<K, A> {
   }
 
   /** Aggregates the values of all streams by window. */
+  aggregate(this: BothKnown<S>, initializer: () => A): KTable<Windowed<K>, A, BothGiven<S>>
+  aggregate<O extends keyof Materialized<K, A>>(
+    initializer: () => A,
+    materialized: Options<O, Materialized<K, A>> & BothAsked<S, K, A, O>,
+  ): KTable<Windowed<K>, A, BothGiven<S>>
   aggregate(initializer: () => A, materialized: Materialized<K, A> = {}): KTable<Windowed<K>, A> {
     const windowing = timeWindowing(this.#windows, 'on-window-update')
     return windowedTable(this.#members, initializer, materialized, windowing)
@@ -120,7 +134,7 @@ export class TimeWindowedCogroupedKStream<K, A> {
 }
 
 /** Cogrouped streams by session. */
-export class SessionWindowedCogroupedKStream<K, A> {
+export class SessionWindowedCogroupedKStream<K, A, out S extends SerdesState = SerdesState> {
   readonly #members: Members<K, A>
   readonly #windows: SessionWindows
 
@@ -131,6 +145,16 @@ export class SessionWindowedCogroupedKStream<K, A> {
   }
 
   /** Aggregates the values of all streams by session; `merger` makes one of two sessions' aggregates. */
+  aggregate(
+    this: BothKnown<S>,
+    initializer: () => A,
+    merger: (key: K, one: A, other: A) => A,
+  ): KTable<Windowed<K>, A, BothGiven<S>>
+  aggregate<O extends keyof Materialized<K, A>>(
+    initializer: () => A,
+    merger: (key: K, one: A, other: A) => A,
+    materialized: Options<O, Materialized<K, A>> & BothAsked<S, K, A, O>,
+  ): KTable<Windowed<K>, A, BothGiven<S>>
   aggregate(
     initializer: () => A,
     merger: (key: K, one: A, other: A) => A,

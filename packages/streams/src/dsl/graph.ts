@@ -4,6 +4,7 @@ import type { StoreSpec } from '../state/state-store.ts'
 import { checkedName } from '../topology/names.ts'
 import { type StreamPartitioner, Topology } from '../topology/topology.ts'
 import type { KStream } from './kstream.ts'
+import type { SerdesState } from './serdes-state.ts'
 
 /** The topology that a builder's streams and tables write into, and the numbers in their names. */
 export class Graph {
@@ -11,13 +12,13 @@ export class Graph {
   /** Where tables without a word about it are kept. */
   readonly persistentByDefault: boolean
   /** Makes a stream; given here so that tables need not know streams. */
-  readonly newStream: <K, V>(parts: StreamParts<K, V>) => KStream<K, V>
+  readonly newStream: <K, V, S extends SerdesState>(parts: StreamParts<K, V>) => KStream<K, V, S>
   readonly #usersOfNullKeys = new Set<string>()
   #next = 0
 
   constructor(
     persistentByDefault: boolean,
-    newStream: <K, V>(parts: StreamParts<K, V>) => KStream<K, V>,
+    newStream: <K, V, S extends SerdesState>(parts: StreamParts<K, V>) => KStream<K, V, S>,
   ) {
     this.persistentByDefault = persistentByDefault
     this.newStream = newStream

@@ -13,11 +13,27 @@ import {
 } from './group-builder.ts'
 import { KTable } from './ktable.ts'
 import type { Materialized } from './options.ts'
+import type {
+  BothAsked,
+  BothGiven,
+  BothKnown,
+  Cogrouped,
+  Forgotten,
+  KeyAsked,
+  KeyKnown,
+  Options,
+  OtherValues,
+  SerdesAre,
+  SerdesState,
+} from './serdes-state.ts'
 import { tableStore } from './table-store.ts'
 import { SessionWindowedKStream, TimeWindowedKStream } from './windowed-kstream.ts'
 
+/** What is known in a cogroup before its first stream. */
+type NoKeySerde<S extends SerdesState> = SerdesAre<'missing', Forgotten[S['value']]>
+
 /** Records by key, ready to be counted, reduced or aggregated. */
-export class KGroupedStream<K, V> {
+export class KGroupedStream<K, V, out S extends SerdesState = SerdesState> {
   readonly #builder: GroupBuilder<K, V>
 
   /** @internal Comes from `groupBy` and `groupByKey`. */
@@ -31,6 +47,10 @@ export class KGroupedStream<K, V> {
    * @example
    * stream.groupByKey().count({ storeName: 'frames-per-sensor' })
    */
+  count(this: KeyKnown<S>): KTable<K, number, BothGiven<S>>
+  count<O extends keyof Materialized<K, number>>(
+    materialized: Options<O, Materialized<K, number>> & KeyAsked<S, K, O>,
+  ): KTable<K, number, BothGiven<S>>
   count(materialized: Materialized<K, number> = {}): KTable<K, number> {
     const kept = countKept(this.#builder.parts.graph, materialized)
     return this.#table('KSTREAM-AGGREGATE-', counting, kept)
@@ -42,6 +62,11 @@ export class KGroupedStream<K, V> {
    * @example
    * stream.groupByKey().reduce((highest, value) => Math.max(highest, value))
    */
+  reduce(this: BothKnown<S>, reducer: (a: V, b: V) => V): KTable<K, V, BothGiven<S>>
+  reduce<O extends keyof Materialized<K, V>>(
+    reducer: (a: V, b: V) => V,
+    materialized: Options<O, Materialized<K, V>> & BothAsked<S, K, V, O>,
+  ): KTable<K, V, BothGiven<S>>
   reduce(reducer: (a: V, b: V) => V, materialized: Materialized<K, V> = {}): KTable<K, V> {
     return this.#table('KSTREAM-REDUCE-', reducing(reducer), {
       ...materialized,
@@ -61,6 +86,16 @@ export class KGroupedStream<K, V> {
    * )
    */
   aggregate<A>(
+    this: BothKnown<OtherValues<S>>,
+    initializer: () => A,
+    aggregator: (key: K, value: V, aggregate: A) => A,
+  ): KTable<K, A, BothGiven<S>>
+  aggregate<A, O extends keyof Materialized<K, A> = never>(
+    initializer: () => A,
+    aggregator: (key: K, value: V, aggregate: A) => A,
+    materialized: Options<O, Materialized<K, A>> & BothAsked<OtherValues<S>, K, A, O>,
+  ): KTable<K, A, BothGiven<S>>
+  aggregate<A>(
     initializer: () => A,
     aggregator: (key: K, value: V, aggregate: A) => A,
     materialized: Materialized<K, A> = {},
@@ -74,14 +109,14 @@ export class KGroupedStream<K, V> {
    * @example
    * stream.groupByKey().windowedBy(TimeWindows.ofSizeWithNoGrace(minutes(5))).count()
    */
-  windowedBy(windows: TimeWindows | SlidingWindows): TimeWindowedKStream<K, V>
-  windowedBy(windows: SessionWindows): SessionWindowedKStream<K, V>
+  windowedBy(windows: TimeWindows | SlidingWindows): TimeWindowedKStream<K, V, S>
+  windowedBy(windows: SessionWindows): SessionWindowedKStream<K, V, S>
   windowedBy(
     windows: TimeWindows | SlidingWindows | SessionWindows,
-  ): TimeWindowedKStream<K, V> | SessionWindowedKStream<K, V> {
+  ): TimeWindowedKStream<K, V, S> | SessionWindowedKStream<K, V, S> {
     return windows instanceof SessionWindows
-      ? new SessionWindowedKStream<K, V>(this.#builder, windows, 'on-window-update')
-      : new TimeWindowedKStream<K, V>(this.#builder, windows, 'on-window-update')
+      ? new SessionWindowedKStream<K, V, S>(this.#builder, windows, 'on-window-update')
+      : new TimeWindowedKStream<K, V, S>(this.#builder, windows, 'on-window-update')
   }
 
   /**
@@ -92,8 +127,11 @@ export class KGroupedStream<K, V> {
    *   .cogroup(payments.groupByKey(), (_id, payment, customer) => customer.paid(payment))
    *   .aggregate(() => new Customer())
    */
-  cogroup<A>(aggregator: (key: K, value: V, aggregate: A) => A): CogroupedKStream<K, A> {
-    return new CogroupedKStream<K, A>(this.#builder.parts.graph).cogroup(this, aggregator)
+  cogroup<A>(
+    aggregator: (key: K, value: V, aggregate: A) => A,
+  ): CogroupedKStream<K, A, Cogrouped<NoKeySerde<S>, S>> {
+    const { graph } = this.#builder.parts
+    return new CogroupedKStream<K, A, NoKeySerde<S>>(graph).cogroup(this, aggregator)
   }
 
   /** @internal What a cogroup needs of it. */

@@ -7,6 +7,16 @@ import type { Upstream } from './graph.ts'
 import { aggregating, counting, reducing } from './group-builder.ts'
 import type { KTable, TableParts } from './ktable.ts'
 import type { Materialized } from './options.ts'
+import type {
+  BothAsked,
+  BothGiven,
+  BothKnown,
+  KeyAsked,
+  KeyKnown,
+  Options,
+  OtherValues,
+  SerdesState,
+} from './serdes-state.ts'
 import { tableStore } from './table-store.ts'
 
 interface GroupedTableParts<K, V> extends Upstream<K, V> {
@@ -18,7 +28,7 @@ interface GroupedTableParts<K, V> extends Upstream<K, V> {
 type Remove = (key: unknown, value: unknown, aggregate: unknown) => unknown
 
 /** A table's values by another key, ready to be counted, reduced or aggregated. */
-export class KGroupedTable<K, V> {
+export class KGroupedTable<K, V, out S extends SerdesState = SerdesState> {
   readonly #parts: GroupedTableParts<K, V>
   #repartitioned: string | undefined
 
@@ -33,6 +43,10 @@ export class KGroupedTable<K, V> {
    * @example
    * sensors.groupBy((id, sensor) => [sensor.room, id], grouped).count()
    */
+  count(this: KeyKnown<S>): KTable<K, number, BothGiven<S>>
+  count<O extends keyof Materialized<K, number>>(
+    materialized: Options<O, Materialized<K, number>> & KeyAsked<S, K, O>,
+  ): KTable<K, number, BothGiven<S>>
   count(materialized: Materialized<K, number> = {}): KTable<K, number> {
     const remove: Remove = (_key, _value, count) => (count as number) - 1
     const kept = { valueSerde: longSerde, ...materialized }
@@ -45,6 +59,16 @@ export class KGroupedTable<K, V> {
    * @example
    * grouped.reduce((sum, value) => sum + value, (sum, value) => sum - value)
    */
+  reduce(
+    this: BothKnown<S>,
+    adder: (aggregate: V, value: V) => V,
+    subtractor: (aggregate: V, value: V) => V,
+  ): KTable<K, V, BothGiven<S>>
+  reduce<O extends keyof Materialized<K, V>>(
+    adder: (aggregate: V, value: V) => V,
+    subtractor: (aggregate: V, value: V) => V,
+    materialized: Options<O, Materialized<K, V>> & BothAsked<S, K, V, O>,
+  ): KTable<K, V, BothGiven<S>>
   reduce(
     adder: (aggregate: V, value: V) => V,
     subtractor: (aggregate: V, value: V) => V,
@@ -62,6 +86,18 @@ export class KGroupedTable<K, V> {
    * @example
    * grouped.aggregate(() => 0, (_room, watts, sum) => sum + watts, (_room, watts, sum) => sum - watts)
    */
+  aggregate<A>(
+    this: BothKnown<OtherValues<S>>,
+    initializer: () => A,
+    adder: (key: K, value: V, aggregate: A) => A,
+    subtractor: (key: K, value: V, aggregate: A) => A,
+  ): KTable<K, A, BothGiven<S>>
+  aggregate<A, O extends keyof Materialized<K, A> = never>(
+    initializer: () => A,
+    adder: (key: K, value: V, aggregate: A) => A,
+    subtractor: (key: K, value: V, aggregate: A) => A,
+    materialized: Options<O, Materialized<K, A>> & BothAsked<OtherValues<S>, K, A, O>,
+  ): KTable<K, A, BothGiven<S>>
   aggregate<A>(
     initializer: () => A,
     adder: (key: K, value: V, aggregate: A) => A,

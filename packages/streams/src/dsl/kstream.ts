@@ -1,4 +1,3 @@
-import { topologyError } from '../errors.ts'
 import { adaptProcessor, adaptValuesProcessor } from '../processors/adapter.ts'
 import type { Processor, ValuesProcessor } from '../processors/processor-api.ts'
 import {
@@ -17,47 +16,61 @@ import { tableSourceProcessor } from '../processors/table.ts'
 import type { Serde } from '../serdes/serde.ts'
 import type { ProcessorSupplier } from '../topology/processor-node.ts'
 import type { StreamPartitioner, TopicNameExtractor } from '../topology/topology.ts'
-import type { JoinWindows } from '../windows.ts'
-import { GlobalKTable, globalTableView } from './global-ktable.ts'
 import { addRepartition, type Graph, type StreamParts } from './graph.ts'
+import { JoinableStream } from './joinable-stream.ts'
 import { KGroupedStream } from './kgrouped-stream.ts'
-import { KTable, tableParts, tableSource } from './ktable.ts'
+import { type KTable, tableSource } from './ktable.ts'
 import type {
   Grouped,
-  Joined,
   Materialized,
   Named,
   Produced,
   Repartitioned,
-  StreamJoined,
   WithStores,
 } from './options.ts'
 import { type Printed, printAction } from './printed.ts'
-import { addStreamJoin, type JoinedStream } from './stream-join.ts'
-import { addLookup, addTableJoin } from './table-lookup.ts'
+import type {
+  AskedIfChanged,
+  AskedIfNamed,
+  BothAsked,
+  BothGiven,
+  BothKnown,
+  BothLearned,
+  KnownIfChanged,
+  Merged,
+  Options,
+  OtherKeys,
+  OtherRecords,
+  OtherValues,
+  SerdesState,
+} from './serdes-state.ts'
 
 /** A pair of key and value, as `map` and `flatMap` give it. */
 export type KeyValue<K, V> = readonly [key: K, value: V]
 
 type Unknown<T> = (key: unknown, value: unknown) => T
-type Joiner = (value: unknown, otherValue: unknown, key: unknown) => unknown
 
 /**
  * Records, one after the other. Operators give new streams and leave this one as it is; functions
  * given to them are synchronous. Keys and values of topics may be null: say so in the types where
  * they can be.
+ *
+ * @typeParam S what the compiler knows of the serdes; left out, it asks for none
  */
-export class KStream<K, V> {
+export class KStream<K, V, out S extends SerdesState = SerdesState> extends JoinableStream<
+  K,
+  V,
+  S
+> {
   readonly #graph: Graph
   readonly #node: string
   readonly #keySerde: Serde<K> | undefined
   readonly #valueSerde: Serde<V> | undefined
   readonly #rekeyed: boolean
-  /** The source node behind a repartition topic that joins of this stream share. */
-  #joinRepartition: string | undefined
 
   /** @internal Streams come from a `StreamsBuilder` and from other streams. */
   constructor(parts: StreamParts<K, V>) {
+    super(parts)
     this.#graph = parts.graph
     this.#node = parts.node
     this.#keySerde = parts.keySerde
@@ -71,9 +84,12 @@ export class KStream<K, V> {
    * @example
    * frames.filter((_key, frame) => frame.celsius > 30)
    */
-  filter<W extends V>(predicate: (key: K, value: V) => value is V & W, named?: Named): KStream<K, W>
-  filter(predicate: (key: K, value: V) => boolean, named?: Named): KStream<K, V>
-  filter(predicate: (key: K, value: V) => boolean, named: Named = {}): KStream<K, V> {
+  filter<W extends V>(
+    predicate: (key: K, value: V) => value is V & W,
+    named?: Named,
+  ): KStream<K, W, S>
+  filter(predicate: (key: K, value: V) => boolean, named?: Named): KStream<K, V, S>
+  filter(predicate: (key: K, value: V) => boolean, named: Named = {}): KStream<K, V, S> {
     const work = filterProcessor(predicate as Unknown<boolean>, false)
     return this.#then('KSTREAM-FILTER-', named, work)
   }
@@ -84,7 +100,7 @@ export class KStream<K, V> {
    * @example
    * frames.filterNot((_key, frame) => frame.isTest)
    */
-  filterNot(predicate: (key: K, value: V) => boolean, named: Named = {}): KStream<K, V> {
+  filterNot(predicate: (key: K, value: V) => boolean, named: Named = {}): KStream<K, V, S> {
     const work = filterProcessor(predicate as Unknown<boolean>, true)
     return this.#then('KSTREAM-FILTER-', named, work)
   }
@@ -95,7 +111,10 @@ export class KStream<K, V> {
    * @example
    * frames.map((_key, frame) => [frame.place, frame.celsius])
    */
-  map<KR, VR>(mapper: (key: K, value: V) => KeyValue<KR, VR>, named: Named = {}): KStream<KR, VR> {
+  map<KR, VR>(
+    mapper: (key: K, value: V) => KeyValue<KR, VR>,
+    named: Named = {},
+  ): KStream<KR, VR, OtherRecords<S>> {
     const node = this.#add('KSTREAM-MAP-', named, mapProcessor(mapper as Unknown<KeyValue<KR, VR>>))
     return this.#rekeyedStream(node)
   }
@@ -106,7 +125,10 @@ export class KStream<K, V> {
    * @example
    * frames.mapValues((frame) => frame.celsius * 1.8 + 32)
    */
-  mapValues<VR>(mapper: (value: V, key: K) => VR, named: Named = {}): KStream<K, VR> {
+  mapValues<VR>(
+    mapper: (value: V, key: K) => VR,
+    named: Named = {},
+  ): KStream<K, VR, OtherValues<S>> {
     const work = mapValuesProcessor(mapper as (value: unknown, key: unknown) => unknown)
     return this.#withValues(this.#add('KSTREAM-MAPVALUES-', named, work))
   }
@@ -119,7 +141,10 @@ export class KStream<K, V> {
    * @example
    * stream.mapValuesAsync((address) => geocode(address, { signal: AbortSignal.timeout(5_000) }))
    */
-  mapValuesAsync<VR>(mapper: (value: V, key: K) => Promise<VR>, named: Named = {}): KStream<K, VR> {
+  mapValuesAsync<VR>(
+    mapper: (value: V, key: K) => Promise<VR>,
+    named: Named = {},
+  ): KStream<K, VR, OtherValues<S>> {
     const work = mapValuesAsyncProcessor(
       mapper as (value: unknown, key: unknown) => Promise<unknown>,
     )
@@ -132,10 +157,10 @@ export class KStream<K, V> {
    * @example
    * frames.selectKey((_key, frame) => frame.place)
    */
-  selectKey<KR>(mapper: (key: K, value: V) => KR, named: Named = {}): KStream<KR, V> {
+  selectKey<KR>(mapper: (key: K, value: V) => KR, named: Named = {}): KStream<KR, V, OtherKeys<S>> {
     const work = selectKeyProcessor(mapper as Unknown<unknown>)
     const node = this.#add('KSTREAM-KEY-SELECT-', named, work)
-    return this.#next<KR, V>(node, { valueSerde: this.#valueSerde, rekeyed: true })
+    return this.#next(node, { valueSerde: this.#valueSerde, rekeyed: true })
   }
 
   /**
@@ -147,7 +172,7 @@ export class KStream<K, V> {
   flatMap<KR, VR>(
     mapper: (key: K, value: V) => Iterable<KeyValue<KR, VR>>,
     named: Named = {},
-  ): KStream<KR, VR> {
+  ): KStream<KR, VR, OtherRecords<S>> {
     const work = flatMapProcessor(mapper as Unknown<Iterable<KeyValue<unknown, unknown>>>)
     return this.#rekeyedStream(this.#add('KSTREAM-FLATMAP-', named, work))
   }
@@ -158,7 +183,10 @@ export class KStream<K, V> {
    * @example
    * lines.flatMapValues((line) => line.split(' '))
    */
-  flatMapValues<VR>(mapper: (value: V, key: K) => Iterable<VR>, named: Named = {}): KStream<K, VR> {
+  flatMapValues<VR>(
+    mapper: (value: V, key: K) => Iterable<VR>,
+    named: Named = {},
+  ): KStream<K, VR, OtherValues<S>> {
     const work = flatMapValuesProcessor(
       mapper as (value: unknown, key: unknown) => Iterable<unknown>,
     )
@@ -171,7 +199,7 @@ export class KStream<K, V> {
    * @example
    * frames.peek((key) => seen.add(key))
    */
-  peek(action: (key: K, value: V) => void, named: Named = {}): KStream<K, V> {
+  peek(action: (key: K, value: V) => void, named: Named = {}): KStream<K, V, S> {
     return this.#then('KSTREAM-PEEK-', named, peekProcessor(action as Unknown<void>, true))
   }
 
@@ -202,10 +230,13 @@ export class KStream<K, V> {
    * @example
    * indoors.merge(outdoors).to('everywhere', produced)
    */
-  merge(other: KStream<K, V>, named: Named = {}): KStream<K, V> {
+  merge<SO extends SerdesState>(
+    other: KStream<K, V, SO>,
+    named: Named = {},
+  ): KStream<K, V, Merged<S, SO>> {
     const node = this.#graph.name(named.name, 'KSTREAM-MERGE-')
     this.#graph.topology.addNode(node, passProcessor, [this.#node, other.#node])
-    return this.#next<K, V>(node, { rekeyed: this.#rekeyed || other.#rekeyed })
+    return this.#next(node, { rekeyed: this.#rekeyed || other.#rekeyed })
   }
 
   /**
@@ -219,7 +250,7 @@ export class KStream<K, V> {
     branches: Readonly<Record<Name, (key: K, value: V) => boolean>>,
     rest?: Rest,
     named: Named = {},
-  ): Record<Name | Rest, KStream<K, V>> {
+  ): Record<Name | Rest, KStream<K, V, S>> {
     const entries = Object.entries(branches) as [Name, (key: K, value: V) => boolean][]
     const streams = this.#split(
       named,
@@ -229,7 +260,7 @@ export class KStream<K, V> {
     const names = [...entries.map(([name]) => name), ...(rest === undefined ? [] : [rest])]
     return Object.fromEntries(names.map((name, index) => [name, streams[index]!])) as Record<
       Name | Rest,
-      KStream<K, V>
+      KStream<K, V, S>
     >
   }
 
@@ -242,7 +273,7 @@ export class KStream<K, V> {
   branch(
     predicates: readonly ((key: K, value: V) => boolean)[],
     named: Named = {},
-  ): KStream<K, V>[] {
+  ): KStream<K, V, S>[] {
     const branches = predicates.map((predicate) => ({ name: undefined, predicate }))
     return this.#split(named, branches, { name: undefined })
   }
@@ -253,7 +284,11 @@ export class KStream<K, V> {
    * @example
    * frames.selectKey((_key, frame) => frame.place).repartition({ name: 'by-place', numberOfPartitions: 12 })
    */
-  repartition(options: Repartitioned<K, V> = {}): KStream<K, V> {
+  repartition(this: BothKnown<S>): KStream<K, V, BothGiven<S>>
+  repartition<O extends keyof Repartitioned<K, V>>(
+    options: Options<O, Repartitioned<K, V>> & BothAsked<S, K, V, O>,
+  ): KStream<K, V, BothGiven<S>>
+  repartition(options: Repartitioned<K, V> = {}): KStream<K, V, BothGiven<S>> {
     const keySerde = options.keySerde ?? this.#keySerde
     const valueSerde = options.valueSerde ?? this.#valueSerde
     const prefix = options.name ?? this.#graph.newName('KSTREAM-REPARTITION-')
@@ -266,7 +301,7 @@ export class KStream<K, V> {
       partitions: options.numberOfPartitions,
       partitioner: options.partitioner,
     })
-    return this.#next<K, V>(node, { keySerde, valueSerde, rekeyed: false })
+    return this.#next(node, { keySerde, valueSerde, rekeyed: false })
   }
 
   /**
@@ -276,6 +311,11 @@ export class KStream<K, V> {
    * frames.to('frames-of-today', { keySerde: serdes.string, valueSerde: serdes.json<Frame>() })
    * frames.to((_key, frame) => `frames-${frame.kind}`)
    */
+  to(this: BothKnown<S>, topic: string | TopicNameExtractor<K, V>): void
+  to<O extends keyof Produced<K, V>>(
+    topic: string | TopicNameExtractor<K, V>,
+    produced: Options<O, Produced<K, V>> & BothAsked<S, K, V, O>,
+  ): void
   to(topic: string | TopicNameExtractor<K, V>, produced: Produced<K, V> = {}): void {
     this.#graph.topology.addSink({
       name: this.#graph.name(produced.name, 'KSTREAM-SINK-'),
@@ -293,8 +333,12 @@ export class KStream<K, V> {
    * @example
    * frames.groupByKey().count()
    */
-  groupByKey(grouped: Grouped<K, V> = {}): KGroupedStream<K, V> {
-    return new KGroupedStream<K, V>({
+  groupByKey(this: KnownIfChanged<S>): KGroupedStream<K, V, BothLearned<S, never>>
+  groupByKey<O extends keyof Grouped<K, V>>(
+    grouped: Options<O, Grouped<K, V>> & AskedIfChanged<S, K, V, O>,
+  ): KGroupedStream<K, V, BothLearned<S, O>>
+  groupByKey(grouped: Grouped<K, V> = {}): KGroupedStream<K, V, SerdesState> {
+    return new KGroupedStream<K, V, SerdesState>({
       graph: this.#graph,
       node: this.#node,
       keySerde: grouped.keySerde ?? this.#keySerde,
@@ -311,12 +355,20 @@ export class KStream<K, V> {
    * frames.groupBy((_key, frame) => frame.place, { keySerde: serdes.string, name: 'by-place' }).count()
    */
   groupBy<KR>(
+    this: BothKnown<OtherKeys<S>>,
+    mapper: (key: K, value: V) => KR,
+  ): KGroupedStream<KR, V, BothGiven<S>>
+  groupBy<KR, O extends keyof Grouped<KR, V> = never>(
+    mapper: (key: K, value: V) => KR,
+    grouped: Options<O, Grouped<KR, V>> & BothAsked<OtherKeys<S>, KR, V, O>,
+  ): KGroupedStream<KR, V, BothGiven<S>>
+  groupBy<KR>(
     mapper: (key: K, value: V) => KR,
     grouped: Grouped<KR, V> = {},
-  ): KGroupedStream<KR, V> {
+  ): KGroupedStream<KR, V, BothGiven<S>> {
     const work = selectKeyProcessor(mapper as Unknown<unknown>)
     const node = this.#add('KSTREAM-KEY-SELECT-', { name: grouped.name }, work)
-    return new KGroupedStream<KR, V>({
+    return new KGroupedStream<KR, V, BothGiven<S>>({
       graph: this.#graph,
       node,
       keySerde: grouped.keySerde,
@@ -327,88 +379,17 @@ export class KStream<K, V> {
   }
 
   /**
-   * Joins records of two streams that have one key and whose times are close enough. With a table
-   * or a global table: joins each record with what the table has under its key, or under the key
-   * that a function makes of the record; what finds nothing is left out.
-   *
-   * @example
-   * clicks.join(impressions, (click, impression) => ({ click, impression }),
-   *   JoinWindows.ofTimeDifferenceWithNoGrace(minutes(5)))
-   * frames.join(sensors, (frame, sensor) => ({ ...frame, room: sensor.room }))
-   * frames.join(places, (_key, frame) => frame.place, (frame, place) => ({ ...frame, place }))
-   */
-  join<VO, VR>(
-    other: KStream<K, VO>,
-    joiner: (value: V, otherValue: VO, key: K) => VR,
-    windows: JoinWindows,
-    joined?: StreamJoined<K, V, VO>,
-  ): KStream<K, VR>
-  join<VT, VR>(
-    table: KTable<K, VT>,
-    joiner: (value: V, tableValue: VT, key: K) => VR,
-    joined?: Joined<K, V>,
-  ): KStream<K, VR>
-  join<KG, VG, VR>(
-    table: GlobalKTable<KG, VG>,
-    keyOf: (key: K, value: V) => KG | null,
-    joiner: (value: V, tableValue: VG, key: K) => VR,
-    named?: Named,
-  ): KStream<K, VR>
-  join(other: unknown, ...rest: readonly unknown[]): unknown {
-    return this.#join('inner', other, rest)
-  }
-
-  /**
-   * As {@link KStream.join}, but every record of this stream comes out: what finds nothing has null
-   * on the other side. With two streams it comes out when its window is over.
-   *
-   * @example
-   * orders.leftJoin(payments, (order, payment) => ({ order, isPaid: payment !== null }),
-   *   JoinWindows.ofTimeDifferenceAndGrace(hours(1), minutes(5)))
-   */
-  leftJoin<VO, VR>(
-    other: KStream<K, VO>,
-    joiner: (value: V, otherValue: VO | null, key: K) => VR,
-    windows: JoinWindows,
-    joined?: StreamJoined<K, V, VO>,
-  ): KStream<K, VR>
-  leftJoin<VT, VR>(
-    table: KTable<K, VT>,
-    joiner: (value: V, tableValue: VT | null, key: K) => VR,
-    joined?: Joined<K, V>,
-  ): KStream<K, VR>
-  leftJoin<KG, VG, VR>(
-    table: GlobalKTable<KG, VG>,
-    keyOf: (key: K, value: V) => KG | null,
-    joiner: (value: V, tableValue: VG | null, key: K) => VR,
-    named?: Named,
-  ): KStream<K, VR>
-  leftJoin(other: unknown, ...rest: readonly unknown[]): unknown {
-    return this.#join('left', other, rest)
-  }
-
-  /**
-   * As {@link KStream.join} of two streams, but every record of both comes out.
-   *
-   * @example
-   * ours.outerJoin(theirs, (our, their) => our ?? their,
-   *   JoinWindows.ofTimeDifferenceWithNoGrace(seconds(10)))
-   */
-  outerJoin<VO, VR>(
-    other: KStream<K, VO>,
-    joiner: (value: V | null, otherValue: VO | null, key: K) => VR,
-    windows: JoinWindows,
-    joined: StreamJoined<K, V, VO> = {},
-  ): KStream<K, VR> {
-    return this.#join('outer', other, [joiner, windows, joined]) as KStream<K, VR>
-  }
-
-  /**
    * Reads the records as changes of a table: the newest value of each key.
    *
    * @example
    * frames.toTable({ storeName: 'latest-frames' })
    */
+  toTable(this: KnownIfChanged<S>): KTable<K, V, BothLearned<S, never>>
+  toTable<O extends keyof Materialized<K, V>>(
+    materialized: Options<O, Materialized<K, V>> &
+      AskedIfChanged<S, K, V, O> &
+      AskedIfNamed<S, K, V, O>,
+  ): KTable<K, V, BothLearned<S, O>>
   toTable(materialized: Materialized<K, V> = {}): KTable<K, V> {
     const graph = this.#graph
     const name = graph.name(materialized.name, 'KSTREAM-TOTABLE-')
@@ -435,7 +416,7 @@ export class KStream<K, V> {
   process<KR = K, VR = V>(
     supplier: () => Processor<K, V, KR, VR>,
     options: WithStores = {},
-  ): KStream<KR, VR> {
+  ): KStream<KR, VR, OtherRecords<S>> {
     const node = this.#graph.ownName(options.name, 'KSTREAM-PROCESSOR-')
     this.#graph.topology.addNode(node, adaptProcessor(supplier), [this.#node])
     this.#graph.connectStores(node, options.stores)
@@ -451,88 +432,11 @@ export class KStream<K, V> {
   processValues<VR = V>(
     supplier: () => ValuesProcessor<K, V, VR>,
     options: WithStores = {},
-  ): KStream<K, VR> {
+  ): KStream<K, VR, OtherValues<S>> {
     const node = this.#graph.ownName(options.name, 'KSTREAM-PROCESSVALUES-')
     this.#graph.topology.addNode(node, adaptValuesProcessor(supplier), [this.#node])
     this.#graph.connectStores(node, options.stores)
     return this.#withValues(node)
-  }
-
-  #join(kind: 'inner' | 'left' | 'outer', other: unknown, rest: readonly unknown[]): unknown {
-    if (other instanceof KStream) {
-      const [joiner, windows, joined = {}] = rest as [
-        Joiner,
-        JoinWindows,
-        StreamJoined<K, V, unknown>?,
-      ]
-      return this.#joinStream(kind, other as KStream<K, unknown>, joiner, windows, joined)
-    }
-    if (other instanceof KTable) {
-      const [joiner, joined = {}] = rest as [Joiner, Joined<K, V>?]
-      return this.#joinTable(kind === 'left', other as KTable<K, unknown>, joiner, joined)
-    }
-    if (other instanceof GlobalKTable) {
-      const [keyOf, joiner, named = {}] = rest as [Unknown<unknown>, Joiner, Named?]
-      const node = this.#graph.name(named.name, 'KSTREAM-LEFTJOIN-')
-      const view = globalTableView(other as GlobalKTable<unknown, unknown>)
-      const isLeft = kind === 'left'
-      addLookup(this.#graph, node, this.#node, { view, isLeft, keyOf, joiner })
-      return this.#withValues(node)
-    }
-    throw topologyError(
-      `${this.#node}: a stream is joined with a stream, a table or a global table`,
-    )
-  }
-
-  #joinStream(
-    kind: 'inner' | 'left' | 'outer',
-    other: KStream<K, unknown>,
-    joiner: Joiner,
-    windows: JoinWindows,
-    joined: StreamJoined<K, V, unknown>,
-  ): KStream<K, unknown> {
-    const node = addStreamJoin<K, V, unknown>({
-      left: this.#joining(),
-      right: other.#joining(),
-      isLeftOuter: kind !== 'inner',
-      isRightOuter: kind === 'outer',
-      windows,
-      joiner,
-      joined,
-    })
-    return this.#joinResult(node, joined.keySerde)
-  }
-
-  #joinTable(
-    isLeft: boolean,
-    table: KTable<K, unknown>,
-    joiner: Joiner,
-    joined: Joined<K, V>,
-  ): KStream<K, unknown> {
-    const join = { stream: this.#joining(), table: tableParts(table), isLeft, joiner, joined }
-    return this.#joinResult(addTableJoin<K, V>(join), joined.keySerde)
-  }
-
-  #joinResult(node: string, keySerde: Serde<K> | undefined): KStream<K, unknown> {
-    return this.#next<K, unknown>(node, { keySerde: keySerde ?? this.#keySerde, rekeyed: false })
-  }
-
-  /** What a join sees of this stream, and where it notes what it has added. */
-  #joining(): JoinedStream<K, V> {
-    const stream = this
-    return {
-      graph: this.#graph,
-      node: this.#node,
-      keySerde: this.#keySerde,
-      valueSerde: this.#valueSerde,
-      rekeyed: this.#rekeyed,
-      get joinRepartition() {
-        return stream.#joinRepartition
-      },
-      set joinRepartition(node: string | undefined) {
-        stream.#joinRepartition = node
-      },
-    }
   }
 
   #split(
@@ -542,10 +446,10 @@ export class KStream<K, V> {
       readonly predicate: (key: K, value: V) => boolean
     }[],
     rest: { readonly name: string | undefined } | undefined,
-  ): KStream<K, V>[] {
+  ): KStream<K, V, S>[] {
     const work: { name: string; predicate: Unknown<boolean> }[] = []
     const node = this.#add('KSTREAM-BRANCH-', named, branchProcessor(work))
-    const child = (name: string, predicate: Unknown<boolean>): KStream<K, V> => {
+    const child = (name: string, predicate: Unknown<boolean>): KStream<K, V, S> => {
       this.#graph.newName('')
       this.#graph.topology.addNode(name, passProcessor, [node])
       work.push({ name, predicate })
@@ -564,32 +468,32 @@ export class KStream<K, V> {
     return node
   }
 
-  #then(prefix: string, named: Named, work: ProcessorSupplier): KStream<K, V> {
+  #then(prefix: string, named: Named, work: ProcessorSupplier): KStream<K, V, S> {
     return this.#same(this.#add(prefix, named, work))
   }
 
-  #same(node: string): KStream<K, V> {
+  #same(node: string): KStream<K, V, S> {
     const [keySerde, valueSerde] = [this.#keySerde, this.#valueSerde]
-    return this.#next<K, V>(node, { keySerde, valueSerde, rekeyed: this.#rekeyed })
+    return this.#next(node, { keySerde, valueSerde, rekeyed: this.#rekeyed })
   }
 
-  #withValues<VR>(node: string): KStream<K, VR> {
-    return this.#next<K, VR>(node, { keySerde: this.#keySerde, rekeyed: this.#rekeyed })
+  #withValues<VR>(node: string): KStream<K, VR, OtherValues<S>> {
+    return this.#next(node, { keySerde: this.#keySerde, rekeyed: this.#rekeyed })
   }
 
-  #rekeyedStream<KR, VR>(node: string): KStream<KR, VR> {
-    return this.#next<KR, VR>(node, { rekeyed: true })
+  #rekeyedStream<KR, VR>(node: string): KStream<KR, VR, OtherRecords<S>> {
+    return this.#next(node, { rekeyed: true })
   }
 
-  #next<KR, VR>(
+  #next<KR, VR, SR extends SerdesState>(
     node: string,
     known: {
       readonly keySerde?: Serde<KR> | undefined
       readonly valueSerde?: Serde<VR> | undefined
       readonly rekeyed: boolean
     },
-  ): KStream<KR, VR> {
+  ): KStream<KR, VR, SR> {
     const { keySerde, valueSerde, rekeyed } = known
-    return new KStream<KR, VR>({ graph: this.#graph, node, keySerde, valueSerde, rekeyed })
+    return new KStream<KR, VR, SR>({ graph: this.#graph, node, keySerde, valueSerde, rekeyed })
   }
 }

@@ -27,6 +27,20 @@ import {
   type Suppression,
   saysHow,
 } from './options.ts'
+import type {
+  AskedIfKept,
+  AskedIfNamed,
+  BothAsked,
+  BothGiven,
+  BothKnown,
+  BothLearned,
+  Options,
+  OtherKeys,
+  OtherRecords,
+  OtherValues,
+  SerdesAre,
+  SerdesState,
+} from './serdes-state.ts'
 import { tableStore } from './table-store.ts'
 
 /** @internal */
@@ -45,8 +59,8 @@ type Joiner = (left: unknown, right: unknown, key: unknown) => unknown
 /** @internal What a table is built on, for streams that are joined with it. */
 export let tableParts: <K, V>(table: KTable<K, V>) => TableParts<K, V>
 
-/** The newest value of each key, and its changes. Null values are deletions and reach no function. */
-export class KTable<K, V> {
+/** The newest value of each key, and its changes. Null values are deletions and reach no function. @typeParam S as of a `KStream` */
+export class KTable<K, V, out S extends SerdesState = SerdesState> {
   static {
     tableParts = (table) => table.#parts
   }
@@ -67,6 +81,11 @@ export class KTable<K, V> {
    * @example
    * sensors.filter((_id, sensor) => sensor.isActive)
    */
+  filter(predicate: (key: K, value: V) => boolean): KTable<K, V, S>
+  filter<O extends keyof Materialized<K, V>>(
+    predicate: (key: K, value: V) => boolean,
+    materialized: Options<O, Materialized<K, V>> & AskedIfNamed<S, K, V, O>,
+  ): KTable<K, V, BothLearned<S, O>>
   filter(
     predicate: (key: K, value: V) => boolean,
     materialized: Materialized<K, V> = {},
@@ -80,6 +99,11 @@ export class KTable<K, V> {
    * @example
    * sensors.filterNot((_id, sensor) => sensor.isBroken)
    */
+  filterNot(predicate: (key: K, value: V) => boolean): KTable<K, V, S>
+  filterNot<O extends keyof Materialized<K, V>>(
+    predicate: (key: K, value: V) => boolean,
+    materialized: Options<O, Materialized<K, V>> & AskedIfNamed<S, K, V, O>,
+  ): KTable<K, V, BothLearned<S, O>>
   filterNot(
     predicate: (key: K, value: V) => boolean,
     materialized: Materialized<K, V> = {},
@@ -93,6 +117,11 @@ export class KTable<K, V> {
    * @example
    * sensors.mapValues((sensor) => sensor.room, { storeName: 'rooms' })
    */
+  mapValues<VR>(mapper: (value: V, key: K) => VR): KTable<K, VR, OtherValues<S>>
+  mapValues<VR, O extends keyof Materialized<K, VR> = keyof Materialized<K, VR>>(
+    mapper: (value: V, key: K) => VR,
+    materialized: Options<O, Materialized<K, VR>> & AskedIfNamed<OtherValues<S>, K, VR, O>,
+  ): KTable<K, VR, BothLearned<OtherValues<S>, O>>
   mapValues<VR>(
     mapper: (value: V, key: K) => VR,
     materialized: Materialized<K, VR> = {},
@@ -107,8 +136,8 @@ export class KTable<K, V> {
    * @example
    * counts.toStream((windowed) => windowed.key).to('counts', produced)
    */
-  toStream<KR>(mapper: (key: K, value: V) => KR, named?: Named): KStream<KR, V>
-  toStream(named?: Named): KStream<K, V>
+  toStream<KR>(mapper: (key: K, value: V) => KR, named?: Named): KStream<KR, V, OtherKeys<S>>
+  toStream(named?: Named): KStream<K, V, SerdesAre<S['key'], S['value']>>
   toStream<KR>(
     first: ((key: K, value: V) => KR) | Named = {},
     second: Named = {},
@@ -119,7 +148,7 @@ export class KTable<K, V> {
     graph.topology.addNode(node, toStreamProcessor, [this.#parts.node])
     const valueSerde = this.#parts.valueSerde
     if (!mapper)
-      return graph.newStream<K | KR, V>({
+      return graph.newStream<K | KR, V, SerdesState>({
         graph,
         node,
         keySerde: this.#parts.keySerde as Serde<K | KR> | undefined,
@@ -130,7 +159,7 @@ export class KTable<K, V> {
     const selected = graph.newName('KSTREAM-KEY-SELECT-')
     const work = selectKeyProcessor(mapper as (key: unknown, value: unknown) => unknown)
     graph.topology.addNode(selected, work, [node])
-    return graph.newStream<K | KR, V>({
+    return graph.newStream<K | KR, V, SerdesState>({
       graph,
       node: selected,
       keySerde: undefined,
@@ -148,6 +177,15 @@ export class KTable<K, V> {
   join<VO, VR>(
     other: KTable<K, VO>,
     joiner: (value: V, otherValue: VO, key: K) => VR,
+  ): KTable<K, VR, OtherValues<S>>
+  join<VO, VR, O extends keyof Materialized<K, VR> = keyof Materialized<K, VR>>(
+    other: KTable<K, VO>,
+    joiner: (value: V, otherValue: VO, key: K) => VR,
+    materialized: Options<O, Materialized<K, VR>> & AskedIfKept<OtherValues<S>, K, VR, O>,
+  ): KTable<K, VR, BothLearned<OtherValues<S>, O>>
+  join<VO, VR>(
+    other: KTable<K, VO>,
+    joiner: (value: V, otherValue: VO, key: K) => VR,
     materialized: Materialized<K, VR> = {},
   ): KTable<K, VR> {
     return this.#join('inner', other, joiner as Joiner, materialized)
@@ -162,6 +200,15 @@ export class KTable<K, V> {
   leftJoin<VO, VR>(
     other: KTable<K, VO>,
     joiner: (value: V, otherValue: VO | null, key: K) => VR,
+  ): KTable<K, VR, OtherValues<S>>
+  leftJoin<VO, VR, O extends keyof Materialized<K, VR> = keyof Materialized<K, VR>>(
+    other: KTable<K, VO>,
+    joiner: (value: V, otherValue: VO | null, key: K) => VR,
+    materialized: Options<O, Materialized<K, VR>> & AskedIfKept<OtherValues<S>, K, VR, O>,
+  ): KTable<K, VR, BothLearned<OtherValues<S>, O>>
+  leftJoin<VO, VR>(
+    other: KTable<K, VO>,
+    joiner: (value: V, otherValue: VO | null, key: K) => VR,
     materialized: Materialized<K, VR> = {},
   ): KTable<K, VR> {
     return this.#join('left', other, joiner as Joiner, materialized)
@@ -173,6 +220,15 @@ export class KTable<K, V> {
    * @example
    * planned.outerJoin(measured, (plan, value) => ({ plan, value }))
    */
+  outerJoin<VO, VR>(
+    other: KTable<K, VO>,
+    joiner: (value: V | null, otherValue: VO | null, key: K) => VR,
+  ): KTable<K, VR, OtherValues<S>>
+  outerJoin<VO, VR, O extends keyof Materialized<K, VR> = keyof Materialized<K, VR>>(
+    other: KTable<K, VO>,
+    joiner: (value: V | null, otherValue: VO | null, key: K) => VR,
+    materialized: Options<O, Materialized<K, VR>> & AskedIfKept<OtherValues<S>, K, VR, O>,
+  ): KTable<K, VR, BothLearned<OtherValues<S>, O>>
   outerJoin<VO, VR>(
     other: KTable<K, VO>,
     joiner: (value: V | null, otherValue: VO | null, key: K) => VR,
@@ -192,9 +248,17 @@ export class KTable<K, V> {
    *   .reduce((sum, one) => sum + one, (sum, one) => sum - one)
    */
   groupBy<KR, VR>(
+    this: BothKnown<OtherRecords<S>>,
+    mapper: (key: K, value: V) => KeyValue<KR | null, VR | null>,
+  ): KGroupedTable<KR, VR, BothGiven<S>>
+  groupBy<KR, VR, O extends keyof Grouped<KR, VR> = never>(
+    mapper: (key: K, value: V) => KeyValue<KR | null, VR | null>,
+    grouped: Options<O, Grouped<KR, VR>> & BothAsked<OtherRecords<S>, KR, VR, O>,
+  ): KGroupedTable<KR, VR, BothGiven<S>>
+  groupBy<KR, VR>(
     mapper: (key: K, value: V) => KeyValue<KR | null, VR | null>,
     grouped: Grouped<KR, VR> = {},
-  ): KGroupedTable<KR, VR> {
+  ): KGroupedTable<KR, VR, BothGiven<S>> {
     const { graph, node: parent } = this.#parts
     const node = graph.name(grouped.name, 'KTABLE-SELECT-')
     const work = repartitionMapProcessor(
@@ -203,7 +267,7 @@ export class KTable<K, V> {
     graph.topology.addNode(node, work, [parent])
     this.#parts.enableOldValues(true)
     const { keySerde, valueSerde, name } = grouped
-    return new KGroupedTable<KR, VR>({
+    return new KGroupedTable<KR, VR, BothGiven<S>>({
       graph,
       node,
       keySerde,
@@ -221,6 +285,7 @@ export class KTable<K, V> {
    * windowed.suppress(Suppressed.untilWindowCloses({ maxBytes: 50_000_000 }))
    * counts.suppress(Suppressed.untilTimeLimit(seconds(10), { maxRecords: 1_000 }))
    */
+  suppress(this: BothKnown<S>, suppressed: Suppression): KTable<K, V, S>
   suppress(suppressed: Suppression): KTable<K, V> {
     const graph = this.#parts.graph
     const node = graph.ownName(suppressed.name, 'KTABLE-SUPPRESS-')

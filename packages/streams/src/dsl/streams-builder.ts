@@ -9,26 +9,21 @@ import { Graph } from './graph.ts'
 import { KStream } from './kstream.ts'
 import { type KTable, tableSource } from './ktable.ts'
 import type { Consumed, Materialized } from './options.ts'
+import type {
+  BothAsked,
+  BothGiven,
+  BothKnown,
+  NoDefaultSerdes,
+  Options,
+  SerdesState,
+} from './serdes-state.ts'
 
 export interface StreamsBuilderOptions {
   /** Where tables without a word about it are kept: Java's `default.dsl.store`. Default `persistent`. */
   readonly defaultStore?: 'persistent' | 'memory'
 }
 
-/**
- * Where a topology begins: streams and tables of topics.
- *
- * @example
- * const builder = new StreamsBuilder()
- * builder
- *   .stream('words', { keySerde: serdes.string, valueSerde: serdes.string })
- *   .groupBy((_key, word) => word, { keySerde: serdes.string })
- *   .count()
- *   .toStream()
- *   .to('counts')
- * const topology = builder.build()
- */
-export class StreamsBuilder {
+class TrackedBuilder<out S extends SerdesState> {
   readonly #graph: Graph
   readonly #sources = new Map<string, string>()
 
@@ -44,9 +39,14 @@ export class StreamsBuilder {
    * builder.stream('frames', { keySerde: serdes.string, valueSerde: serdes.json<Frame>() })
    */
   stream<K = unknown, V = unknown>(
+    this: BothKnown<S>,
     topics: string | readonly string[],
-    consumed: Consumed<K, V> = {},
-  ): KStream<K, V> {
+  ): KStream<K, V, BothGiven<S>>
+  stream<K = unknown, V = unknown, O extends keyof Consumed<K, V> = never>(
+    topics: string | readonly string[],
+    consumed: Options<O, Consumed<K, V>> & BothAsked<S, K, V, O>,
+  ): KStream<K, V, BothGiven<S>>
+  stream<K, V>(topics: string | readonly string[], consumed: Consumed<K, V> = {}): KStream<K, V> {
     const { keySerde, valueSerde } = consumed
     const node = this.#source(this.#graph.name(consumed.name, 'KSTREAM-SOURCE-'), topics, consumed)
     return new KStream<K, V>({ graph: this.#graph, node, keySerde, valueSerde, rekeyed: false })
@@ -58,7 +58,13 @@ export class StreamsBuilder {
    * @example
    * builder.table('sensors', { keySerde: serdes.string, valueSerde: sensor }, { storeName: 'sensors' })
    */
-  table<K = unknown, V = unknown>(
+  table<K = unknown, V = unknown>(this: BothKnown<S>, topic: string): KTable<K, V, BothGiven<S>>
+  table<K = unknown, V = unknown, O extends keyof Consumed<K, V> = never>(
+    topic: string,
+    consumed: Options<O, Consumed<K, V>> & BothAsked<S, K, V, O>,
+    materialized?: Materialized<K, V>,
+  ): KTable<K, V, BothGiven<S>>
+  table<K, V>(
     topic: string,
     consumed: Consumed<K, V> = {},
     materialized: Materialized<K, V> = {},
@@ -84,7 +90,13 @@ export class StreamsBuilder {
    * const places = builder.globalTable('places', { keySerde: serdes.string, valueSerde: place })
    * frames.join(places, (_key, frame) => frame.placeId, (frame, place) => ({ ...frame, place }))
    */
-  globalTable<K = unknown, V = unknown>(
+  globalTable<K = unknown, V = unknown>(this: BothKnown<S>, topic: string): GlobalKTable<K, V>
+  globalTable<K = unknown, V = unknown, O extends keyof Consumed<K, V> = never>(
+    topic: string,
+    consumed: Options<O, Consumed<K, V>> & BothAsked<S, K, V, O>,
+    materialized?: Materialized<K, V>,
+  ): GlobalKTable<K, V>
+  globalTable<K, V>(
     topic: string,
     consumed: Consumed<K, V> = {},
     materialized: Materialized<K, V> = {},
@@ -138,6 +150,27 @@ export class StreamsBuilder {
     return name
   }
 }
+
+/**
+ * Where a topology begins: streams and tables of topics.
+ *
+ * @example
+ * const builder = new StreamsBuilder()
+ * builder
+ *   .stream('words', { keySerde: serdes.string, valueSerde: serdes.string })
+ *   .groupBy((_key, word) => word, { keySerde: serdes.string })
+ *   .count()
+ *   .toStream()
+ *   .to('counts')
+ * const topology = builder.build()
+ */
+export interface StreamsBuilder<out S extends SerdesState = SerdesState>
+  extends TrackedBuilder<S> {}
+
+// A signature that says `StreamsBuilder` takes any of them; `new` without a word has no defaults.
+export const StreamsBuilder: new <S extends SerdesState = NoDefaultSerdes>(
+  options?: StreamsBuilderOptions,
+) => StreamsBuilder<S> = TrackedBuilder
 
 const sourceSpec = <K, V>(
   name: string,

@@ -10,10 +10,20 @@ import {
 import { aggregating, counting, countKept, type GroupBuilder, reducing } from './group-builder.ts'
 import { KTable } from './ktable.ts'
 import type { Materialized } from './options.ts'
+import type {
+  BothAsked,
+  BothGiven,
+  BothKnown,
+  KeyAsked,
+  KeyKnown,
+  Options,
+  OtherValues,
+  SerdesState,
+} from './serdes-state.ts'
 import { sessionWindowing, timeWindowing, type Windowing } from './windowing.ts'
 
 /** Records by key and window, ready to be counted, reduced or aggregated. */
-export class TimeWindowedKStream<K, V> {
+export class TimeWindowedKStream<K, V, out S extends SerdesState = SerdesState> {
   readonly #builder: GroupBuilder<K, V>
   readonly #windows: TimeWindows | SlidingWindows
   readonly #emit: EmitStrategy
@@ -35,7 +45,7 @@ export class TimeWindowedKStream<K, V> {
    * @example
    * windowed.emitStrategy(EmitStrategy.onWindowClose()).count()
    */
-  emitStrategy(strategy: EmitStrategy): TimeWindowedKStream<K, V> {
+  emitStrategy(strategy: EmitStrategy): TimeWindowedKStream<K, V, S> {
     return new TimeWindowedKStream(this.#builder, this.#windows, strategy)
   }
 
@@ -45,6 +55,10 @@ export class TimeWindowedKStream<K, V> {
    * @example
    * frames.groupByKey().windowedBy(TimeWindows.ofSizeWithNoGrace(minutes(5))).count()
    */
+  count(this: KeyKnown<S>): KTable<Windowed<K>, number, BothGiven<S>>
+  count<O extends keyof Materialized<K, number>>(
+    materialized: Options<O, Materialized<K, number>> & KeyAsked<S, K, O>,
+  ): KTable<Windowed<K>, number, BothGiven<S>>
   count(materialized: Materialized<K, number> = {}): KTable<Windowed<K>, number> {
     const kept =
       this.#windows instanceof SlidingWindows
@@ -59,6 +73,11 @@ export class TimeWindowedKStream<K, V> {
    * @example
    * windowed.reduce((highest, value) => Math.max(highest, value))
    */
+  reduce(this: BothKnown<S>, reducer: (a: V, b: V) => V): KTable<Windowed<K>, V, BothGiven<S>>
+  reduce<O extends keyof Materialized<K, V>>(
+    reducer: (a: V, b: V) => V,
+    materialized: Options<O, Materialized<K, V>> & BothAsked<S, K, V, O>,
+  ): KTable<Windowed<K>, V, BothGiven<S>>
   reduce(
     reducer: (a: V, b: V) => V,
     materialized: Materialized<K, V> = {},
@@ -76,6 +95,16 @@ export class TimeWindowedKStream<K, V> {
    * @example
    * windowed.aggregate(() => 0, (_key, frame, sum) => sum + frame.celsius, { valueSerde: serdes.double })
    */
+  aggregate<A>(
+    this: BothKnown<OtherValues<S>>,
+    initializer: () => A,
+    aggregator: (key: K, value: V, aggregate: A) => A,
+  ): KTable<Windowed<K>, A, BothGiven<S>>
+  aggregate<A, O extends keyof Materialized<K, A> = never>(
+    initializer: () => A,
+    aggregator: (key: K, value: V, aggregate: A) => A,
+    materialized: Options<O, Materialized<K, A>> & BothAsked<OtherValues<S>, K, A, O>,
+  ): KTable<Windowed<K>, A, BothGiven<S>>
   aggregate<A>(
     initializer: () => A,
     aggregator: (key: K, value: V, aggregate: A) => A,
@@ -95,7 +124,7 @@ export class TimeWindowedKStream<K, V> {
 }
 
 /** Records by key and session, ready to be counted, reduced or aggregated. */
-export class SessionWindowedKStream<K, V> {
+export class SessionWindowedKStream<K, V, out S extends SerdesState = SerdesState> {
   readonly #builder: GroupBuilder<K, V>
   readonly #windows: SessionWindows
   readonly #emit: EmitStrategy
@@ -113,7 +142,7 @@ export class SessionWindowedKStream<K, V> {
    * @example
    * sessions.emitStrategy(EmitStrategy.onWindowClose()).count()
    */
-  emitStrategy(strategy: EmitStrategy): SessionWindowedKStream<K, V> {
+  emitStrategy(strategy: EmitStrategy): SessionWindowedKStream<K, V, S> {
     return new SessionWindowedKStream(this.#builder, this.#windows, strategy)
   }
 
@@ -123,6 +152,10 @@ export class SessionWindowedKStream<K, V> {
    * @example
    * clicks.groupByKey().windowedBy(SessionWindows.ofInactivityGapWithNoGrace(minutes(30))).count()
    */
+  count(this: KeyKnown<S>): KTable<Windowed<K>, number, BothGiven<S>>
+  count<O extends keyof Materialized<K, number>>(
+    materialized: Options<O, Materialized<K, number>> & KeyAsked<S, K, O>,
+  ): KTable<Windowed<K>, number, BothGiven<S>>
   count(materialized: Materialized<K, number> = {}): KTable<Windowed<K>, number> {
     return this.#table(
       'KSTREAM-AGGREGATE-',
@@ -138,6 +171,11 @@ export class SessionWindowedKStream<K, V> {
    * @example
    * sessions.reduce((path, page) => `${path}/${page}`)
    */
+  reduce(this: BothKnown<S>, reducer: (a: V, b: V) => V): KTable<Windowed<K>, V, BothGiven<S>>
+  reduce<O extends keyof Materialized<K, V>>(
+    reducer: (a: V, b: V) => V,
+    materialized: Options<O, Materialized<K, V>> & BothAsked<S, K, V, O>,
+  ): KTable<Windowed<K>, V, BothGiven<S>>
   reduce(
     reducer: (a: V, b: V) => V,
     materialized: Materialized<K, V> = {},
@@ -164,6 +202,18 @@ export class SessionWindowedKStream<K, V> {
    *   { valueSerde: serdes.string },
    * )
    */
+  aggregate<A>(
+    this: BothKnown<OtherValues<S>>,
+    initializer: () => A,
+    aggregator: (key: K, value: V, aggregate: A) => A,
+    merger: (key: K, one: A, other: A) => A,
+  ): KTable<Windowed<K>, A, BothGiven<S>>
+  aggregate<A, O extends keyof Materialized<K, A> = never>(
+    initializer: () => A,
+    aggregator: (key: K, value: V, aggregate: A) => A,
+    merger: (key: K, one: A, other: A) => A,
+    materialized: Options<O, Materialized<K, A>> & BothAsked<OtherValues<S>, K, A, O>,
+  ): KTable<Windowed<K>, A, BothGiven<S>>
   aggregate<A>(
     initializer: () => A,
     aggregator: (key: K, value: V, aggregate: A) => A,

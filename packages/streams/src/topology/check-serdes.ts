@@ -1,5 +1,5 @@
 import { keySerdeOr, valueSerdeOr } from '../serdes/defaults.ts'
-import { bareEnvironment, type DefaultSerdes } from '../state/bare-environment.ts'
+import { bareEnvironment, type SerdeSettings } from '../state/bare-environment.ts'
 import type { Topology } from './topology.ts'
 
 /**
@@ -7,7 +7,7 @@ import type { Topology } from './topology.ts'
  *
  * @throws StreamsError `STREAMS_TOPOLOGY_INVALID`, with the node or the store that needs it
  */
-export function checkSerdes(topology: Topology, settings: DefaultSerdes): void {
+export function checkSerdes(topology: Topology, settings: SerdeSettings): void {
   for (const node of topology.nodes.values()) {
     if (node.kind === 'processor') continue
     keySerdeOr(node.keySerde, settings['default.key.serde'], node.name)
