@@ -13,14 +13,25 @@ export interface Receipt {
   /**
    * Is told at once of records that followed each other in a batch, where it can do without their
    * indexes and times: nothing is kept of each of them until then. `lastOffset` is -1 where it is not known.
+   *
+   * @param kept where it asks for that, what would be told of each
    */
-  settleMany?(count: number, outcome: BatchOutcome, lastOffset: number): void
+  settleMany?(count: number, outcome: BatchOutcome, lastOffset: number, kept?: KeptRecords): void
+  /** Whether indexes and times are kept for {@link settleMany}, 16 bytes a record. */
+  readonly isKeeping?: boolean
 }
 
-/** Records one after the other, of which only their number is kept. */
+/** The indexes of records that followed each other, and their times as they were sent. */
+export interface KeptRecords {
+  readonly indexes: number[]
+  readonly timestamps: number[]
+}
+
+/** Records one after the other that one receipt is told of at once. */
 interface CountedRun {
   readonly receipt: Receipt | undefined
   count: number
+  readonly kept: KeptRecords | undefined
   readonly indexes?: undefined
 }
 
@@ -40,8 +51,17 @@ export class BatchReceipts {
     this.count++
     const last = this.#runs.at(-1)
     if (!receipt || receipt.settleMany) {
-      if (last && !last.indexes && last.receipt === receipt) last.count++
-      else this.#runs.push({ receipt, count: 1 })
+      let kept: KeptRecords | undefined
+      if (last && !last.indexes && last.receipt === receipt) {
+        last.count++
+        kept = last.kept
+      } else {
+        kept = receipt?.isKeeping ? { indexes: [], timestamps: [] } : undefined
+        this.#runs.push({ receipt, count: 1, kept })
+      }
+      if (!kept) return
+      kept.indexes.push(index)
+      kept.timestamps.push(timestamp)
     } else if (last?.indexes) {
       last.receipts.push(receipt)
       last.indexes.push(index)
@@ -64,7 +84,7 @@ export class BatchReceipts {
           )
       else {
         before += run.count
-        run.receipt?.settleMany?.(run.count, outcome, offsetOf(before - 1))
+        run.receipt?.settleMany?.(run.count, outcome, offsetOf(before - 1), run.kept)
       }
   }
 
@@ -73,6 +93,6 @@ export class BatchReceipts {
     for (const run of this.#runs)
       if (run.indexes)
         for (const [at, receipt] of run.receipts.entries()) yield [receipt, run.indexes[at]!]
-      else for (let left = run.count; left > 0; left--) yield [run.receipt, 0]
+      else for (let at = 0; at < run.count; at++) yield [run.receipt, run.kept?.indexes[at] ?? 0]
   }
 }

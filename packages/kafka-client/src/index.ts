@@ -18,7 +18,7 @@ export {
   roundRobinAssignor,
   type SubscribedMember,
 } from './assignors.ts'
-export type { BatchOutcome, Receipt } from './batch-receipts.ts'
+export type { BatchOutcome, KeptRecords, Receipt } from './batch-receipts.ts'
 export { Consumer, type ConsumerContext } from './consumer.ts'
 export {
   decodeAssignment,

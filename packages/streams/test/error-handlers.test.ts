@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { silentLogger } from '@khlong/core'
+import { KafkaClientError } from '@khlong/kafka-client'
 import {
   type ErrorContext,
   type ExceptionHandler,
@@ -9,6 +11,9 @@ import {
   serdes,
   TopologyTestDriver,
 } from '../src/index.ts'
+import { failingHandlers } from '../src/runtime/error-handlers.ts'
+import { RefusedRecords } from '../src/runtime/refused-records.ts'
+import { newTaskCounts } from '../src/runtime/task.ts'
 
 const text = { keySerde: serdes.string, valueSerde: serdes.string }
 const bytes = [serdes.bytes, serdes.bytes] as const
@@ -165,5 +170,36 @@ describe('an exception handler', () => {
     assert.equal(letter?.key, null)
     assert.equal(headers.get('__streams.errors.topic'), null)
     assert.equal(String(headers.get('__streams.errors.offset')), '-1')
+  })
+})
+
+describe('a record that a broker refused after it was sent', () => {
+  const place = {
+    ...{ taskId: '0_1', nodeName: 'KSTREAM-SINK-0000000002' },
+    ...{ topic: 'in', partition: 1, offset: 7, timestampMs: 5 },
+  }
+  const refusal = (name: string): Error => new KafkaClientError(`KAFKA_${name}`, 'refused')
+
+  it('is no matter for a handler where the next one would be refused, too, as in Java', () => {
+    let asked = 0
+    const refused = new RefusedRecords({
+      ...{ applicationId: 'app', counts: newTaskCounts(), logger: silentLogger },
+      errors: {
+        ...failingHandlers,
+        production: () => {
+          asked++
+          return 'continue'
+        },
+      },
+      send: () => undefined,
+    })
+    for (const name of ['TOPIC_AUTHORIZATION_FAILED', 'INVALID_TOPIC_EXCEPTION'])
+      assert.throws(() => refused.judge('out', refusal(name), place), {
+        code: 'STREAMS_PRODUCTION_FAILED',
+        message: /topic out .* KSTREAM-SINK-0000000002, task 0_1, record in\/1@7$/,
+      })
+    assert.equal(asked, 0)
+    refused.judge('out', refusal('MESSAGE_TOO_LARGE'), place)
+    assert.equal(asked, 1)
   })
 })

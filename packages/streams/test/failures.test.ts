@@ -136,6 +136,88 @@ describe('an application on a broker, in trouble', () => {
     assert.ok(!(await admin.listTopics()).includes('gone-in'))
   })
 
+  /** Sends on what comes in; what is called large is too large for the topic, which only its broker knows. */
+  async function sendsOn(
+    name: string,
+    more: Partial<StreamsSettings>,
+    onError?: (error: unknown) => void,
+  ): Promise<KafkaStreams> {
+    await admin.createTopics([
+      { name: `${name}-in`, partitions: 1 },
+      { name: `${name}-out`, partitions: 1, configs: { 'max.message.bytes': '10000' } },
+      { name: `${name}-dead`, partitions: 1 },
+    ])
+    const builder = new StreamsBuilder()
+    builder
+      .stream(`${name}-in`, text)
+      .mapValues((value) => (value === 'large' ? 'x'.repeat(100_000) : value))
+      .to(`${name}-out`, text)
+    return new KafkaStreams(
+      builder.build(),
+      { ...settings(name), ...more },
+      onError ? { onError } : {},
+    )
+  }
+
+  it('tells a handler where a record came from that a broker refused', async () => {
+    const places: unknown[] = []
+    await using streams = await sendsOn('refused', {
+      'errors.dead.letter.queue.topic.name': 'refused-dead',
+      'production.exception.handler': ({ taskId, nodeName, error, record }) => {
+        const { topic, partition, offset, timestampMs, rawValue } = record
+        places.push([taskId, nodeName, topic, partition, offset, timestampMs, rawValue])
+        assert.match(error.message, /topic refused-out .* record refused-in\/0@1$/)
+        return 'continue'
+      },
+    })
+    await streams.start()
+    for (const [index, value] of ['small', 'large', 'last'].entries())
+      await producer.send({ topic: 'refused-in', key: 'k', value, timestamp: 70 + index })
+    const [letter] = await read('refused-dead', 1)
+    // As in Java: what came in is not kept until the broker has answered.
+    assert.deepEqual([letter?.key, letter?.value, letter?.timestamp], [null, null, 71])
+    const headers = letter?.headers.map(([key, value]) => [key, String(value)]) ?? []
+    assert.deepEqual(
+      headers.filter(([key]) => /topic|partition|offset/.test(key!)),
+      [
+        ['__streams.errors.topic', 'refused-in'],
+        ['__streams.errors.partition', '0'],
+        ['__streams.errors.offset', '1'],
+      ],
+    )
+    assert.deepEqual(places, [['0_0', 'KSTREAM-SINK-0000000002', 'refused-in', 0, 1, 71, null]])
+    const sent = (await read('refused-out', 2)).map(({ value }) => String(value))
+    assert.deepEqual(sent, ['small', 'last'])
+  })
+
+  it('ends by a record that a broker refused where the handler says so, and where a dead letter is', async () => {
+    for (const [name, response] of [
+      ['refused-ends', 'fail'],
+      ['refused-letter', 'continue'],
+    ] as const) {
+      const ended = Promise.withResolvers<unknown>()
+      await using streams = await sendsOn(
+        name,
+        {
+          'production.exception.handler': () => ({
+            response,
+            deadLetters:
+              response === 'fail'
+                ? []
+                : [{ topic: `${name}-out`, key: null, value: Buffer.alloc(100_000) }],
+          }),
+        },
+        ended.resolve,
+      )
+      await streams.start()
+      await producer.send({ topic: `${name}-in`, key: 'k', value: 'large' })
+      const error = (await ended.promise) as StreamsError
+      assert.equal(error.code, 'STREAMS_PRODUCTION_FAILED')
+      assert.equal((error.cause as { code?: string }).code, 'KAFKA_MESSAGE_TOO_LARGE')
+      assert.match(error.message, new RegExp(`topic ${name}-out`))
+    }
+  })
+
   for (const guarantee of ['at_least_once', 'exactly_once_v2'] as const)
     it(`tells a handler of the record that was too large to be sent on (${guarantee})`, async () => {
       const name = `large-${guarantee}`

@@ -127,7 +127,8 @@ describe('the tasks of a topology', () => {
 
 describe('partitions that are processed together', () => {
   const planned = { id: '0_0' } as PlannedTask
-  const running = (): RunningTask => new RunningTask({ id: '0_0' } as StreamTask, planned, 0)
+  const running = (): RunningTask =>
+    new RunningTask({ id: '0_0', stores: new Map() } as unknown as StreamTask, planned, 0)
   const polled = (partition: number, ...times: number[]): PolledRecords => {
     const records = times.map((timestamp, offset) => ({
       offset,

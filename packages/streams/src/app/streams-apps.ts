@@ -96,10 +96,6 @@ export class StreamsApps extends PartBase {
   #describeMetrics(): void {
     const registry = this.#registry
     const measured = new MetricFamilies(registry)
-    const produced = registry.counter({
-      name: 'kafka_stream_topic_records_produced_total',
-      help: 'Records that were written to topics, changelogs left out.',
-    })
     const dropped = registry.counter({
       name: 'khlong_streams_dropped_records_total',
       help: 'Records that changed nothing, by reason.',
@@ -127,7 +123,6 @@ export class StreamsApps extends PartBase {
         const labels = { application_id: app.name }
         const item = app.vitalItem()
         for (const metric of app.streams?.metrics() ?? []) measured.set(metric, labels)
-        produced.series(labels).value = item.recordsOut
         deadLetters.series(labels).value = item.deadLetters ?? 0
         lag.series(labels).value = item.lag ?? 0
         failed.series(labels).value = item.state === 'failed' ? 1 : 0

@@ -1,6 +1,7 @@
 import { type KafkaStreamsState, kafkaStreamsStates } from '../app/kafka-streams-state.ts'
 import type { ResolvedStreamsSettings } from '../config.ts'
 import { stateName } from '../threads/thread-handle.ts'
+import { version } from '../version.ts'
 import { MetricGroup, type StreamsMetric } from './streams-metric.ts'
 
 /** What is known of an instance as a whole. */
@@ -19,6 +20,9 @@ export function clientMetrics(facts: ClientFacts): StreamsMetric[] {
   const { clientId, processId, settings, state } = facts
   const tags = { 'client-id': clientId }
   const named = new MetricGroup('stream-metrics', tags, 0)
+    .add('version', version)
+    // What Java says where a build does not tell.
+    .add('commit-id', 'unknown')
     .add('application-id', settings['application.id'])
     .add('topology-description', facts.topologyDescription)
     .add('state', stateName(state))

@@ -119,11 +119,15 @@ export class DebugMetrics {
         }
       }
     }
-    this.#stores.push({ tags: { [scopeOf(store, spec)]: spec.name }, calls })
+    this.#stores.push({ tags: storeTags(store, spec), calls })
   }
 }
 
 /** How Java tags a store: by where it is, and its kind. */
+export function storeTags(store: StateStore, spec: StoreSpec): Readonly<Record<string, string>> {
+  return { [scopeOf(store, spec)]: spec.name }
+}
+
 function scopeOf(store: StateStore, spec: StoreSpec): string {
   const place = spec.persistent ? 'rocksdb' : 'in-memory'
   if (store instanceof KeyValueStore) return `${place}-state-id`

@@ -39,6 +39,18 @@ export class Sensor {
     if (value < sample.min) sample.min = value
   }
 
+  /** Values that were added up before. */
+  recordMany(values: Pick<Sample, 'count' | 'sum' | 'min' | 'max'>, nowMs: number): void {
+    this.#roll(nowMs)
+    this.count += values.count
+    this.sum += values.sum
+    const sample = this.#now
+    sample.count += values.count
+    sample.sum += values.sum
+    if (values.max > sample.max) sample.max = values.max
+    if (values.min < sample.min) sample.min = values.min
+  }
+
   /** Values per second, lately. */
   rate(nowMs: number): number {
     return this.#perMs(({ count }) => count, nowMs) * 1_000

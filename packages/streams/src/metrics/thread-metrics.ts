@@ -12,11 +12,23 @@ export class ThreadMetrics {
   readonly #commit = new Sensor()
   readonly #taskCreated = new Sensor()
   readonly #taskClosed = new Sensor()
+  #blockedMs = 0
+
+  /** Waits for Kafka. What others of the process do meanwhile counts as waiting, too. */
+  async blocked<T>(waiting: () => Promise<T>): Promise<T> {
+    const startMs = performance.now()
+    try {
+      return await waiting()
+    } finally {
+      this.#blockedMs += performance.now() - startMs
+    }
+  }
 
   /** A poll that took until now, and what it brought. */
   polled(startMs: number, recordCount: number): void {
     const nowMs = performance.now()
     this.#poll.record(nowMs - startMs, nowMs)
+    this.#blockedMs += nowMs - startMs
     this.#pollRecords.record(recordCount, nowMs)
   }
 
@@ -64,6 +76,7 @@ export class ThreadMetrics {
       .avgAndMax('commit-latency', this.#commit)
       .invocations('commit', this.#commit)
       .add('commit-ratio', this.#commit.ratio(nowMs))
+      .add('blocked-time-ns-total', Math.round(this.#blockedMs * 1e6))
       .invocations('task-created', this.#taskCreated)
       .invocations('task-closed', this.#taskClosed).metrics
   }

@@ -52,10 +52,25 @@ export class FinalResults {
     toMs: number,
     closeTimeMs: number,
   ): void {
-    for (const { windowed, value, timestampMs } of store.windowsWithin({ fromMs, toMs }))
-      this.#context.forward(windowed, new Change(value, null), timestampMs)
+    this.measured(() => {
+      let count = 0
+      for (const { windowed, value, timestampMs } of store.windowsWithin({ fromMs, toMs })) {
+        this.#context.forward(windowed, new Change(value, null), timestampMs)
+        count++
+      }
+      return count
+    })
     store.drop(toMs)
     this.closed(closeTimeMs)
+  }
+
+  /** @param emit gives out final results, and says how many */
+  measured(emit: () => number): void {
+    const { records, latency } = this.#context.metrics.finalEmits
+    const nowMs = this.#context.nowMs()
+    const startMs = performance.now()
+    records.record(emit(), nowMs)
+    latency.record(performance.now() - startMs, nowMs)
   }
 
   closed(closeTimeMs: number): void {

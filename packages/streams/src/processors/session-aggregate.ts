@@ -116,8 +116,12 @@ class SessionAggregateProcessor implements NodeProcessor {
     const upperMs = closeTimeMs - 1
     const lowerMs = Math.max(0, finals.emittedMs)
     if (upperMs < 0 || upperMs < lowerMs) return
-    for (const session of this.#store.findByEnd(lowerMs, upperMs))
-      this.#context.forward(windowedOf(session), new Change(session.value, null), session.endMs)
+    finals.measured(() => {
+      const ended = this.#store.findByEnd(lowerMs, upperMs)
+      for (const session of ended)
+        this.#context.forward(windowedOf(session), new Change(session.value, null), session.endMs)
+      return ended.length
+    })
     finals.closed(closeTimeMs)
   }
 

@@ -106,6 +106,7 @@ class SuppressProcessor implements NodeProcessor {
   #forward(result: Buffered<unknown, unknown>): void {
     // A window that ended without a value is not worth a tombstone: nothing came out of it before.
     if (this.#plan.untilWindowCloses && result.newValue === null) return
+    this.#context.metrics.suppressionEmits.record(1, this.#context.nowMs())
     const { record } = this.#context
     const { topic, partition, offset, timestampMs, carriedHeaders, rawKey, rawValue } = record
     const from = result.context

@@ -10,20 +10,21 @@ import {
 import { StreamsError } from '../errors.ts'
 import type { CarriedHeaders } from '../record.ts'
 import { asMigration } from './migration.ts'
+import { type OriginPlace, RecordOrigin, type RecordPlace } from './record-origin.ts'
 import type { RecordCollector } from './task.ts'
 
-/** Says whether the application goes on without a record that could not be sent. */
-export type OnSendError = (topic: string, error: Error) => 'continue' | 'fail'
+/** Lets the application go on without a record that was refused, or throws what ends it. */
+export type JudgeRefused = (topic: string, error: Error, place: RecordPlace) => void
 
 /**
  * Hands what tasks give out to a producer. An error that comes back later is remembered, and ends
- * the application at the next `flush` or `check`, unless the handler passes over it.
+ * the application at the next `flush` or `check`, unless who judges it passes over it.
  *
  * With a transactional producer a transaction is open from the first record to the next commit.
  */
 export class ProducerCollector implements RecordCollector, Receipt {
   readonly #producer: Producer
-  readonly #onSendError: OnSendError
+  readonly #judge: JudgeRefused
   /** Behind the last acknowledged record of each changelog partition, by topic. */
   readonly #changelogOffsets = new Map<string, Map<number, number>>()
   #failure: Error | undefined
@@ -32,10 +33,11 @@ export class ProducerCollector implements RecordCollector, Receipt {
   /** Why the producer took nothing of the record that is being sent. */
   #refused: Error | undefined
   #isOpen = false
+  #sentCount = 0
 
-  constructor(producer: Producer, onSendError: OnSendError) {
+  constructor(producer: Producer, judge: JudgeRefused) {
     this.#producer = producer
-    this.#onSendError = onSendError
+    this.#judge = judge
   }
 
   get isTransactional(): boolean {
@@ -69,21 +71,28 @@ export class ProducerCollector implements RecordCollector, Receipt {
     value: Buffer | null,
     timestampMs: number | undefined,
     headers: CarriedHeaders,
+    origin: Receipt = this,
+    offset = 0,
   ): Error | undefined {
     this.#begin()
     this.#refused = undefined
     this.#isSending = true
+    this.#sentCount++
     const hasRoom = this.#producer.enqueueFor(
       { topic, partition, key, value, timestamp: timestampMs, headers },
-      this,
-      0,
+      origin,
+      offset,
     )
     this.#isSending = false
     if (!hasRoom) this.#isFull = true
     return this.#refused
   }
 
-  /** How a record ended. */
+  origin(place: OriginPlace): Receipt {
+    return new RecordOrigin(place, (topic, error, from) => this.#onError(topic, error, from))
+  }
+
+  /** How a record of a changelog ended, or a dead letter. */
   settle(_index: number, { topic, partition, error }: BatchOutcome, offset: number): void {
     if (error) this.#onError(topic, error)
     else if (offset >= 0) this.#changelogOffsets.get(topic)?.set(partition, offset + 1)
@@ -91,9 +100,7 @@ export class ProducerCollector implements RecordCollector, Receipt {
 
   /** How records ended that followed each other in a batch. */
   settleMany(count: number, outcome: BatchOutcome, lastOffset: number): void {
-    // The handler is asked of each that was not written.
-    const times = outcome.error ? count : 1
-    for (let left = times; left > 0; left--) this.settle(0, outcome, lastOffset)
+    if (count > 0) this.settle(0, outcome, lastOffset)
   }
 
   partitionCount(topic: string): number | undefined {
@@ -113,7 +120,12 @@ export class ProducerCollector implements RecordCollector, Receipt {
 
   /** Resolves when everything sent so far is acknowledged. */
   async flush(): Promise<void> {
-    await this.#producer.flush()
+    let sentCount: number
+    do {
+      sentCount = this.#sentCount
+      await this.#producer.flush()
+      // What was refused meanwhile may have made dead letters.
+    } while (this.#sentCount !== sentCount)
     this.#isFull = false
     this.check()
   }
@@ -144,7 +156,7 @@ export class ProducerCollector implements RecordCollector, Receipt {
     this.#isOpen = true
   }
 
-  #onError(topic: string, error: Error): void {
+  #onError(topic: string, error: Error, place?: RecordPlace): void {
     const isChangelog = this.#changelogOffsets.has(topic)
     // A store whose changelog lacks a change is wrong, whatever the handler thinks of it; and a
     // transaction does not outlive a record that a broker refused.
@@ -160,7 +172,14 @@ export class ProducerCollector implements RecordCollector, Receipt {
       this.#refused = error
       return
     }
-    if (!isLasting && this.#onSendError(topic, error) === 'continue') return
+    if (!isLasting && place && !this.#failure) {
+      try {
+        this.#judge(topic, error, place)
+      } catch (ending) {
+        this.#failure = ending as Error
+      }
+      return
+    }
     this.#failure ??= new StreamsError(
       'STREAMS_PRODUCTION_FAILED',
       `a record for topic ${topic} could not be sent`,

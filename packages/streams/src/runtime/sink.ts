@@ -1,5 +1,6 @@
-import { keyPartition, type Partitioner } from '@khlong/kafka-client'
+import { keyPartition, type Partitioner, type Receipt } from '@khlong/kafka-client'
 import { StreamsError } from '../errors.ts'
+import type { TaskRecord } from '../record.ts'
 import type { Serde } from '../serdes/serde.ts'
 import type { WindowedSerde } from '../serdes/windowed.ts'
 import type { NodeProcessor } from '../topology/processor-node.ts'
@@ -22,6 +23,8 @@ export function sinkProcessor(spec: SinkSpec, node: TaskNode, ports: SinkPorts):
   const valueSerde = node.valueSerde(spec.valueSerde)
   const extractor = typeof spec.topic === 'string' ? undefined : spec.topic
   const fixedTopic = typeof spec.topic === 'string' ? ports.realTopic(spec.topic) : ''
+  const origins = new OriginsOf(node, collector)
+  const fixedTotals = extractor ? undefined : node.metrics.topic(fixedTopic)
   return {
     process(key, value, timestampMs) {
       if (timestampMs < 0)
@@ -51,10 +54,45 @@ export function sinkProcessor(spec: SinkSpec, node: TaskNode, ports: SinkPorts):
         valueBytes,
         timestampMs,
         node.record.carriedHeaders,
+        origins.of(node.record),
+        node.record.offset,
       )
-      if (refused) onError(refused)
-      else counts.recordsOut++
+      if (refused) return onError(refused)
+      counts.recordsOut++
+      const totals = fixedTotals ?? node.metrics.topic(topic)
+      totals.add(keyBytes, valueBytes, node.record.carriedHeaders)
     },
+  }
+}
+
+/** What is told how a sink's records ended: one for each partition that they come from. */
+class OriginsOf {
+  readonly #node: TaskNode
+  readonly #collector: RecordCollector
+  readonly #byTopic = new Map<string, { readonly partition: number; readonly receipt: Receipt }>()
+  #last: Receipt | undefined
+  #lastTopic: string | undefined
+  #lastPartition = -1
+
+  constructor(node: TaskNode, collector: RecordCollector) {
+    this.#node = node
+    this.#collector = collector
+  }
+
+  of({ topic, partition }: TaskRecord): Receipt | undefined {
+    if (topic === this.#lastTopic && partition === this.#lastPartition) return this.#last
+    const { taskId, nodeName } = this.#node
+    let known = this.#byTopic.get(topic)
+    if (known?.partition !== partition) {
+      const receipt = this.#collector.origin?.({ taskId, nodeName, topic, partition })
+      if (!receipt) return undefined
+      known = { partition, receipt }
+      this.#byTopic.set(topic, known)
+    }
+    this.#lastTopic = topic
+    this.#lastPartition = partition
+    this.#last = known.receipt
+    return this.#last
   }
 }
 

@@ -107,6 +107,7 @@ export class StreamThread {
     this.#committer = new TaskCommit({
       ...options,
       applicationId: options.settings['application.id'],
+      blocked: (waiting) => this.#metrics.blocked(waiting),
       processedOffset: (running, topic) => {
         const queue = this.#queues.get(partitionKey({ topic, partition: running.task.partition }))
         return queue && this.#processedOffset(queue)
@@ -126,13 +127,12 @@ export class StreamThread {
   /** What the thread and its tasks have measured. */
   metrics(threadId: string): StreamsMetric[] {
     const metrics = this.#metrics.collect(threadId)
-    for (const { task, debugMetrics } of this.#tasks.values()) {
-      metrics.push(...task.metrics.collect(threadId, task.id))
-      if (!debugMetrics) continue
-      let waiting = 0
-      for (const queue of this.#queues.values())
-        if (queue.running.task === task) waiting += queue.count
-      metrics.push(...debugMetrics.collect(threadId, waiting))
+    for (const running of this.#tasks.values()) {
+      const waiting = (): number => {
+        const queues = this.#queues.values().filter((queue) => queue.running === running)
+        return queues.reduce((sum, { count }) => sum + count, 0)
+      }
+      metrics.push(...running.metrics(threadId, waiting))
     }
     return metrics
   }
@@ -326,6 +326,7 @@ export class StreamThread {
       const { running, topic, partition } = queue
       running.isChanged = true
       running.lastRecordMs = nowMs
+      running.task.look(nowMs)
       for (
         let record = headOf(queue);
         record && record.timestamp <= untilMs;
@@ -335,9 +336,10 @@ export class StreamThread {
         shiftHead(queue)
         const { deferred } = running.task
         if (deferred.count > 0) await deferred.settle(asyncMax - 1)
-        if (collector.isFull) await collector.ready()
+        if (collector.isFull) await this.#metrics.blocked(() => collector.ready())
         if (--left > 0) continue
         left = recordsPerLook
+        running.task.look()
         if (performance.now() < sliceEndMs) continue
         await nextTurn(undefined, { ref: false })
         collector.check()

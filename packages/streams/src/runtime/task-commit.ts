@@ -15,6 +15,8 @@ export interface TaskCommitOptions {
   readonly logger: Logger
   /** Behind what is processed of one of a task's topics; undefined before the first record. */
   readonly processedOffset: (running: RunningTask, topic: string) => number | undefined
+  /** Waits for Kafka, and measures how long. */
+  readonly blocked: <T>(waiting: () => Promise<T>) => Promise<T>
   /** Called after a commit, with the offsets before which repartition topics are done with. */
   readonly onCommitted: (offsets: readonly OffsetToCommit[]) => void
 }
@@ -69,9 +71,9 @@ export class TaskCommit {
     changed: readonly RunningTask[],
     offsets: readonly OffsetToCommit[],
   ): Promise<boolean> {
-    const { collector, consumer } = this.#options
+    const { collector, consumer, blocked } = this.#options
     try {
-      await collector.commitTransaction(offsets, consumer.groupMetadata())
+      await blocked(() => collector.commitTransaction(offsets, consumer.groupMetadata()))
     } catch (error) {
       throw asMigration(error)
     }
@@ -83,11 +85,11 @@ export class TaskCommit {
     changed: readonly RunningTask[],
     offsets: readonly OffsetToCommit[],
   ): Promise<boolean> {
-    const { collector, consumer, applicationId, logger } = this.#options
-    await collector.flush()
+    const { collector, consumer, applicationId, logger, blocked } = this.#options
+    await blocked(() => collector.flush())
     await this.#writeStores(changed)
     try {
-      await consumer.commit(offsets)
+      await blocked(() => consumer.commit(offsets))
       return true
     } catch (error) {
       // The group has moved on: who gets the tasks begins at the last commit.

@@ -1,4 +1,5 @@
 import { topologyError } from '../errors.ts'
+import { NodeMetrics } from '../metrics/node-metrics.ts'
 import type { CarriedHeaders, TaskRecord } from '../record.ts'
 import type { Serde } from '../serdes/serde.ts'
 import type { StateStore } from '../state/state-store.ts'
@@ -16,6 +17,7 @@ export class TaskNode implements NodeContext {
   readonly nodeName: string
   readonly children: TaskNode[] = []
   readonly record: TaskRecord
+  readonly metrics: NodeMetrics = new NodeMetrics()
   readonly #task: StreamTask
   readonly #stores: ReadonlySet<string>
   #processor: NodeProcessor = { process: () => {} }
@@ -56,6 +58,7 @@ export class TaskNode implements NodeContext {
     } catch (error) {
       this.#task.onProcessingError(this.nodeName, error)
     }
+    this.metrics.recordLatency?.add(timestampMs)
   }
 
   forward(key: unknown, value: unknown, timestampMs: number): void {

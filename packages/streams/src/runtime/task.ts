@@ -1,6 +1,7 @@
 import type { Clock, Logger } from '@khlong/core'
-import { KafkaClientError, type Partitioner } from '@khlong/kafka-client'
+import { KafkaClientError, type Partitioner, type Receipt } from '@khlong/kafka-client'
 import { StreamsError, topologyError } from '../errors.ts'
+import { RecordLatency, type TopicTotals } from '../metrics/node-metrics.ts'
 import { TaskMetrics } from '../metrics/task-metrics.ts'
 import {
   type CarriedHeaders,
@@ -24,13 +25,19 @@ import {
   type ErrorStage,
 } from './error-handlers.ts'
 import { PunctuationQueue } from './punctuation.ts'
+import type { OriginPlace } from './record-origin.ts'
 import { sinkProcessor } from './sink.ts'
 import { formatTaskId } from './task-id.ts'
 import { TaskNode } from './task-node.ts'
 
 /** Takes the records that tasks give out. Bytes belong to it from then on; it does not block. */
 export interface RecordCollector {
-  /** Gives the error of a record that cannot be sent at all, such as one that is too large. */
+  /**
+   * Gives the error of a record that cannot be sent at all, such as one that is too large.
+   *
+   * @param origin is told of one that is refused later, with the offset that it came from. Without one
+   *   that ends the application.
+   */
   send(
     topic: string,
     partition: number | Partitioner | undefined,
@@ -38,7 +45,11 @@ export interface RecordCollector {
     value: Buffer | null,
     timestampMs: number | undefined,
     headers: CarriedHeaders,
+    origin?: Receipt | undefined,
+    offset?: number,
   ): Error | undefined
+  /** What is told how records ended that a node sends on from one partition; undefined where nothing is refused later. */
+  origin?(place: OriginPlace): Receipt
   /** How many partitions a topic has; undefined while that is not known. */
   partitionCount(topic: string): number | undefined
 }
@@ -105,6 +116,8 @@ interface TaskSource {
   readonly valueSerde: Serde<unknown>
   /** Whether what its serdes give may borrow the bytes: theirs are copied then. */
   readonly isBorrowing: boolean
+  readonly totals: TopicTotals
+  readonly latency: RecordLatency
   partitionTimeMs: number
 }
 
@@ -136,6 +149,9 @@ export class StreamTask {
   readonly #globalStores: ReadonlyMap<string, StateStore>
   readonly #nodes = new Map<string, TaskNode>()
   readonly #sources = new Map<string, TaskSource>()
+  readonly #latencies: RecordLatency[] = []
+  /** The clock on the wall when it was last looked at, for how old records are: once for many of them. */
+  #lookMs = 0
   readonly #streamTimePunctuations = new PunctuationQueue()
   readonly #wallClockPunctuations = new PunctuationQueue()
 
@@ -183,6 +199,11 @@ export class StreamTask {
       for (const parent of spec.parents) this.#nodes.get(parent)!.children.push(node)
     }
     for (const spec of nodes) this.#startNode(spec, this.#nodes.get(spec.name)!)
+    for (const { children, metrics } of this.#nodes.values()) {
+      if (children.length === 0) metrics.recordLatency ??= new RecordLatency()
+      if (metrics.recordLatency) this.#latencies.push(metrics.recordLatency)
+    }
+    this.look()
   }
 
   /** Sends one record of a source topic through the topology. Nothing of its bytes is kept. */
@@ -193,9 +214,11 @@ export class StreamTask {
     counts.recordsIn++
     const { context } = this
     // Processors may keep a record with its headers.
-    context.set(topic, partition, record.offset, record.timestamp, keptHeaders(record.headers))
+    const headers = keptHeaders(record.headers)
+    context.set(topic, partition, record.offset, record.timestamp, headers)
     let rawKey = record.key
     let rawValue = record.value
+    source.totals.add(rawKey, rawValue, headers)
     if (source.isBorrowing) {
       rawKey &&= Buffer.from(rawKey)
       rawValue &&= Buffer.from(rawValue)
@@ -227,7 +250,22 @@ export class StreamTask {
     context.timestampMs = timestampMs
     if (timestampMs > source.partitionTimeMs) source.partitionTimeMs = timestampMs
     if (timestampMs > this.streamTimeMs) this.streamTimeMs = timestampMs
+    source.latency.add(timestampMs)
     source.node.forward(key, value, timestampMs)
+  }
+
+  /** Looks at the clock on the wall: what came before was there by the look before. */
+  look(nowMs: number = this.nowMs()): void {
+    for (const latency of this.#latencies) latency.settle(this.#lookMs)
+    this.#lookMs = nowMs
+  }
+
+  isSource(node: TaskNode): boolean {
+    return this.#sources.values().some((source) => source.node === node)
+  }
+
+  get nodes(): Iterable<TaskNode> {
+    return this.#nodes.values()
   }
 
   /** The highest timestamp seen on a source topic; -1 before the first record. */
@@ -242,6 +280,7 @@ export class StreamTask {
 
   /** Calls the wall-clock punctuators that are due, and says whether any was. */
   punctuateWallClock(nowMs: number): boolean {
+    this.look(nowMs)
     return this.#wallClockPunctuations.punctuate(nowMs)
   }
 
@@ -275,6 +314,7 @@ export class StreamTask {
 
   /** Writes what changed in the stores to their changelogs and backings, and hands on what they held back. */
   flush(): void {
+    this.look()
     // What a store hands on changes those behind it, which come later here. Another round is for what
     // a user's processor changes in one before it; if it does so without an end, as in Java, the rest
     // waits for the next commit.
@@ -440,10 +480,16 @@ export class StreamTask {
       case 'source': {
         const keySerde = this.keySerde(spec.keySerde, spec.name)
         const valueSerde = this.valueSerde(spec.valueSerde, spec.name)
+        const latency = new RecordLatency()
+        node.metrics.recordLatency = latency
         for (const topic of spec.topics) {
           const isBorrowing = !copyingSerdes.has(keySerde) || !copyingSerdes.has(valueSerde)
-          const source = { spec, node, keySerde, valueSerde, isBorrowing, partitionTimeMs: -1 }
-          this.#sources.set(this.#realTopic(topic), source)
+          const realTopic = this.#realTopic(topic)
+          this.#sources.set(realTopic, {
+            ...{ spec, node, keySerde, valueSerde, isBorrowing, latency },
+            totals: node.metrics.topic(realTopic),
+            partitionTimeMs: -1,
+          })
         }
         break
       }

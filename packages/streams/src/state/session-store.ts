@@ -6,6 +6,7 @@ import { type CacheEntry, EntryCache, type FlushListener, type Held } from './en
 import { boundsOf, type KeyRange, keyRange } from './key-range.ts'
 import { OrderedEntries, orderOf } from './ordered-entries.ts'
 import {
+  type CacheReads,
   type ChangelogWriter,
   type KeyIdentity,
   keyIdentity,
@@ -148,6 +149,10 @@ export class SessionStore<K, V> implements StateStore, ReadOnlySessionStore<K, V
     return { key: this.#keySerde, value: this.#valueSerde }
   }
 
+  get cacheReads(): CacheReads | undefined {
+    return this.#cache.isCached ? this.#cache : undefined
+  }
+
   get hasChanged(): boolean {
     return this.#cache.hasChanged
   }
@@ -162,7 +167,10 @@ export class SessionStore<K, V> implements StateStore, ReadOnlySessionStore<K, V
 
   fetchSession(key: K, startMs: number, endMs: number): V | undefined {
     this.#mirror.load()
-    return this.#find(keyIdentity(key, this.#keySerde), startMs, endMs)?.value ?? undefined
+    const found = this.#find(keyIdentity(key, this.#keySerde), startMs, endMs)
+    if (found) this.#cache.hits++
+    else this.#cache.misses++
+    return found?.value ?? undefined
   }
 
   *fetch(key: K): Generator<readonly [key: Windowed<K>, value: V]> {
@@ -203,6 +211,13 @@ export class SessionStore<K, V> implements StateStore, ReadOnlySessionStore<K, V
   /** The sessions of one key. */
   *sessionsOf(
     key: K,
+    range: Omit<SessionRange, 'keys'>,
+  ): Generator<readonly [key: Windowed<K>, value: V]> {
+    yield* this.#sessionsOf(key, range)
+  }
+
+  *#sessionsOf(
+    key: K,
     {
       earliestEndMs = 0,
       latestStartMs = Number.MAX_SAFE_INTEGER,
@@ -229,7 +244,7 @@ export class SessionStore<K, V> implements StateStore, ReadOnlySessionStore<K, V
       isReverse,
     })
     for (let step = walk.next(); step; step = walk.next()) {
-      if (step.entry) yield* this.sessionsOf(step.entry.value, range)
+      if (step.entry) yield* this.#sessionsOf(step.entry.value, range)
     }
   }
 
@@ -238,9 +253,12 @@ export class SessionStore<K, V> implements StateStore, ReadOnlySessionStore<K, V
     this.#mirror.load()
     const fromMs = Math.max(endFromMs, this.#expiredMs() + 1)
     const sessions = this.#sessions.get(keyIdentity(key, this.#keySerde)) ?? []
-    return sessions
+    const found = sessions
       .filter(isThere)
       .filter(({ startMs, endMs }) => endMs >= fromMs && startMs <= startToMs)
+    // As in Java, what a search goes through in the cache is found there.
+    this.#cache.hits += found.length
+    return found
   }
 
   /** All sessions that end from the first time to the second, by end, start and the key's bytes. */

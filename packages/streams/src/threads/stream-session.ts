@@ -11,10 +11,11 @@ import {
 import { consumerSettings, producerSettings } from '../client-settings.ts'
 import type { ResolvedStreamsSettings } from '../config.ts'
 import { StreamsError } from '../errors.ts'
-import { askHandler } from '../runtime/error-handlers.ts'
+import { noHeaders } from '../record.ts'
 import { groupAssignor } from '../runtime/group-assignor.ts'
 import { prepareTopics } from '../runtime/internal-topics.ts'
 import { ProducerCollector } from '../runtime/producer-collector.ts'
+import { RefusedRecords } from '../runtime/refused-records.ts'
 import { RepartitionPurge } from '../runtime/repartition-purge.ts'
 import { StreamThread } from '../runtime/stream-thread.ts'
 import type { TaskSettings } from '../runtime/task.ts'
@@ -99,9 +100,15 @@ export class StreamSession {
       },
       { logger },
     )
-    this.#collector = new ProducerCollector(this.#producer, (topic, error) =>
-      this.#onSendError(topic, error),
-    )
+    const refused = new RefusedRecords({
+      applicationId,
+      errors: options.taskSettings.errors,
+      counts: options.taskSettings.counts,
+      logger,
+      send: ({ topic, key, value, timestampMs, headers = noHeaders }) =>
+        this.#collector.send(topic, undefined, key, value, timestampMs, headers),
+    })
+    this.#collector = new ProducerCollector(this.#producer, (...record) => refused.judge(...record))
     this.#consumer = new Consumer(
       {
         ...clientSettings,
@@ -284,23 +291,6 @@ export class StreamSession {
       clearTimeout(timer)
     }
   }
-
-  #onSendError(topic: string, error: Error): 'continue' | 'fail' {
-    const { settings, taskSettings, logger } = this.#options
-    logger.warn(
-      { application: settings['application.id'], topic, err: error },
-      'record was not sent',
-    )
-    taskSettings.counts.dropped.error++
-    const { response } = askHandler(taskSettings.errors.production, {
-      stage: 'production',
-      error,
-      taskId: '',
-      nodeName: topic,
-      record: unknownRecord,
-    })
-    return response
-  }
 }
 
 /** What the group's assignor or a listener of ours threw comes back within an error of the client. */
@@ -308,13 +298,3 @@ const causeOf = (error: unknown): unknown =>
   error instanceof KafkaClientError && error.cause instanceof StreamsError ? error.cause : error
 
 const closeTimeoutMs = 2_000
-
-const unknownRecord = {
-  topic: '',
-  partition: -1,
-  offset: -1,
-  timestampMs: -1,
-  headers: [],
-  rawKey: null,
-  rawValue: null,
-} as const

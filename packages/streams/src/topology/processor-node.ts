@@ -1,3 +1,4 @@
+import type { NodeMetrics } from '../metrics/node-metrics.ts'
 import type { CarriedHeaders, TaskRecord } from '../record.ts'
 import type { Serde } from '../serdes/serde.ts'
 import type { StateStore } from '../state/state-store.ts'
@@ -18,6 +19,7 @@ export interface NodeContext {
   readonly nodeName: string
   readonly applicationId: string
   readonly taskId: string
+  readonly metrics: NodeMetrics
   /** The record under work. One object per task: copy what outlives the call. */
   readonly record: TaskRecord
   forward(key: unknown, value: unknown, timestampMs: number): void

@@ -1,6 +1,8 @@
 import {
   defineStreams,
+  EmitStrategy,
   minutes,
+  SessionWindows,
   type StreamsDefinition,
   Suppressed,
   seconds,
@@ -40,6 +42,15 @@ const handover: StreamsDefinition = defineStreams(
       .count({ storeName: 'counts', keySerde: serdes.string })
       .toStream()
       .to(`${id}-counts`, { keySerde: serdes.string, valueSerde: serdes.long })
+    // For what they measure.
+    const key = { keySerde: serdes.string }
+    places
+      .windowedBy(TimeWindows.ofSizeAndGrace(seconds(30), minutes(5)))
+      .emitStrategy(EmitStrategy.onWindowClose())
+      .count({ storeName: 'finals', ...key })
+    places
+      .windowedBy(SessionWindows.ofInactivityGapAndGrace(seconds(30), minutes(5)))
+      .count({ storeName: 'sessions', ...key })
   },
 )
 export default handover

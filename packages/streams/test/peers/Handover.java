@@ -7,6 +7,7 @@ import org.apache.kafka.streams.KafkaStreams;
 import org.apache.kafka.streams.StreamsBuilder;
 import org.apache.kafka.streams.kstream.*;
 import org.apache.kafka.streams.state.KeyValueStore;
+import org.apache.kafka.streams.state.SessionStore;
 import org.apache.kafka.streams.state.WindowStore;
 
 /** The application of handover-topology.ts in Java: BOOTSTRAP APPLICATION_ID STATE_DIR. Says what it measures when it runs. */
@@ -43,6 +44,14 @@ public class Handover {
         .count(Materialized.<String, Long, KeyValueStore<Bytes, byte[]>>as("counts").withKeySerde(text))
         .toStream()
         .to(id + "-counts", Produced.with(text, Serdes.Long()));
+    // For what they measure.
+    places
+        .windowedBy(TimeWindows.ofSizeAndGrace(Duration.ofSeconds(30), Duration.ofMinutes(5)))
+        .emitStrategy(EmitStrategy.onWindowClose())
+        .count(Materialized.<String, Long, WindowStore<Bytes, byte[]>>as("finals").withKeySerde(text));
+    places
+        .windowedBy(SessionWindows.ofInactivityGapAndGrace(Duration.ofSeconds(30), Duration.ofMinutes(5)))
+        .count(Materialized.<String, Long, SessionStore<Bytes, byte[]>>as("sessions").withKeySerde(text));
     KafkaStreams streams = new KafkaStreams(builder.build(), config);
     streams.setStateListener((state, before) -> {
       if (state != KafkaStreams.State.RUNNING) return;
