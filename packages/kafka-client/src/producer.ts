@@ -35,6 +35,8 @@ interface TopicState {
   early: { record: ProducerRecord; receipt: Receipt | undefined; index: number }[]
   loading: Promise<void> | undefined
   loadedMs: number
+  /** Somebody wants a partition that was not there when the metadata came. */
+  isStale: boolean
 }
 
 const headerBytes = 61
@@ -297,6 +299,7 @@ export class Producer implements AsyncDisposable {
     record: Omit<ProducerRecord, 'topic'>,
     receipt: Receipt | undefined,
     index: number,
+    isFresh = false,
   ): void {
     const refuse = (error: KafkaClientError): void => {
       const partition = typeof record.partition === 'number' ? record.partition : -1
@@ -325,10 +328,13 @@ export class Producer implements AsyncDisposable {
       )
       return
     }
-    if (topic.early.length > 0 || topic.queues.length === 0) {
+    const wait = (): void => {
       topic.early.push({ record: { ...record, topic: topicName }, receipt, index })
       this.#bufferedBytes += bytesMax
       void this.#load(topicName, topic)
+    }
+    if (topic.early.length > 0 || topic.queues.length === 0) {
+      wait()
       return
     }
     const { queues } = topic
@@ -343,6 +349,12 @@ export class Producer implements AsyncDisposable {
       }
     if (partition !== undefined) {
       queue = queues[partition]
+      if (!queue && !isFresh && Number.isInteger(partition) && partition >= 0) {
+        // It may have been added since.
+        topic.isStale = true
+        wait()
+        return
+      }
       if (!queue) {
         refuse(
           clientError(
@@ -365,7 +377,7 @@ export class Producer implements AsyncDisposable {
   #topic(name: string): TopicState {
     let topic = this.#topics.get(name)
     if (!topic) {
-      topic = { queues: [], sticky: -1, early: [], loading: undefined, loadedMs: 0 }
+      topic = { queues: [], sticky: -1, early: [], loading: undefined, loadedMs: 0, isStale: false }
       this.#topics.set(name, topic)
     }
     return topic
@@ -439,6 +451,7 @@ export class Producer implements AsyncDisposable {
 
   async #loadOnce(name: string, topic: TopicState): Promise<void> {
     try {
+      if (topic.isStale) await this.client.refreshMetadata([name])
       const { partitions } = await this.client.topic(name, {
         timeoutMs: this.options['max.block.ms'],
       })
@@ -450,11 +463,12 @@ export class Producer implements AsyncDisposable {
     }
     topic.loadedMs = performance.now()
     topic.loading = undefined
+    topic.isStale = false
     const { early } = topic
     topic.early = []
     for (const { record, receipt, index } of early) {
       this.#releaseEarly(record)
-      this.#accept(name, record, receipt, index)
+      this.#accept(name, record, receipt, index, true)
     }
   }
 

@@ -410,6 +410,8 @@ export class Sender {
       } catch (error) {
         for (const { queue, batch } of sent) this.#retry(queue, batch, asClientError(error))
       }
+      // No answer will: what filled meanwhile goes next.
+      this.wake()
       return
     }
     this.#requestsByNode.set(nodeId, (this.#requestsByNode.get(nodeId) ?? 0) + 1)

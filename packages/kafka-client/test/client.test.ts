@@ -8,13 +8,7 @@ import type { MetadataRequest } from '@khlong/kafka-protocol/messages/metadata'
 import type { ProduceRequest } from '@khlong/kafka-protocol/messages/produce'
 import { BatchBuilder, decodeRecords, readBatchHeader } from '@khlong/kafka-protocol/records'
 import { nameOf, ScriptedBroker } from './scripted-broker.ts'
-
-const quick = {
-  'retry.backoff.ms': 5,
-  'retry.backoff.max.ms': 20,
-  'reconnect.backoff.ms': 5,
-  'reconnect.backoff.max.ms': 20,
-}
+import { PartitionLog, quick, recordsOf } from './scripted-log.ts'
 
 test('a broker that does not know our ApiVersions is asked again in version 0', async (t) => {
   const broker = await new ScriptedBroker().start(t)
@@ -151,29 +145,6 @@ test('an unknown setting is refused with the nearest one', () => {
   assert.deepEqual(producer.options['bootstrap.servers'], ['a:1', 'b:2'])
 })
 
-/** What a leader keeps of an idempotent producer, as far as it matters here. */
-class PartitionLog {
-  readonly values: string[] = []
-  nextSequence = 0
-  producerId = -1n
-
-  append(records: Buffer): { errorCode: number; baseOffset: number } {
-    const header = readBatchHeader(records)
-    if (header.producerId !== this.producerId) {
-      this.producerId = header.producerId
-      this.nextSequence = 0
-    }
-    if (header.baseSequence !== this.nextSequence)
-      return { errorCode: ErrorCode.outOfOrderSequenceNumber, baseOffset: -1 }
-    const baseOffset = this.values.length
-    for (const record of decodeRecords(records)) this.values.push(String(record.value))
-    this.nextSequence += header.recordCount
-    return { errorCode: 0, baseOffset }
-  }
-}
-
-const recordsOf = (request: ProduceRequest): Buffer =>
-  request.topicData[0]!.partitionData[0]!.records!
 const answerOf = (result: { errorCode: number; baseOffset: number }): object => ({
   responses: [{ name: 't', partitionResponses: [{ index: 0, ...result }] }],
 })
@@ -348,68 +319,6 @@ test('a broker that has lost its trace of the producer gets the batches under a 
   for (const value of values) await producer.send({ topic: 't', value })
   assert.deepEqual(log.values, values)
   assert.equal(log.producerId, 2n)
-})
-
-test('a batch that may have been written keeps its sequence when another partition gets a new id', async (t) => {
-  const broker = await new ScriptedBroker().start(t)
-  broker.answers.set(ApiKey.metadata, () => {
-    const metadata = broker.metadata()
-    const [partition] = metadata.topics![0]!.partitions!
-    return {
-      ...metadata,
-      topics: [{ name: 't', partitions: [partition!, { ...partition!, partitionIndex: 1 }] }],
-    }
-  })
-  let nextId = 1n
-  broker.answers.set(ApiKey.initProducerId, () => ({ producerId: nextId++, producerEpoch: 0 }))
-  const logs = [new PartitionLog(), new PartitionLog()]
-  const written = new Set<string>()
-  let repeated = 0
-  broker.answers.set(ApiKey.produce, (request: ProduceRequest) => {
-    let isLost = false
-    const partitionResponses = request.topicData[0]!.partitionData.map(({ index, records }) => {
-      const { producerId, baseSequence } = readBatchHeader(records!)
-      const [record] = decodeRecords(records!)
-      const value = String(record!.value)
-      if (value === 'bad') return { index, baseOffset: -1, errorCode: ErrorCode.invalidRecord }
-      const key = `${index} ${producerId} ${baseSequence}`
-      if (written.has(key)) {
-        // It waits for its next attempt when the other one fails.
-        const isFirst = repeated++ === 0
-        return {
-          index,
-          baseOffset: -1,
-          errorCode: isFirst ? ErrorCode.notLeaderOrFollower : 0,
-        }
-      }
-      const result = logs[index]!.append(records!)
-      if (result.errorCode === 0) written.add(key)
-      if (value === 'unheard') isLost = true
-      return { index, ...result }
-    })
-    if (isLost) return 'close'
-    return { responses: [{ name: 't', partitionResponses }] }
-  })
-  await using producer = new Producer({
-    'bootstrap.servers': broker.bootstrapServers,
-    'linger.ms': 5,
-    ...quick,
-  })
-  const send = (partition: number, value: string): Promise<unknown> =>
-    producer.send({ topic: 't', partition, value })
-  await Promise.all([send(0, 'first'), send(1, 'first')])
-  // The answer to both is lost; then one is refused, while the other is on its way again.
-  const bad = assert.rejects(send(0, 'bad'), { code: 'KAFKA_INVALID_RECORD' })
-  await Promise.all([bad, send(1, 'unheard')])
-  await Promise.all([send(0, 'last'), send(1, 'last')])
-  assert.equal(repeated, 2)
-  assert.deepEqual(
-    logs.map(({ values }) => values),
-    [
-      ['first', 'last'],
-      ['first', 'unheard', 'last'],
-    ],
-  )
 })
 
 test('a record that is refused fails alone, with the broker’s error and its topic', async (t) => {
