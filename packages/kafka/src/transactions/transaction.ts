@@ -120,6 +120,8 @@ export class Transaction {
   knows(expected: ProducerIdentity | undefined): boolean {
     return (
       expected === undefined ||
+      // Nobody has an epoch yet: @platformatic/kafka says id 0 and epoch 0 at first.
+      this.producerEpoch === noEpoch ||
       expected.producerId === this.producerId ||
       expected.producerId === this.lastProducerId
     )

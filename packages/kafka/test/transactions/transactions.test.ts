@@ -108,6 +108,16 @@ test('a producer of version 12 need not add its partitions, an older one must', 
   wire.close()
 })
 
+test('who says an id before there is one gets one all the same, as on Kafka', async (t) => {
+  const wire = await Wire.open((await startBroker(t)).address)
+  await createTopic(wire, 'out', 1)
+  const client = new TransactionalClient(wire, 'new')
+  client.producerId = 0n
+  client.producerEpoch = 0
+  assert.equal(await client.init({ isExpected: true }), 0)
+  assert.equal(client.producerEpoch, 0)
+})
+
 test('a newer producer aborts what the older one left open, and fences it', async (t) => {
   const wire = await Wire.open((await startBroker(t)).address)
   await createTopic(wire, 'out', 1)
