@@ -30,6 +30,8 @@ export class PartitionQueue {
   producerEpoch = -1
   /** A batch that had a sequence was given up: what is behind it would be refused. */
   hasGap = false
+  /** The broker has written something under the present id. */
+  isAcknowledged = false
   /** Nothing is sent before this time. */
   pausedUntilMs = 0
   /** What the last batch came to; the next one begins with as much room, as far as that is usual. */
@@ -112,6 +114,7 @@ export class PartitionQueue {
     this.producerId = producerId
     this.producerEpoch = producerEpoch
     this.hasGap = false
+    this.isAcknowledged = false
     this.nextSequence = 0
     for (const batch of this.waiting) {
       batch.sequence = -1

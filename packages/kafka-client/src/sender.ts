@@ -64,7 +64,9 @@ export class Sender {
     this.#onSettled = options.onSettled
   }
 
-  get #inFlightMax(): number {
+  #inFlightMaxOf(queue: PartitionQueue): number {
+    // A broker that has seen nothing of a producer yet takes what comes first, whatever its sequence.
+    if (this.#identity && !queue.isAcknowledged) return 1
     if (!this.#identity) return this.#options.acks === 0 ? 1_000 : 1
     return Math.min(5, this.#options['max.in.flight.requests.per.connection'])
   }
@@ -176,7 +178,7 @@ export class Sender {
       }
       if (queue.pausedUntilMs > nowMs) this.#timerAt(queue.pausedUntilMs)
       if (queue.hasGap && !this.#mendsGap(queue)) continue
-      if (!queue.next(nowMs, this.#inFlightMax)) continue
+      if (!queue.next(nowMs, this.#inFlightMaxOf(queue))) continue
       if (this.#transactions && !this.#transactions.admits(queue)) continue
       const leaderId = this.#leaderOf(queue)
       if (leaderId < 0) continue
@@ -195,7 +197,7 @@ export class Sender {
       const { open, waiting } = queue
       if (waiting.length > 0) return true
       if (!open) continue
-      if (this.#isFull(open) && queue.hasRoom(this.#inFlightMax)) return true
+      if (this.#isFull(open) && queue.hasRoom(this.#inFlightMaxOf(queue))) return true
       if (open.createdMs < firstMs) firstMs = open.createdMs
     }
     const dueMs = firstMs + this.#options['linger.ms']
@@ -214,7 +216,7 @@ export class Sender {
     const { open } = queue
     if (!open) return
     if (this.#isFull(open) && !this.#isHurried) {
-      if (queue.hasRoom(this.#inFlightMax)) queue.roll()
+      if (queue.hasRoom(this.#inFlightMaxOf(queue))) queue.roll()
       return
     }
     const leader = this.#client.metadata.topic(queue.topic)?.partitions[queue.partition]?.leaderId
@@ -338,7 +340,7 @@ export class Sender {
     let byteCount = 0
     let isCut = false
     for (const queue of queues) {
-      const batch = queue.next(nowMs, this.#inFlightMax)
+      const batch = queue.next(nowMs, this.#inFlightMaxOf(queue))
       if (!batch) continue
       const size = batch.close().byteLength
       if (byteCount > 0 && byteCount + size > bytesMax) {
@@ -350,7 +352,7 @@ export class Sender {
       queue.send(batch)
       batches.push({ queue, batch })
     }
-    if (isCut || queues.some((queue) => queue.next(nowMs, this.#inFlightMax))) this.wake()
+    if (isCut || queues.some((queue) => queue.next(nowMs, this.#inFlightMaxOf(queue)))) this.wake()
     // Who was served goes to the end, so that none is starved where requests are cut.
     for (const { queue } of batches) {
       this.#active.delete(queue)
@@ -532,6 +534,7 @@ export class Sender {
       this.#fail(batch, error)
       return
     }
+    queue.isAcknowledged = true
     batch.settle(undefined, baseOffset, logAppendTimeMs)
     this.#onSettled(batch)
   }

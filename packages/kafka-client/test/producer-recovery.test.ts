@@ -137,3 +137,33 @@ test('a partition that was added is found when somebody writes to it', async (t)
   })
   assert.equal(askedCount, before + 1)
 })
+
+test('nothing overtakes the first batch of a partition, of which a broker knows no sequence yet', async (t) => {
+  const broker = await new ScriptedBroker().start(t)
+  const values: string[] = []
+  let count = 0
+  broker.answers.set(ApiKey.produce, (request: ProduceRequest) => {
+    // As Kafka 4.3.1 just after a topic was made; what comes next would be taken whatever its sequence.
+    const isEarly = count++ === 0
+    if (!isEarly)
+      for (const record of decodeRecords(recordsOf(request))) values.push(String(record.value))
+    const errorCode = isEarly ? ErrorCode.unknownTopicOrPartition : 0
+    return {
+      responses: [{ name: 't', partitionResponses: [{ index: 0, errorCode, baseOffset: 0 }] }],
+    }
+  })
+  await using producer = new Producer({
+    'bootstrap.servers': broker.bootstrapServers,
+    'batch.size': 1,
+    'linger.ms': 0,
+    ...quick,
+  })
+  await producer.prepare(['t'])
+  const sent: Promise<unknown>[] = []
+  for (const value of ['a', 'b', 'c']) {
+    sent.push(producer.send({ topic: 't', value }))
+    await new Promise(setImmediate)
+  }
+  await Promise.all(sent)
+  assert.deepEqual(values, ['a', 'b', 'c'])
+})
