@@ -14,10 +14,10 @@ export interface Receipt {
    * Is told at once of records that followed each other in a batch, where it can do without their
    * indexes and times: nothing is kept of each of them until then. `lastOffset` is -1 where it is not known.
    *
-   * @param kept where it asks for that, what would be told of each
+   * @param kept of records that were not written, where it asks for that: what would be told of each
    */
   settleMany?(count: number, outcome: BatchOutcome, lastOffset: number, kept?: KeptRecords): void
-  /** Whether indexes and times are kept for {@link settleMany}, 16 bytes a record. */
+  /** Whether indexes are kept for {@link settleMany}: 8 bytes a record, none while they count up by one. */
   readonly isKeeping?: boolean
 }
 
@@ -31,8 +31,10 @@ export interface KeptRecords {
 interface CountedRun {
   readonly receipt: Receipt | undefined
   count: number
-  readonly kept: KeptRecords | undefined
-  readonly indexes?: undefined
+  readonly firstIndex: number
+  /** Where they are asked for, and do not count up from the first. */
+  indexes: number[] | undefined
+  readonly receipts?: undefined
 }
 
 /** Records one after the other that are told apart. */
@@ -51,30 +53,36 @@ export class BatchReceipts {
     this.count++
     const last = this.#runs.at(-1)
     if (!receipt || receipt.settleMany) {
-      let kept: KeptRecords | undefined
-      if (last && !last.indexes && last.receipt === receipt) {
+      if (last && !last.receipts && last.receipt === receipt) {
+        if (receipt?.isKeeping) keepIndex(last, index)
         last.count++
-        kept = last.kept
-      } else {
-        kept = receipt?.isKeeping ? { indexes: [], timestamps: [] } : undefined
-        this.#runs.push({ receipt, count: 1, kept })
-      }
-      if (!kept) return
-      kept.indexes.push(index)
-      kept.timestamps.push(timestamp)
-    } else if (last?.indexes) {
+      } else this.#runs.push({ receipt, count: 1, firstIndex: index, indexes: undefined })
+    } else if (last?.receipts) {
       last.receipts.push(receipt)
       last.indexes.push(index)
       last.timestamps.push(timestamp)
     } else this.#runs.push({ receipts: [receipt], indexes: [index], timestamps: [timestamp] })
   }
 
-  /** Tells all of them. `baseOffset` and `logAppendTimeMs` are -1 where they are not known. */
-  settle(outcome: BatchOutcome, baseOffset: number, logAppendTimeMs: number): void {
+  /**
+   * Tells all of them. `baseOffset` and `logAppendTimeMs` are -1 where they are not known; `timestamps` gives the
+   * times of all records as they were sent.
+   */
+  settle(
+    outcome: BatchOutcome,
+    baseOffset: number,
+    logAppendTimeMs: number,
+    timestamps: () => readonly number[],
+  ): void {
     let before = 0
+    let sent: readonly number[] | undefined
+    const sentMs = (): readonly number[] => {
+      sent ??= timestamps()
+      return sent
+    }
     const offsetOf = (record: number): number => (baseOffset < 0 ? -1 : baseOffset + record)
     for (const run of this.#runs)
-      if (run.indexes)
+      if (run.receipts)
         for (const [at, receipt] of run.receipts.entries())
           receipt.settle(
             run.indexes[at]!,
@@ -83,16 +91,31 @@ export class BatchReceipts {
             logAppendTimeMs < 0 ? run.timestamps[at]! : logAppendTimeMs,
           )
       else {
+        const first = before
         before += run.count
-        run.receipt?.settleMany?.(run.count, outcome, offsetOf(before - 1), run.kept)
+        const kept =
+          outcome.error && run.receipt?.isKeeping
+            ? { indexes: indexesOf(run), timestamps: sentMs().slice(first, before) }
+            : undefined
+        run.receipt?.settleMany?.(run.count, outcome, offsetOf(before - 1), kept)
       }
   }
 
   /** The receipt of each record, with its index. */
   *[Symbol.iterator](): Generator<readonly [receipt: Receipt | undefined, index: number]> {
     for (const run of this.#runs)
-      if (run.indexes)
+      if (run.receipts)
         for (const [at, receipt] of run.receipts.entries()) yield [receipt, run.indexes[at]!]
-      else for (let at = 0; at < run.count; at++) yield [run.receipt, run.kept?.indexes[at] ?? 0]
+      else for (const index of indexesOf(run)) yield [run.receipt, index]
   }
+}
+
+function keepIndex(run: CountedRun, index: number): void {
+  if (!run.indexes && index !== run.firstIndex + run.count) run.indexes = indexesOf(run)
+  run.indexes?.push(index)
+}
+
+/** The indexes of a run's records, true only where they are kept. */
+function indexesOf({ indexes, count, firstIndex }: CountedRun): number[] {
+  return indexes ?? Array.from({ length: count }, (_, at) => firstIndex + at)
 }

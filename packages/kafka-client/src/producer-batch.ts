@@ -120,7 +120,9 @@ export class ProducerBatch {
     const isWritten = !error && baseOffset >= 0
     const { topic, partition } = this.options
     const outcome = error ? { topic, partition, error } : { topic, partition }
-    this.#receipts.settle(outcome, baseOffset, logAppendTimeMs)
+    this.#receipts.settle(outcome, baseOffset, logAppendTimeMs, () =>
+      decodeRecords(this.close()).map(({ timestamp }) => timestamp),
+    )
     // What was answered without an error, and was sent only once, no socket can still have to send.
     if (this.#memoryBuffer && isWritten && this.attempts === 0)
       this.options.memory?.give(this.#memoryBuffer)

@@ -88,3 +88,36 @@ it('an error is told with every record, and no offset', () => {
   ])
   assert.deepEqual([...counted], [['c', [2, -1]]])
 })
+
+it('who asks for it is told which records were not written, in whatever order they came', () => {
+  const index = fc.oneof(fc.constant('next' as const), fc.constant('same' as const), fc.nat(1_000))
+  const record = fc.record({ to: fc.constantFrom('k', 'l', 'c'), index, timestamp: fc.nat(9_000) })
+  fc.assert(
+    fc.property(fc.array(record, { minLength: 2, maxLength: 40 }), fc.boolean(), (all, isSplit) => {
+      const told: (readonly [receipt: string, index: number, timestamp: number])[] = []
+      const keeping = (name: string): Receipt => ({
+        isKeeping: true,
+        settle: () => assert.fail('told of one record'),
+        settleMany: (count, { error }, _lastOffset, kept) => {
+          assert.ok(error && kept)
+          assert.equal(kept.indexes.length, count)
+          for (const [at, one] of kept.indexes.entries())
+            told.push([name, one, kept.timestamps[at]!])
+        },
+      })
+      const counted = receipts([], new Map()).get('c')
+      const by = new Map([...['k', 'l'].map((name) => [name, keeping(name)] as const)])
+      const whole = batch()
+      const expected: typeof told = []
+      let last = -1
+      for (const { to, index, timestamp } of all) {
+        last = index === 'next' ? last + 1 : index === 'same' ? last : index
+        whole.append(null, 'x', undefined, timestamp, by.get(to) ?? counted, last)
+        if (to !== 'c') expected.push([to, last, timestamp])
+      }
+      for (const part of isSplit ? whole.split() : [whole])
+        part.settle(new Error('refused') as never, -1, -1)
+      assert.deepEqual(told, expected)
+    }),
+  )
+})

@@ -20,7 +20,7 @@ export type OnRefused = (topic: string, error: Error, place: RecordPlace) => voi
 
 /**
  * Is told how those records ended that a node sends on from one partition. Until then only their offsets
- * and times are kept, with the batches that they are in: as much as `buffer.memory` leaves room for.
+ * are kept, with the batches that they are in: as much as `buffer.memory` leaves room for.
  */
 export class RecordOrigin implements Receipt {
   readonly isKeeping = true
