@@ -143,7 +143,7 @@ async function measureProduce(bench: Bench): Promise<void> {
     await makeTopic(broker, topic, partitions, flush ? { 'flush.messages': '1' } : {})
     const records = Math.floor(options.records / (sizeBytes > 180 ? 3 : 1))
     const result = await measured(broker, () =>
-      producerPerf(broker.address, { topic, records, sizeBytes, acks }),
+      producerPerf(broker.address, { topic, records, warmUpRecords: records, sizeBytes, acks }),
     )
     await removeTopic(broker, topic)
     return result

@@ -22,16 +22,20 @@ async function kafkaTool(main: string, args: readonly string[]): Promise<string>
 export interface ProducerLoad {
   readonly topic: string
   readonly records: number
+  /** Come before them and are not counted: until the client's JVM is warm, that is the limit. */
+  readonly warmUpRecords?: number
   readonly sizeBytes: number
   readonly acks: '1' | 'all'
 }
 
-/** `kafka-producer-perf-test`; records a second, after as many that warm its JVM up: until then that is the limit. */
+/** `kafka-producer-perf-test`; records a second. */
 export async function producerPerf(address: string, load: ProducerLoad): Promise<number> {
+  const { warmUpRecords = 0 } = load
   const output = await kafkaTool('ProducerPerformance', [
     ...['--topic', load.topic, '--bootstrap-server', address],
-    ...['--num-records', String(load.records), '--record-size', String(load.sizeBytes)],
-    ...['--warmup-records', String(load.records), '--throughput', '-1'],
+    ...['--num-records', String(warmUpRecords + load.records)],
+    ...['--record-size', String(load.sizeBytes), '--throughput', '-1'],
+    ...['--warmup-records', String(warmUpRecords)],
     ...['--command-property', `acks=${load.acks}`],
   ])
   const all = [...output.matchAll(/([\d.]+) records\/sec/g)]
