@@ -128,8 +128,9 @@ test('a sensor that is heated in the console is told of, cooled by its fan, and 
   }
   const fanHasRun = (before: number): Promise<void> =>
     eventually(async () => {
-      const done = (await commands(fan)).filter(({ state }) => state === 'acknowledged')
-      assert.ok(done.length > before, JSON.stringify(done))
+      const all = await commands(fan)
+      const done = all.filter(({ state }) => state === 'acknowledged')
+      assert.ok(done.length > before, `${JSON.stringify(all)}, ${await temperature()} °C`)
       assert.equal(done[0]?.by, 'rule: hot place')
     }, slowMs)
   const isCool = (): Promise<void> =>
