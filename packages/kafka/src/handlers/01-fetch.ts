@@ -46,7 +46,7 @@ export const fetch: Handler = defineHandler({
     )
     if (errorCode !== ErrorCode.none) return { errorCode, sessionId: 0, responses: [] }
     const asked: Asked = { request, session, isFull, beganMs: context.broker.clock.monotonicMs() }
-    const gathering = new Gathering(session?.wanted() ?? request.topics, request, context)
+    const gathering = new Gathering(asked, context)
     const reading = gathering.run()
     if (reading || waitMsOf(gathering, asked, context) > 0)
       return later(gathering, reading, asked, context)
@@ -70,7 +70,6 @@ async function later(
   context: RequestContext,
 ): Promise<FetchResponseInput> {
   const { room, signal } = context
-  const { request, session } = asked
   let gathering = first
   await reading
   for (;;) {
@@ -80,7 +79,7 @@ async function later(
     room.empty()
     if (gathering.isStarved) await room.wait(gathering.missingBytes, waitMs, signal)
     else await nextRecords(gathering.seen, context, waitMs)
-    gathering = new Gathering(session?.wanted() ?? request.topics, request, context)
+    gathering = new Gathering(asked, context)
     await gathering.run()
   }
 }
@@ -148,8 +147,8 @@ class Gathering {
   /** Of the topic that is looked at. */
   #partitions: PartitionDataInput[] = []
 
-  constructor(topics: readonly FetchTopic[], request: FetchRequest, context: RequestContext) {
-    this.#topics = topics
+  constructor({ request, session }: Asked, context: RequestContext) {
+    this.#topics = session?.wanted() ?? request.topics
     this.#request = request
     this.#context = context
     this.#isCommitted = request.isolationLevel === readCommitted

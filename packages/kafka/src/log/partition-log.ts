@@ -64,6 +64,7 @@ export interface AppendResult {
 /** The log of one partition: a folder of segments as Kafka lays it out. */
 export class PartitionLog {
   readonly identity: LogIdentity
+  readonly name: string
   readonly folder: string
   readonly topicIdBytes: Buffer
   readonly producers: ProducerState = new ProducerState()
@@ -94,14 +95,12 @@ export class PartitionLog {
   constructor(folder: string, identity: LogIdentity, config: LogConfig, services: LogServices) {
     this.folder = folder
     this.identity = identity
+    this.name = `${identity.topic}-${identity.partition}`
     this.config = config
     this.#services = services
     this.topicIdBytes = Buffer.from(identity.topicId, 'base64url')
   }
 
-  get name(): string {
-    return `${this.identity.topic}-${this.identity.partition}`
-  }
   get leaderEpoch(): number {
     return this.leaderEpochs.at(-1)?.epoch ?? 0
   }

@@ -60,7 +60,7 @@ interface Learned<Said, Name extends string> {
   readonly default: 'default'
 }
 export type KeyLearned<S extends SerdesState, Said> = Learned<Said, 'keySerde'>[S['key']]
-export type ValueLearned<S extends SerdesState, Said> = Learned<Said, 'valueSerde'>[S['value']]
+type ValueLearned<S extends SerdesState, Said> = Learned<Said, 'valueSerde'>[S['value']]
 
 // Each is looked up in itself: so messages of the compiler show the state, not the way to it.
 
